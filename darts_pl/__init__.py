@@ -1,0 +1,3 @@
+"""Differentiable architecture search (DARTS) with PyTorch Lightning and Hydra."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,262 @@
+"""What a search returns: which operation reads which node, for every cell type.
+
+A genotype is plain data. It is read from and written to JSON, and read from the text form that
+the literature prints: ``Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=[...], ...)``.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from darts_pl.errors import UserError
+
+
+class Pair(NamedTuple):
+    """One kept edge: `operation` applied to the output of node `source`."""
+
+    operation: str
+    source: int
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What all genotypes of one kind of network share."""
+
+    cell_types: tuple[str, ...]
+    input_nodes: int
+    inputs_per_node: int
+
+
+#: Convolutional cells read the outputs of two cells; a recurrent cell starts from one node
+#: computed from input and hidden state (paper section 2.1 and appendix A.1.2).
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "cnn": Kind(cell_types=("normal", "reduce"), input_nodes=2, inputs_per_node=2),
+        "rnn": Kind(cell_types=("recurrent",), input_nodes=1, inputs_per_node=1),
+    }
+)
+
+
+@dataclass(frozen=True)
+class CellGenotype:
+    """One cell type.
+
+    Args:
+        nodes: for every intermediate node, in order, the pairs that are summed into it. A source
+            counts all nodes of the cell: the input nodes first, then the intermediate ones.
+        concat: the nodes whose outputs form the cell's output.
+    """
+
+    nodes: tuple[tuple[Pair, ...], ...]
+    concat: tuple[int, ...]
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """All pairs, node by node, as the literature prints them."""
+        return tuple(pair for node in self.nodes for pair in node)
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """A derived architecture: `kind` ("cnn" or "rnn") and one `CellGenotype` per cell type.
+
+    Raises:
+        UserError: if a cell type is missing or unknown, or a source or a concatenated node does
+            not exist at that point of the cell.
+    """
+
+    kind: str
+    cells: Mapping[str, CellGenotype]
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise UserError(f"genotype: unknown kind {self.kind!r}; known: {', '.join(KINDS)}")
+        expected = KINDS[self.kind].cell_types
+        if set(self.cells) != set(expected):
+            raise UserError(
+                f"genotype of kind {self.kind!r} has cells {sorted(self.cells)}; expected {sorted(expected)}"
+            )
+        object.__setattr__(self, "cells", MappingProxyType({name: self.cells[name] for name in expected}))
+        for name, cell in self.cells.items():
+            _check_cell(name, cell, KINDS[self.kind].input_nodes)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, tuple(self.cells.items())))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Genotype, (self.kind, dict(self.cells))
+
+    def __str__(self) -> str:
+        fields = []
+        for name, cell in self.cells.items():
+            concat = "concat" if self.kind == "rnn" else f"{name}_concat"
+            fields.append(f"{name}={[tuple(pair) for pair in cell.pairs]}, {concat}={list(cell.concat)}")
+        return f"Genotype({', '.join(fields)})"
+
+    def check_operations(self, known: Collection[str]) -> None:
+        """Raise UserError if an operation is not among `known`, naming it and its cell."""
+        for name, cell in self.cells.items():
+            for pair in cell.pairs:
+                if pair.operation not in known:
+                    raise UserError(
+                        f"genotype: unknown operation {pair.operation!r} in the {name} cell\n"
+                        f"known: {', '.join(sorted(known))}"
+                    )
+
+    def to_json(self) -> str:
+        """The JSON text that `parse` reads back to an equal genotype."""
+        flat: dict[str, Any] = {"kind": self.kind}
+        for name, cell in self.cells.items():
+            flat[name] = [list(pair) for pair in cell.pairs]
+            flat["concat" if self.kind == "rnn" else f"{name}_concat"] = list(cell.concat)
+            sizes = [len(node) for node in cell.nodes]
+            if sizes != [KINDS[self.kind].inputs_per_node] * len(sizes):
+                flat[f"{name}_inputs"] = sizes
+        return json.dumps(flat, indent=2) + "\n"
+
+
+def _check_cell(name: str, cell: CellGenotype, input_nodes: int) -> None:
+    if not cell.nodes:
+        raise UserError(f"genotype: the {name} cell has no nodes")
+    for index, node in enumerate(cell.nodes):
+        available = input_nodes + index
+        for pair in node:
+            if not 0 <= pair.source < available:
+                raise UserError(
+                    f"genotype: node {available} of the {name} cell reads node {pair.source}; "
+                    f"it can read nodes 0 to {available - 1}"
+                )
+    last = input_nodes + len(cell.nodes) - 1
+    if not cell.concat or len(set(cell.concat)) != len(cell.concat):
+        raise UserError(
+            f"genotype: the {name} cell concatenates {list(cell.concat)}; name one or more different nodes"
+        )
+    for node_index in cell.concat:
+        if not input_nodes <= node_index <= last:
+            raise UserError(
+                f"genotype: the {name} cell concatenates node {node_index}; "
+                f"its intermediate nodes are {input_nodes} to {last}"
+            )
+
+
+def from_pairs(kind: str, cells: Mapping[str, tuple[Any, Any]], inputs: Mapping[str, Any] | None = None) -> Genotype:
+    """A genotype from flat lists, as the literature prints them.
+
+    Args:
+        kind: "cnn" or "rnn".
+        cells: per cell type ``([(operation, source), ...], [concatenated nodes])``.
+        inputs: per cell type the number of pairs of each node, where it is not the usual one
+            (2 for "cnn", 1 for "rnn").
+
+    Raises:
+        UserError: if a value has the wrong form.
+    """
+    built = {}
+    for name, (pairs, concat) in cells.items():
+        flat = _pairs(name, pairs)
+        if not isinstance(concat, (list, tuple, range)) or not all(_is_index(node) for node in concat):
+            raise UserError(f"genotype: the concatenated nodes of {name} must be a list of numbers, not {concat!r}")
+        sizes = (inputs or {}).get(name)
+        if sizes is None:
+            usual = KINDS[kind].inputs_per_node if kind in KINDS else 1
+            if len(flat) % usual:
+                raise UserError(f"genotype: {name} has {len(flat)} pairs; expected {usual} for every node")
+            sizes = [usual] * (len(flat) // usual)
+        if not isinstance(sizes, list) or not all(_is_index(size) for size in sizes) or sum(sizes) != len(flat):
+            raise UserError(f"genotype: {name}_inputs={sizes!r} does not add up to {len(flat)} pairs")
+        nodes, start = [], 0
+        for size in sizes:
+            nodes.append(tuple(flat[start : start + size]))
+            start += size
+        built[name] = CellGenotype(nodes=tuple(nodes), concat=tuple(concat))
+    return Genotype(kind=kind, cells=built)
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _pairs(name: str, pairs: Any) -> list[Pair]:
+    if not isinstance(pairs, (list, tuple)):
+        raise UserError(f"genotype: {name} must be a list of [operation, source] pairs, not {pairs!r:.60}")
+    result = []
+    for pair in pairs:
+        if (
+            not isinstance(pair, (list, tuple))
+            or len(pair) != 2
+            or not isinstance(pair[0], str)
+            or not _is_index(pair[1])
+        ):
+            raise UserError(f"genotype: {pair!r:.60} in {name} is not an [operation, source] pair")
+        result.append(Pair(pair[0], pair[1]))
+    return result
+
+
+def parse(text: str) -> Genotype:
+    """A genotype from its JSON or from the literature's ``Genotype(...)`` text.
+
+    The text form is parsed as literals (and ``range(...)``) and never evaluated.
+
+    Raises:
+        UserError: if the text is neither, or describes an impossible cell.
+    """
+    text = text.strip()
+    fields = _call_fields(text) if text.startswith("Genotype") else _json_fields(text)
+    kind = fields.pop("kind", "rnn" if "recurrent" in fields else "cnn")
+    if kind not in KINDS:
+        raise UserError(f"genotype: unknown kind {kind!r}; known: {', '.join(KINDS)}")
+    cells: dict[str, tuple[Any, Any]] = {}
+    inputs: dict[str, Any] = {}
+    for name in KINDS[kind].cell_types:
+        concat = "concat" if kind == "rnn" else f"{name}_concat"
+        for key in (name, concat):
+            if key not in fields:
+                raise UserError(f"genotype: {key!r} is missing; found {sorted(fields)}")
+        cells[name] = (fields.pop(name), fields.pop(concat))
+        if f"{name}_inputs" in fields:
+            inputs[name] = fields.pop(f"{name}_inputs")
+    if fields:
+        raise UserError(f"genotype: unknown field {sorted(fields)[0]!r}")
+    return from_pairs(kind, cells, inputs)
+
+
+def _json_fields(text: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"genotype: neither JSON nor Genotype(...) text: {text[:40]!r} ({error})") from None
+    if not isinstance(fields, dict):
+        raise UserError(f"genotype: the JSON must be an object, not {text[:40]!r}")
+    return fields
+
+
+def _call_fields(text: str) -> dict[str, Any]:
+    try:
+        call = ast.parse(text, mode="eval").body
+        if not isinstance(call, ast.Call) or call.args:
+            raise ValueError("expected Genotype(name=value, ...)")
+        fields = {}
+        for keyword in call.keywords:
+            if keyword.arg is None:
+                raise ValueError("** is not allowed")
+            fields[keyword.arg] = _literal(keyword.value)
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError) as error:
+        raise UserError(f"genotype: {text[:40]!r}... is not readable as Genotype(...): {error}") from None
+    return fields
+
+
+def _literal(node: ast.expr) -> Any:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("range", "list"):
+        arguments = [_literal(argument) for argument in node.args]
+        if node.func.id == "list" and len(arguments) == 1:
+            return list(arguments[0])
+        bounds = [int(argument) for argument in arguments]
+        if node.func.id == "range" and len(bounds) in (1, 2) and abs(bounds[-1]) <= 1000:
+            return list(range(*bounds))
+        raise ValueError("only range(start, stop) and list(...) are understood")
+    return ast.literal_eval(node)

@@ -1,0 +1,147 @@
+"""State dicts in the authors' naming, in and out.
+
+Final networks differ from ours only in names. In the supernet ours holds the K edges that leave a
+node side by side in one tensor; the authors hold one tensor per edge.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from darts_pl.errors import UserError
+from darts_pl.spaces.cnn import CnnSupernet
+
+_COUNTER = "num_batches_tracked"
+
+
+def _edge_keys(supernet: CnnSupernet) -> dict[str, list[str]]:
+    """For each of our keys inside a mixed node, the authors' key of every edge, in stacking order."""
+    keys: dict[str, list[str]] = {}
+    for layer, cell in enumerate(supernet.cells):
+        for source, mixed in enumerate(cell.mixed):
+            leaving = cell.space.leaving(source)
+            for group in mixed.groups:
+                ours = f"cells.{layer}.mixed.{source}.operations.{group.name}."
+                operation = mixed.operations[group.name]
+                for name in operation.state_dict():
+                    inner = re.sub(r"^bn\.", "1.", name) if operation.shared else name
+                    keys[ours + name] = [
+                        f"cells.{layer}._ops.{leaving[position]}._ops.{column}.{inner}"
+                        for position, column in zip(group.positions, group.columns, strict=True)
+                    ]
+    return keys
+
+
+def _is_shared(supernet: CnnSupernet, key: str) -> bool:
+    module = supernet.get_submodule(re.match(r"(.*?\.operations\.\w+)\.", key).group(1))  # type: ignore[union-attr]
+    return bool(module.shared)
+
+
+def export_supernet(supernet: CnnSupernet, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors under our parameter names -> the same tensors under the authors' names.
+
+    Args:
+        supernet: the network whose names are meant.
+        tensors: weights, buffers, gradients or momentum buffers by our names (alphas are left out:
+            the authors keep them outside the state dict).
+    """
+    edge_keys = _edge_keys(supernet)
+    result: dict[str, Tensor] = {}
+    for key, value in tensors.items():
+        if key.startswith("alphas."):
+            continue
+        theirs = edge_keys.get(key)
+        if theirs is None:
+            result[key] = value
+        elif _is_shared(supernet, key):
+            result.update(dict.fromkeys(theirs, value))
+        else:
+            result.update(zip(theirs, value.chunk(len(theirs)), strict=True))
+    return result
+
+
+def import_supernet(supernet: CnnSupernet, tensors: Mapping[str, Tensor], *, strict: bool = True) -> dict[str, Tensor]:
+    """Tensors under the authors' names -> tensors under ours, in the order of our state dict.
+
+    Args:
+        supernet: the network whose names are meant.
+        tensors: weights, buffers, gradients or momentum buffers by the authors' names.
+        strict: whether every tensor of the supernet's state dict must be present.
+
+    Raises:
+        UserError: naming the first missing or wrongly shaped tensor.
+    """
+    tensors = unwrap(tensors)
+    edge_keys = _edge_keys(supernet)
+    result: dict[str, Tensor] = {}
+    for key, ours in supernet.state_dict().items():
+        if key.startswith("alphas."):
+            continue
+        theirs = edge_keys.get(key, [key])
+        missing = [name for name in theirs if name not in tensors]
+        if missing and key.endswith(_COUNTER):
+            result[key] = torch.zeros_like(ours)
+        elif missing:
+            if strict:
+                raise UserError(f"checkpoint: {missing[0]!r} is missing; it is not one of this search network")
+        else:
+            shared = key in edge_keys and _is_shared(supernet, key)
+            value = tensors[theirs[0]] if shared or len(theirs) == 1 else torch.cat([tensors[name] for name in theirs])
+            if value.shape != ours.shape:
+                raise UserError(
+                    f"checkpoint: {theirs[0]!r} has shape {tuple(tensors[theirs[0]].shape)}; "
+                    f"{len(theirs)} of them must make {tuple(ours.shape)}"
+                )
+            result[key] = value
+    return result
+
+
+_RENAMES = ((".operations.", "._ops."),)
+
+
+def export_network(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A final network's state dict -> the same under the authors' names."""
+    return dict(_renamed(tensors, 0, 1))
+
+
+def import_network(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A final network's state dict under the authors' names -> the same under ours."""
+    return dict(_renamed(unwrap(tensors), 1, 0))
+
+
+def _renamed(tensors: Mapping[str, Tensor], old: int, new: int) -> Iterator[tuple[str, Tensor]]:
+    for key, value in tensors.items():
+        for names in _RENAMES:
+            key = key.replace(names[old], names[new])
+        yield key, value
+
+
+def unwrap(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The state dict itself, where it lies under "state_dict" or its keys begin with "module."."""
+    inner = tensors.get("state_dict", tensors)
+    assert isinstance(inner, Mapping)
+    return {key.removeprefix("module."): value for key, value in inner.items()}
+
+
+def load(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Load tensors under our names, without alphas.
+
+    Raises:
+        UserError: naming the first missing, unexpected and wrongly shaped keys.
+    """
+    own = {key: value for key, value in module.state_dict().items() if not key.startswith("alphas.")}
+    missing = [key for key in own if key not in tensors and not key.endswith(_COUNTER)]
+    unexpected = [key for key in tensors if key not in own and not key.endswith(_COUNTER)]
+    shapes = [key for key in own if key in tensors and tensors[key].shape != own[key].shape]
+    found = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
+    faults = [f"{what} {keys[0]!r} ({len(keys)} in all)" for what, keys in found if keys]
+    if faults:
+        raise UserError("checkpoint does not fit this network: " + ", ".join(faults))
+    with torch.no_grad():
+        for key, value in own.items():
+            if key in tensors:
+                value.copy_(tensors[key])

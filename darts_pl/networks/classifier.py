@@ -1,0 +1,121 @@
+"""The final network for small images: what a convolutional genotype builds (paper section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import stochastic_depth
+
+from darts_pl.errors import UserError
+from darts_pl.genotype import CellGenotype, Genotype
+from darts_pl.networks.auxiliary import AuxiliaryTower
+from darts_pl.ops import BatchNorm, Identity, build, names
+from darts_pl.spaces import CellPlan, plan_cells, preprocess, reductions
+
+#: Channels of the stem in multiples of the first cells' width (the authors' code).
+STEM_MULTIPLIER = 3
+
+
+class FinalCell(nn.Module):
+    """A cell with the operations of a genotype.
+
+    Args:
+        cell: operations and sources.
+        plan: widths and stride.
+    """
+
+    def __init__(self, cell: CellGenotype, plan: CellPlan) -> None:
+        super().__init__()
+        self.concat = cell.concat
+        self.sources = [[pair.source for pair in node] for node in cell.nodes]
+        self.preprocess0, self.preprocess1 = preprocess(plan, affine=True)
+        self.operations = nn.ModuleList(
+            build(pair.operation, plan.channels, 2 if plan.reduction and pair.source < 2 else 1) for pair in cell.pairs
+        )
+
+    def forward(self, before: Tensor, last: Tensor, drop_path: float) -> Tensor:
+        """The concatenated nodes [B, len(concat)*C, H', W'].
+
+        Args:
+            before: output of the cell before last.
+            last: output of the last cell.
+            drop_path: probability with which each operation but the identity is dropped for a
+                sample (training only).
+        """
+        states = [self.preprocess0(before), self.preprocess1(last)]
+        operations = iter(self.operations)
+        for sources in self.sources:
+            parts = []
+            for source in sources:
+                operation = next(operations)
+                part = operation(states[source])
+                if self.training and drop_path > 0 and not isinstance(operation, Identity):
+                    part = stochastic_depth(part, drop_path, mode="row")
+                parts.append(part)
+            states.append(sum(parts[1:], parts[0]))
+        return torch.cat([states[node] for node in self.concat], dim=1)
+
+
+class Classifier(nn.Module):
+    """Stem, cells, global average pooling, linear head, and an optional auxiliary tower.
+
+    Args:
+        genotype: of kind "cnn".
+        init_channels: C, the width of the first cells (36 in the paper).
+        layers: number of cells (20 in the paper).
+        classes: number of classes.
+        in_channels: channels of the images.
+        auxiliary: whether a tower reads the output of the cell at 2/3 of the depth while training.
+
+    Attributes:
+        drop_path: current drop-path probability; whoever trains sets it.
+
+    Raises:
+        UserError: if an operation is unknown or a size is below 1.
+    """
+
+    def __init__(
+        self,
+        genotype: Genotype,
+        *,
+        init_channels: int = 36,
+        layers: int = 20,
+        classes: int = 10,
+        in_channels: int = 3,
+        auxiliary: bool = False,
+    ) -> None:
+        super().__init__()
+        if genotype.kind != "cnn":
+            raise UserError(f"a genotype of kind {genotype.kind!r} does not build an image classifier; give one of kind 'cnn'")
+        genotype.check_operations(names())
+        for name, value in (("init_channels", init_channels), ("layers", layers), ("classes", classes)):
+            if value < 1:
+                raise UserError(f"{name}={value}: must be at least 1")
+        self.drop_path = 0.0
+        self.tower_after = 2 * layers // 3
+        stem = STEM_MULTIPLIER * init_channels
+        self.stem = nn.Sequential(nn.Conv2d(in_channels, stem, 3, padding=1, bias=False), BatchNorm(stem, affine=True))
+        cells = genotype.cells
+        width: Callable[[bool], int] = lambda reduction: len(cells["reduce" if reduction else "normal"].concat)  # noqa: E731
+        plans = plan_cells(stem, init_channels, layers, width)
+        self.cells = nn.ModuleList(FinalCell(cells["reduce" if plan.reduction else "normal"], plan) for plan in plans)
+        widths = [plan.channels * width(plan.reduction) for plan in plans]
+        self.auxiliary_head = AuxiliaryTower(widths[self.tower_after], classes) if auxiliary else None
+        self.classifier = nn.Linear(widths[-1], classes)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor | None]:
+        """Logits [B, classes]; while training, with a tower, also the tower's logits.
+
+        Args:
+            x: images [B, in_channels, H, W].
+        """
+        before = last = self.stem(x)
+        auxiliary = None
+        for layer, cell in enumerate(self.cells):
+            before, last = last, cell(before, last, self.drop_path)
+            if layer == self.tower_after and self.auxiliary_head is not None and self.training:
+                auxiliary = self.auxiliary_head(last)
+        logits = self.classifier(last.mean((2, 3)))
+        return (logits, auxiliary) if self.auxiliary_head is not None and self.training else logits

@@ -1,0 +1,61 @@
+"""The built-in candidates, in the order of the authors' search space, then those of other published cells."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from darts_pl.ops.convolutions import (
+    FactorizedReduce,
+    RectifiedConv,
+    conv_1x7_7x1,
+    dilated_conv,
+    separable_conv,
+)
+from darts_pl.ops.edges import EdgeOperation
+from darts_pl.ops.pooling import Identity, Pool
+from darts_pl.ops.registry import candidate
+
+
+@candidate("max_pool_3x3", parallel=True)
+def max_pool_3x3(channels: int, stride: int, affine: bool, edges: int) -> Pool:
+    return Pool(nn.MaxPool2d(3, stride=stride, padding=1), channels, not affine, edges)
+
+
+@candidate("avg_pool_3x3", parallel=True)
+def avg_pool_3x3(channels: int, stride: int, affine: bool, edges: int) -> Pool:
+    return Pool(nn.AvgPool2d(3, stride=stride, padding=1, count_include_pad=False), channels, not affine, edges)
+
+
+@candidate("skip_connect", parallel=True)
+def skip_connect(channels: int, stride: int, affine: bool, edges: int) -> EdgeOperation:
+    return Identity(edges) if stride == 1 else FactorizedReduce(channels, channels, affine, edges)
+
+
+@candidate("sep_conv_3x3", parallel=True)
+def sep_conv_3x3(channels: int, stride: int, affine: bool, edges: int) -> RectifiedConv:
+    return separable_conv(channels, stride, 3, affine, edges)
+
+
+@candidate("sep_conv_5x5", parallel=True)
+def sep_conv_5x5(channels: int, stride: int, affine: bool, edges: int) -> RectifiedConv:
+    return separable_conv(channels, stride, 5, affine, edges)
+
+
+@candidate("dil_conv_3x3", parallel=True)
+def dil_conv_3x3(channels: int, stride: int, affine: bool, edges: int) -> RectifiedConv:
+    return dilated_conv(channels, stride, 3, affine, edges)
+
+
+@candidate("dil_conv_5x5", parallel=True)
+def dil_conv_5x5(channels: int, stride: int, affine: bool, edges: int) -> RectifiedConv:
+    return dilated_conv(channels, stride, 5, affine, edges)
+
+
+@candidate("sep_conv_7x7", parallel=True)
+def sep_conv_7x7(channels: int, stride: int, affine: bool, edges: int) -> RectifiedConv:
+    return separable_conv(channels, stride, 7, affine, edges)
+
+
+@candidate("conv_7x1_1x7", parallel=True)
+def conv_7x1_1x7(channels: int, stride: int, affine: bool, edges: int) -> RectifiedConv:
+    return conv_1x7_7x1(channels, stride, affine, edges)

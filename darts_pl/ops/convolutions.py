@@ -1,0 +1,113 @@
+"""The convolutional candidates: ReLU, convolutions without bias, batch normalisation.
+
+Layer positions inside `op` are those of the authors' code, so that published checkpoints load by
+name. A depthwise convolution of K edges is one convolution with K*C groups, a pointwise one has
+K groups.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from darts_pl.ops.depthwise import DepthwiseConv2d
+from darts_pl.ops.edges import BatchNorm, EdgeOperation, NodeOutput
+
+
+class RectifiedConv(EdgeOperation):
+    """ReLU, then `layers`; the last one is the `BatchNorm` that carries the mixing weights."""
+
+    def __init__(self, edges: int, *layers: nn.Module) -> None:
+        super().__init__(edges)
+        self.op = nn.Sequential(nn.ReLU(), *layers)
+
+    def on_edges(self, node: NodeOutput, scale: Tensor | None = None) -> Tensor:
+        x = node.repeated(self.edges)
+        _, *middle, norm = self.op
+        for layer in middle:
+            x = layer(x)
+        return norm(x, scale)
+
+
+def separable_conv(channels: int, stride: int, kernel: int, affine: bool, edges: int) -> RectifiedConv:
+    """Depthwise separable convolution, applied twice (paper section 3.1.1); the first takes the stride."""
+    wide = channels * edges
+    return RectifiedConv(
+        edges,
+        DepthwiseConv2d(wide, kernel, stride=stride),
+        nn.Conv2d(wide, wide, 1, groups=edges, bias=False),
+        BatchNorm(wide, affine),
+        nn.ReLU(),
+        DepthwiseConv2d(wide, kernel),
+        nn.Conv2d(wide, wide, 1, groups=edges, bias=False),
+        BatchNorm(wide, affine),
+    )
+
+
+def dilated_conv(channels: int, stride: int, kernel: int, affine: bool, edges: int) -> RectifiedConv:
+    """Depthwise separable convolution with dilation 2, applied once."""
+    wide = channels * edges
+    return RectifiedConv(
+        edges,
+        DepthwiseConv2d(wide, kernel, stride=stride, dilation=2),
+        nn.Conv2d(wide, wide, 1, groups=edges, bias=False),
+        BatchNorm(wide, affine),
+    )
+
+
+def conv_1x7_7x1(channels: int, stride: int, affine: bool, edges: int) -> RectifiedConv:
+    """A 1x7 convolution (stride along the width), then a 7x1 one (stride along the height)."""
+    wide = channels * edges
+    return RectifiedConv(
+        edges,
+        nn.Conv2d(wide, wide, (1, 7), stride=(1, stride), padding=(0, 3), groups=edges, bias=False),
+        nn.Conv2d(wide, wide, (7, 1), stride=(stride, 1), padding=(3, 0), groups=edges, bias=False),
+        BatchNorm(wide, affine),
+    )
+
+
+class ReLUConvBN(nn.Module):
+    """ReLU, 1x1 convolution, BatchNorm: brings a cell's input to the cell's width."""
+
+    def __init__(self, in_channels: int, out_channels: int, affine: bool) -> None:
+        super().__init__()
+        self.op = nn.Sequential(
+            nn.ReLU(), nn.Conv2d(in_channels, out_channels, 1, bias=False), BatchNorm(out_channels, affine)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.op(x)
+
+
+class FactorizedReduce(EdgeOperation):
+    """Halves height and width: two 1x1 convolutions with stride 2, the second on the map shifted
+    by one row and one column, concatenated.
+
+    A map of odd size is padded below and to the right, so that both halves have the size
+    ceil(H / 2) x ceil(W / 2).
+
+    Args:
+        in_channels: channels of the one input.
+        out_channels: channels of each edge's output.
+        affine: passed on to the BatchNorm.
+        edges: K.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, affine: bool, edges: int = 1) -> None:
+        super().__init__(edges)
+        first = out_channels // 2
+        self.conv_1 = nn.Conv2d(in_channels, edges * first, 1, stride=2, bias=False)
+        self.conv_2 = nn.Conv2d(in_channels, edges * (out_channels - first), 1, stride=2, bias=False)
+        self.bn = BatchNorm(edges * out_channels, affine)
+
+    def on_edges(self, node: NodeOutput, scale: Tensor | None = None) -> Tensor:
+        x = node.rectified
+        height, width = x.shape[-2:]
+        shifted = x[:, :, 1:, 1:]
+        if height % 2 or width % 2:
+            shifted = nn.functional.pad(shifted, (0, width % 2, 0, height % 2))
+        halves = [self.conv_1(x), self.conv_2(shifted)]
+        if self.edges == 1:
+            return self.bn(torch.cat(halves, dim=1), scale)
+        by_edge = [half.permute(0, 2, 3, 1).unflatten(3, (self.edges, -1)) for half in halves]
+        return self.bn(torch.cat(by_edge, dim=4).flatten(3).permute(0, 3, 1, 2), scale)

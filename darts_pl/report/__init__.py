@@ -1,0 +1,20 @@
+"""What people look at: the cells of a genotype as figures and as text.
+
+Functions of plain data; nothing here needs a model, a run or a system program.
+"""
+
+from darts_pl.report.cells import draw_cells, operation_colour, save_cells
+from darts_pl.report.graph import CellGraph, cell_graph
+from darts_pl.report.layout import CellLayout, layout_cell
+from darts_pl.report.text import cell_text
+
+__all__ = [
+    "CellGraph",
+    "CellLayout",
+    "cell_graph",
+    "cell_text",
+    "draw_cells",
+    "layout_cell",
+    "operation_colour",
+    "save_cells",
+]

@@ -1,0 +1,55 @@
+"""The strongest candidates win (paper section 2.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from darts_pl.genotype import CellGenotype, Genotype, Pair
+from darts_pl.ops import NONE
+from darts_pl.selection.rules import selection_rule
+from darts_pl.spaces import CellSpace, SearchSpace, Supernet
+
+
+@selection_rule("magnitude")
+def magnitude(supernet: Supernet) -> Genotype:
+    """Per node the edges with the strongest candidate, and on each of them that candidate."""
+    with torch.no_grad():
+        return strongest(supernet.space, supernet.mixing_weights())
+
+
+def strongest(space: SearchSpace, weights: Mapping[str, Tensor]) -> Genotype:
+    """The genotype of given mixing weights.
+
+    The strength of a candidate is its mixing weight among all candidates, "none" included; an edge
+    counts by its strongest candidate other than "none". A tie goes to the first candidate and to
+    the lowest source. The pairs of a node are listed strongest first.
+
+    Args:
+        space: cell types, edges, candidates.
+        weights: per cell type the mixing weights [edges, candidates].
+    """
+    cells = {}
+    for name, cell in space.cells.items():
+        rows = weights[name].detach().cpu().tolist()
+        first = cell.input_nodes
+        nodes = tuple(_node(cell, rows, target) for target in range(first, first + cell.nodes))
+        cells[name] = CellGenotype(nodes, concat=tuple(range(first, first + cell.nodes)))
+    return Genotype(space.kind, cells)
+
+
+def _node(cell: CellSpace, rows: list[list[float]], target: int) -> tuple[Pair, ...]:
+    found = []
+    for edge in cell.entering(target):
+        candidates = [
+            (weight, operation)
+            for weight, operation in zip(rows[edge], cell.candidates[edge], strict=False)
+            if operation != NONE
+        ]
+        if candidates:
+            weight, operation = max(candidates, key=lambda pair: pair[0])
+            found.append((weight, Pair(operation, cell.edges[edge][0])))
+    found.sort(key=lambda pair: -pair[0])  # stable: ties keep the lowest source
+    return tuple(pair for _, pair in found[: cell.inputs_per_node])

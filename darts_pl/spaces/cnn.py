@@ -1,0 +1,188 @@
+"""The convolutional supernet (paper sections 2.1 and 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from darts_pl.errors import UserError
+from darts_pl.ops import BatchNorm, EdgeOperation, FactorizedReduce, ReLUConvBN
+from darts_pl.spaces.mixed import MixedEdges
+from darts_pl.spaces.relaxation import Relaxation, softmax
+from darts_pl.spaces.space import CellSpace, SearchSpace
+from darts_pl.spaces.supernet import Outcome, Supernet
+
+#: Channels of the stem, in multiples of the first cells' width (the authors' code).
+STEM_MULTIPLIER = 3
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """Where one cell stands in the network.
+
+    Args:
+        in_before: channels of the output of the cell before last.
+        in_last: channels of the output of the last cell.
+        channels: channels of each node of this cell.
+        reduction: whether it halves the map.
+        halve_before: whether the output of the cell before last is twice as large as the last one's.
+    """
+
+    in_before: int
+    in_last: int
+    channels: int
+    reduction: bool
+    halve_before: bool
+
+
+def reductions(layers: int) -> frozenset[int]:
+    """Numbers of the reduction cells: at 1/3 and 2/3 of the depth (paper section 3.1.1)."""
+    return frozenset({layers // 3, 2 * layers // 3})
+
+
+def plan_cells(stem: int, channels: int, layers: int, width: Callable[[bool], int]) -> list[CellPlan]:
+    """The `CellPlan` of every cell.
+
+    Args:
+        stem: channels of the stem's output, which both inputs of the first cell read.
+        channels: channels of the first cell's nodes; doubled by every reduction.
+        layers: number of cells, at least 1.
+        width: given whether the cell is a reduction, how many nodes it concatenates.
+    """
+    plans = []
+    before, last, reduced = stem, stem, False
+    for layer in range(layers):
+        reduction = layer in reductions(layers)
+        channels = channels * 2 if reduction else channels
+        plans.append(CellPlan(before, last, channels, reduction, halve_before=reduced))
+        before, last, reduced = last, channels * width(reduction), reduction
+    return plans
+
+
+def preprocess(plan: CellPlan, affine: bool) -> tuple[nn.Module, nn.Module]:
+    """The modules that bring a cell's two inputs to its width."""
+    first = FactorizedReduce if plan.halve_before else ReLUConvBN
+    return first(plan.in_before, plan.channels, affine), ReLUConvBN(plan.in_last, plan.channels, affine)
+
+
+class MixedCell(nn.Module):
+    """One cell of the supernet: every edge mixed, the intermediate nodes concatenated.
+
+    Args:
+        space: edges and candidates.
+        plan: widths and stride.
+        wrap: passed on to every `MixedEdges`.
+    """
+
+    def __init__(
+        self, space: CellSpace, plan: CellPlan, wrap: Callable[[EdgeOperation], EdgeOperation] | None = None
+    ) -> None:
+        super().__init__()
+        self.space = space
+        self.cell_type = "reduce" if plan.reduction else "normal"
+        self.stride = 2 if plan.reduction else 1
+        self.preprocess0, self.preprocess1 = preprocess(plan, affine=False)
+        self.mixed = nn.ModuleList()
+        for source in range(space.input_nodes + space.nodes - 1):
+            candidates = [space.candidates[edge] for edge in space.leaving(source)]
+            stride = self.stride if source < space.input_nodes else 1
+            self.mixed.append(MixedEdges(candidates, plan.channels, stride, wrap))
+
+    def forward(self, before: Tensor, last: Tensor, weights: list[Tensor]) -> Tensor:
+        """The concatenated nodes [B, nodes*C, H', W'].
+
+        Args:
+            before: output of the cell before last [B, C0, H0, W0].
+            last: output of the last cell [B, C1, H, W].
+            weights: for every source node the mixing weights of its leaving edges.
+        """
+        states = [self.preprocess0(before), self.preprocess1(last)]
+        incoming: list[list[Tensor]] = [[] for _ in range(self.space.nodes)]
+        for source, mixed in enumerate(self.mixed):
+            if source >= self.space.input_nodes:
+                states.append(self._node(states[0], incoming[source - self.space.input_nodes]))
+            for edge, part in zip(self.space.leaving(source), mixed(states[source], weights[source]), strict=True):
+                if part is not None:
+                    incoming[self.space.edges[edge][1] - self.space.input_nodes].append(part)
+        states.append(self._node(states[0], incoming[-1]))
+        return torch.cat(states[self.space.input_nodes :], dim=1)
+
+    def _node(self, like: Tensor, parts: list[Tensor]) -> Tensor:
+        if not parts:  # everything that enters the node is masked
+            return torch.zeros_like(like[:, :, :: self.stride, :: self.stride])
+        total = parts[0]
+        for index, part in enumerate(parts[1:]):
+            total = total + part if index == 0 else total.add_(part)
+        return total
+
+
+class CnnSupernet(Supernet):
+    """The search network: stem, mixed cells, global average pooling, linear head.
+
+    Args:
+        space: cell types "normal" and "reduce".
+        init_channels: C, the width of the first cells (16 in the paper's search).
+        layers: number of cells (8 in the paper's search).
+        classes: number of classes.
+        in_channels: channels of the images.
+        relaxation: alphas -> mixing weights.
+        wrap: what happens around a candidate.
+
+    Raises:
+        UserError: if a size is below 1.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        init_channels: int = 16,
+        layers: int = 8,
+        classes: int = 10,
+        in_channels: int = 3,
+        relaxation: Relaxation = softmax,
+        wrap: Callable[[EdgeOperation], EdgeOperation] | None = None,
+    ) -> None:
+        super().__init__(space, relaxation)
+        for name, value in (("init_channels", init_channels), ("layers", layers), ("classes", classes)):
+            if value < 1:
+                raise UserError(f"{name}={value}: must be at least 1")
+        stem = STEM_MULTIPLIER * init_channels
+        self.stem = nn.Sequential(nn.Conv2d(in_channels, stem, 3, padding=1, bias=False), BatchNorm(stem, affine=True))
+        plans = plan_cells(stem, init_channels, layers, lambda reduction: self._cell_space(reduction).nodes)
+        self.cells = nn.ModuleList(MixedCell(self._cell_space(plan.reduction), plan, wrap) for plan in plans)
+        self.classifier = nn.Linear(plans[-1].channels * self._cell_space(plans[-1].reduction).nodes, classes)
+
+    def _cell_space(self, reduction: bool) -> CellSpace:
+        return self.space.cells["reduce" if reduction else "normal"]
+
+    def _by_source(self, cell_type: str, weights: Tensor) -> list[Tensor]:
+        """Rows of [edges, candidates], sorted by source node, one tensor per source."""
+        space = self.space.cells[cell_type]
+        leaving = [space.leaving(source) for source in range(space.input_nodes + space.nodes - 1)]
+        order = torch.tensor([edge for edges in leaving for edge in edges], device=weights.device)
+        return list(weights.index_select(0, order).split([len(edges) for edges in leaving]))
+
+    def _mask_changed(self, cell_type: str, values: Tensor | None) -> None:
+        space = self.space.cells[cell_type]
+        for cell in self.cells:
+            if cell.cell_type == cell_type:
+                for source, mixed in enumerate(cell.mixed):
+                    mixed.skip_dead(None if values is None else values[list(space.leaving(source))])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits [B, classes] of images x [B, in_channels, H, W]."""
+        weights = {name: self._by_source(name, mixed) for name, mixed in self.mixing_weights().items()}
+        before = last = self.stem(x.contiguous(memory_format=torch.channels_last))
+        for cell in self.cells:
+            before, last = last, cell(before, last, weights[cell.cell_type])
+        return self.classifier(last.mean((2, 3)))
+
+    def loss(self, batch: tuple[Tensor, Tensor]) -> Outcome:
+        """Cross-entropy of (images [B, in_channels, H, W], labels [B]), and the logits."""
+        images, labels = batch
+        logits = self(images)
+        return Outcome(nn.functional.cross_entropy(logits, labels), logits)

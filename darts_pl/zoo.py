@@ -1,0 +1,92 @@
+"""Published genotypes by name, each with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from darts_pl.errors import UserError
+from darts_pl.genotype import Genotype, from_pairs
+
+_SHORT = {
+    "avg": "avg_pool_3x3",
+    "max": "max_pool_3x3",
+    "skip": "skip_connect",
+    "sep3": "sep_conv_3x3",
+    "sep5": "sep_conv_5x5",
+    "sep7": "sep_conv_7x7",
+    "dil3": "dil_conv_3x3",
+    "dil5": "dil_conv_5x5",
+    "conv7": "conv_7x1_1x7",
+}
+
+
+class Published(NamedTuple):
+    """A published genotype and where it was published."""
+
+    genotype: Genotype
+    source: str
+
+
+def _cell(text: str, concat: range | list[int]) -> tuple[list[tuple[str, int]], list[int]]:
+    """One cell from "sep3 0, skip 1 | ..."; the bars only mark the nodes."""
+    words = [pair.split() for pair in text.replace("|", ",").split(",")]
+    return [(_SHORT[operation], int(source)) for operation, source in words], list(concat)
+
+
+def _cnn(normal: str, normal_concat: range | list[int], reduce: str, reduce_concat: range | list[int]) -> Genotype:
+    return from_pairs("cnn", {"normal": _cell(normal, normal_concat), "reduce": _cell(reduce, reduce_concat)})
+
+
+ZOO: Mapping[str, Published] = MappingProxyType(
+    {
+        "darts_v1": Published(
+            _cnn(
+                "sep3 1, sep3 0 | skip 0, sep3 1 | skip 0, sep3 1 | sep3 0, skip 2",
+                range(2, 6),
+                "max 0, max 1 | skip 2, max 0 | max 0, skip 2 | skip 2, avg 0",
+                range(2, 6),
+            ),
+            "Liu et al., ICLR 2019, first order",
+        ),
+        "darts_v2": Published(
+            _cnn(
+                "sep3 0, sep3 1 | sep3 0, sep3 1 | sep3 1, skip 0 | skip 0, dil3 2",
+                range(2, 6),
+                "max 0, max 1 | skip 2, max 1 | max 0, skip 2 | skip 2, max 1",
+                range(2, 6),
+            ),
+            "Liu et al., ICLR 2019, second order",
+        ),
+        "nasnet": Published(
+            _cnn(
+                "sep5 1, sep3 0 | sep5 0, sep3 0 | avg 1, skip 0 | avg 0, avg 0 | sep3 1, skip 1",
+                range(2, 7),
+                "sep5 1, sep7 0 | max 1, sep7 0 | avg 1, sep5 0 | skip 3, avg 2 | sep3 2, max 1",
+                range(4, 7),
+            ),
+            "NASNet-A, Zoph et al., CVPR 2018, as compared in Liu et al., ICLR 2019",
+        ),
+        "amoebanet": Published(
+            _cnn(
+                "avg 0, max 1 | sep3 0, sep5 2 | sep3 0, avg 3 | sep3 1, skip 1 | skip 0, avg 1",
+                range(4, 7),
+                "avg 0, sep3 1 | max 0, sep7 2 | sep7 0, avg 1 | max 0, max 1 | conv7 0, sep3 5",
+                [3, 4, 6],
+            ),
+            "AmoebaNet-A, Real et al., AAAI 2019, as compared in Liu et al., ICLR 2019",
+        ),
+    }
+)
+
+
+def published(name: str) -> Genotype:
+    """The published genotype `name`.
+
+    Raises:
+        UserError: if there is none of that name.
+    """
+    if name not in ZOO:
+        raise UserError(f"unknown published genotype {name!r}; known: {', '.join(ZOO)}")
+    return ZOO[name].genotype
