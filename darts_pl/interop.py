@@ -83,11 +83,12 @@ def import_supernet(supernet: CnnSupernet, tensors: Mapping[str, Tensor], *, str
             continue
         theirs = edge_keys.get(key, [key])
         missing = [name for name in theirs if name not in tensors]
+        if missing and not strict:
+            continue
         if missing and key.endswith(_COUNTER):
             result[key] = torch.zeros_like(ours)
         elif missing:
-            if strict:
-                raise UserError(f"checkpoint: {missing[0]!r} is missing; it is not one of this search network")
+            raise UserError(f"checkpoint: {missing[0]!r} is missing; it is not one of this search network")
         else:
             shared = key in edge_keys and _is_shared(supernet, key)
             value = tensors[theirs[0]] if shared or len(theirs) == 1 else torch.cat([tensors[name] for name in theirs])

@@ -105,6 +105,12 @@ class Classifier(nn.Module):
         self.auxiliary_head = AuxiliaryTower(widths[self.tower_after], classes) if auxiliary else None
         self.classifier = nn.Linear(widths[-1], classes)
 
+    def count_parameters(self) -> int:
+        """Number of weights without the auxiliary tower, as the paper counts."""
+        return sum(
+            parameter.numel() for name, parameter in self.named_parameters() if not name.startswith("auxiliary_head.")
+        )
+
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor | None]:
         """Logits [B, classes]; while training, with a tower, also the tower's logits.
 

@@ -6,6 +6,8 @@ channels-last memory. With K = 1 this is the ordinary operation of a final netwo
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -101,6 +103,14 @@ class BatchNorm(nn.BatchNorm2d):
         super().__init__(channels, affine=affine)
         if not affine:
             self.num_batches_tracked = None
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *args: Any
+    ) -> None:
+        if not self.affine:
+            # A plain dict names no version, and torch would add to it the batch count that we do not keep.
+            local_metadata = {**local_metadata, "version": 2}
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
     def forward(self, input: Tensor, scale: Tensor | None = None) -> Tensor:
         """Normalised input, times `scale` [channels] if given."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from matplotlib.path import Path as Curve
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
+from darts_pl import atomic
 from darts_pl.genotype import Genotype
 from darts_pl.report.graph import TITLES, CellGraph, cell_graph
 from darts_pl.report.layout import Box, CellLayout, layout_cell
@@ -85,7 +85,7 @@ def save_cells(genotype: Genotype, folder: str | os.PathLike[str]) -> tuple[Path
         for form, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
             drawn = io.BytesIO()
             figure.savefig(drawn, format=form, dpi=DPI, metadata=metadata)
-            _write(folder / f"cells.{form}", drawn.getvalue())
+            atomic.write(folder / f"cells.{form}", drawn.getvalue())
     return folder / "cells.png", folder / "cells.svg"
 
 
@@ -95,15 +95,6 @@ def operation_colour(operation: str) -> str:
         if any(word in operation for word in words):
             return colour
     return OTHER_FAMILY
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _draw_panel(axes: Axes, cell_type: str, graph: CellGraph, layout: CellLayout, width: float, scale: float) -> None:

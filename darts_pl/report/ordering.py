@@ -14,7 +14,10 @@ import numpy as np
 Columns = list[list[int]]
 Links = Sequence[np.ndarray]
 
-STARTS = 8
+#: Starts, alternately anew and from the best order with this share of its columns shuffled.
+STARTS, SHUFFLED = 40, 0.4
+#: Starts after which an order without crossings is good enough.
+ENOUGH = 8
 SWEEPS = 6
 
 
@@ -29,9 +32,11 @@ def order_columns(columns: Columns, links: Links) -> Columns:
     rng = np.random.default_rng(0)
     best, best_cost = columns, _cost(columns, links, items)
     for start in range(STARTS):
+        if best_cost[0] == 0 and start >= ENOUGH:
+            break
         current = [list(column) for column in (best if start % 2 else columns)]
         for column in current if start else []:
-            if start % 2 == 0 or rng.random() < 0.25:
+            if start % 2 == 0 or rng.random() < SHUFFLED:
                 rng.shuffle(column)
         costs: list[tuple[int, float]] = []
         for sweep in range(SWEEPS):

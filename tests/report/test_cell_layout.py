@@ -8,7 +8,7 @@ import pytest
 
 from darts_pl.genotype import Genotype, from_pairs
 from darts_pl.report import CellLayout, cell_graph, layout_cell
-from darts_pl.report.layout import _isotonic
+from darts_pl.report.layout import _isotonic, _links, _slots
 from darts_pl.report.ordering import crossings, order_columns
 
 
@@ -85,6 +85,16 @@ def test_small_columns_get_an_order_with_the_fewest_possible_crossings(seed: int
     found = order_columns(columns, links)
     assert [sorted(column) for column in found] == columns
     assert crossings(found, links) == fewest
+
+
+@pytest.mark.parametrize("nodes", [3, 5, 7])
+def test_a_deep_planar_cell_is_drawn_without_crossings(nodes: int) -> None:
+    pairs = [pair for node in range(nodes) for pair in (("tanh", node + 1), ("relu", 0))]
+    cell = (pairs, [nodes + 1])
+    graph = cell_graph(from_pairs("cnn", {"normal": cell, "reduce": cell}), "normal")
+    slots = _slots(graph, lambda name: 0.5, lambda name: 0.2)
+    links = _links(slots)
+    assert crossings(order_columns(slots.columns, links), links) == 0
 
 
 def test_crossings_of_a_complete_bipartite_graph_are_those_of_the_closed_form() -> None:

@@ -1,0 +1,53 @@
+# Every target installs what it needs first: each works as the first command in a fresh clone.
+# Settable: make test VENV=/tmp/venv PYTHON=python3.12 PIP_FLAGS=--no-cache-dir ARGS="-k genotype"
+PYTHON ?= python3
+VENV ?= .venv
+PIP_FLAGS ?=
+ARGS ?=
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test test-slow check format benchmark clean
+.DELETE_ON_ERROR:
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+quickstart: $(INSTALLED) ## search a cell on the bundled digits, retrain it, show the result
+	$(BIN)/python run.py experiment=quickstart $(ARGS)
+
+test: $(INSTALLED_DEV) ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(INSTALLED_DEV) ## run the longer tests, which `make test` leaves out
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+check: $(INSTALLED_DEV) ## lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED_DEV) ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: $(INSTALLED) ## compare the search network with a per-edge one: operations, memory, time
+	$(BIN)/python benchmarks/supernet.py $(ARGS)
+
+clean: ## remove caches and built packages (keeps the virtual environment and the outputs)
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache
+	find darts_pl tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One stamp per installation, newer than pyproject.toml: nothing is installed twice.
+$(INSTALLED): pyproject.toml
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install $(PIP_FLAGS) -e .
+	@touch $@
+
+$(INSTALLED_DEV): pyproject.toml
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install $(PIP_FLAGS) -e ".[dev]"
+	@touch $(INSTALLED) $@

@@ -1,0 +1,7 @@
+"""What watches a run."""
+
+from darts_pl.callbacks.checkpoint import LastCheckpoint
+from darts_pl.callbacks.history import ArchitectureHistory, MetricsTable
+from darts_pl.callbacks.progress import EpochLines, progress_callbacks
+
+__all__ = ["ArchitectureHistory", "EpochLines", "LastCheckpoint", "MetricsTable", "progress_callbacks"]

@@ -1,0 +1,97 @@
+"""What happened in each epoch, kept in the run's folder and in its checkpoint."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
+from torch import Tensor
+
+from darts_pl import atomic
+
+# Both derive from `Checkpoint` because Lightning calls those callbacks last, when the module has
+# logged its own values of the epoch.
+
+
+class MetricsTable(Checkpoint):
+    """`metrics.csv`: one row an epoch, one column a metric.
+
+    Args:
+        path: of the table.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+        self._started = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        row = {"epoch": trainer.current_epoch, "batches": trainer.global_step}
+        row |= {name: float(value) for name, value in sorted(trainer.callback_metrics.items()) if "/" in name}
+        row["seconds"] = round(time.monotonic() - self._started, 3)
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            self._write()
+
+    def _write(self) -> None:
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        text = io.StringIO()
+        table = csv.DictWriter(text, columns, lineterminator="\n")
+        table.writeheader()
+        table.writerows(self.rows)
+        atomic.write(self.path, text.getvalue())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = list(state_dict["rows"])
+
+
+class ArchitectureHistory(Checkpoint):
+    """`alphas.npz` (per cell type [epochs+1, edges, candidates], the first row before any step) and
+    the genotype of every epoch, `genotypes.jsonl`.
+
+    For a module with a `supernet` and a method `genotype`.
+
+    Args:
+        folder: where both are written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.alphas: list[dict[str, Tensor]] = []
+        self.genotypes: list[str] = []
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not self.alphas:
+            self._record(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._record(trainer, pl_module)
+
+    def _record(self, trainer: pl.Trainer, module: Any) -> None:
+        self.alphas.append({name: alpha.detach().cpu().clone() for name, alpha in module.supernet.alphas.items()})
+        self.genotypes.append(" ".join(module.genotype().to_json().split()))
+        if trainer.is_global_zero:
+            stacked: dict[str, Any] = {
+                name: np.stack([row[name].numpy() for row in self.alphas]) for name in self.alphas[0]
+            }
+            atomic.write_with(self.folder / "alphas.npz", lambda path: np.savez(path, **stacked))
+            atomic.write(self.folder / "genotypes.jsonl", "\n".join(self.genotypes) + "\n")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"alphas": self.alphas, "genotypes": self.genotypes}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.alphas = list(state_dict["alphas"])
+        self.genotypes = list(state_dict["genotypes"])

@@ -1,0 +1,69 @@
+"""What a person sees while a run goes on."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, Checkpoint, RichProgressBar
+
+#: Metrics of an epoch's line, in order, with the width and format of their values.
+SHOWN = (
+    ("search/train_loss", "train loss {:.3f}"),
+    ("search/train_accuracy", "accuracy {:.3f}"),
+    ("search/valid_loss", "valid loss {:.3f}"),
+    ("search/valid_accuracy", "accuracy {:.3f}"),
+    ("search/entropy_normal", "entropy {:.3f}"),
+    ("search/entropy_reduce", "{:.3f}"),
+    ("search/skip_connections", "skips {:.0f}"),
+    ("retrain/train_loss", "train loss {:.3f}"),
+    ("retrain/train_accuracy", "accuracy {:.3f}"),
+)
+
+
+class EpochLines(Checkpoint):
+    """One line an epoch: losses, accuracies, time taken and time left.
+
+    Derives from `Checkpoint` so that Lightning calls it last, with all metrics known.
+
+    Args:
+        title: what the run does, at the start of each line.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self._started: float | None = None
+        self._first_epoch = 0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._started is None:
+            self._started = time.monotonic()
+            self._first_epoch = trainer.current_epoch
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero or self._started is None:
+            return
+        epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs or 0
+        per_epoch = (time.monotonic() - self._started) / (epoch - self._first_epoch)
+        metrics = trainer.callback_metrics
+        parts = [form.format(float(metrics[name])) for name, form in SHOWN if name in metrics]
+        left = per_epoch * (epochs - epoch)
+        text = f"{self.title} {epoch:>{len(str(epochs))}}/{epochs}  {'  '.join(parts)}"
+        print(f"{text}  {per_epoch:.1f} s/epoch" + (f", {duration(left)} left" if epoch < epochs else ""), flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 42 s, 7 min, 3 h 20 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def progress_callbacks(title: str) -> list[Callback]:
+    """A line an epoch, and on a terminal a live bar of steps, losses and time left."""
+    callbacks: list[Callback] = [EpochLines(title)]
+    if sys.stdout.isatty():
+        callbacks.append(RichProgressBar(leave=False))
+    return callbacks

@@ -1,0 +1,77 @@
+"""The folder of one run and the files in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from darts_pl import atomic
+from darts_pl.errors import UserError
+from darts_pl.genotype import Genotype, parse
+
+#: What a summary holds: flat, names to numbers and strings.
+Summary = dict[str, float | int | str | bool | None]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside a run's folder, and atomic writes of its files.
+
+    Args:
+        path: the folder; made when something is written.
+    """
+
+    path: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint of the last epoch."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def metrics(self) -> Path:
+        """One row an epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def genotype(self) -> Path:
+        """What the search derived."""
+        return self.path / "genotype.json"
+
+    def sub(self, name: str) -> RunFolder:
+        """The folder of a run inside this one."""
+        return RunFolder(self.path / name)
+
+    def write_genotype(self, genotype: Genotype) -> None:
+        """Write `genotype.json`."""
+        atomic.write(self.genotype, genotype.to_json())
+
+    def write_summary(self, summary: Mapping[str, float | int | str | bool | None]) -> None:
+        """Write `summary.json`."""
+        atomic.write(self.path / "summary.json", json.dumps(dict(summary), indent=2) + "\n")
+
+
+def read_genotype(path: Path) -> Genotype:
+    """The genotype in a file, or in the folder of a finished search.
+
+    Raises:
+        UserError: if there is none, or it is not readable as one.
+    """
+    file = path
+    if path.is_dir():
+        candidates = [path / "genotype.json", path / "search" / "genotype.json"]
+        found = [candidate for candidate in candidates if candidate.is_file()]
+        if not found:
+            raise UserError(f"genotype={path}: the folder holds no genotype.json; name one of a finished search")
+        file = found[0]
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise UserError(f"genotype={path}: {reason}") from None
+    try:
+        return parse(text)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None

@@ -1,0 +1,88 @@
+"""The Lightning Trainer that a `hardware` configuration describes."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import Logger
+
+from darts_pl.config import HardwareConfig
+from darts_pl.errors import UserError
+from darts_pl.runs.folder import RunFolder
+
+
+def quiet_lightning() -> None:
+    """Silence what Lightning says about itself in every run and a user can do nothing about."""
+    for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*LeafSpec.*",  # Lightning 2.6 on torch 2.14: a deprecated name inside Lightning
+        ".*does not have many workers.*",  # our batches are made on the device, not by workers
+        ".*GPU available but not used.*",  # hardware=cpu was asked for
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
+def build_trainer(
+    hardware: HardwareConfig,
+    folder: RunFolder,
+    *,
+    epochs: int,
+    callbacks: Sequence[Callback],
+    loggers: Sequence[Logger] = (),
+    grad_clip: float | None = None,
+    debug: bool = False,
+) -> pl.Trainer:
+    """A Trainer for `epochs` epochs.
+
+    Args:
+        hardware: accelerator, devices, precision, strategy.
+        folder: of the run.
+        epochs: number of epochs.
+        callbacks: what watches the run.
+        loggers: beside `metrics.csv`.
+        grad_clip: largest gradient norm, for modules in automatic optimization.
+        debug: one batch of each phase.
+
+    Raises:
+        UserError: if the hardware is not there.
+    """
+    quiet_lightning()
+    if hardware.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise UserError(f"hardware.accelerator={hardware.accelerator}: no CUDA device is visible; use hardware=cpu or auto")
+    settings: dict[str, Any] = {}
+    if debug:
+        settings = {"limit_train_batches": 1, "limit_val_batches": 1, "limit_test_batches": 1}
+    return pl.Trainer(
+        accelerator=_accelerator(hardware.accelerator),
+        devices=hardware.devices,
+        precision=hardware.precision,  # type: ignore[arg-type]  # Lightning checks the value
+        strategy=hardware.strategy,
+        deterministic=hardware.deterministic,
+        max_epochs=epochs,
+        callbacks=list(callbacks),
+        logger=list(loggers) or False,
+        gradient_clip_val=grad_clip,
+        default_root_dir=folder.path,
+        enable_checkpointing=True,
+        enable_progress_bar=any(_is_bar(callback) for callback in callbacks),
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # the data modules shard themselves
+        **settings,
+    )
+
+
+def _accelerator(name: str) -> str:
+    """`auto` means CUDA or the CPU; no other kind of device was ever tried."""
+    return ("gpu" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def _is_bar(callback: Callback) -> bool:
+    return isinstance(callback, pl.callbacks.ProgressBar)

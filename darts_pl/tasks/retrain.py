@@ -1,0 +1,107 @@
+"""task=retrain: train the final network of a genotype from scratch and score it once."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytorch_lightning as pl
+
+from darts_pl import zoo
+from darts_pl.callbacks import LastCheckpoint, MetricsTable, progress_callbacks
+from darts_pl.data import RetrainImages
+from darts_pl.errors import UserError
+from darts_pl.genotype import Genotype, parse
+from darts_pl.modules import ClassifierModule, ClassifierRecipe
+from darts_pl.networks import Classifier
+from darts_pl.ops import names
+from darts_pl.report import save_cells
+from darts_pl.runs import build_loggers, build_trainer
+from darts_pl.runs.folder import Summary, read_genotype
+from darts_pl.tasks.context import Context, image_settings
+
+
+def retrain(context: Context) -> Summary:
+    """Train what `genotype=` names; returns the summary."""
+    return train_genotype(context, find_genotype(context.config.genotype), title="retrain")
+
+
+def find_genotype(wanted: str | None) -> Genotype:
+    """The genotype of a published name, a file, the folder of a run, or the literature's text.
+
+    Raises:
+        UserError: if `wanted` is none of these.
+    """
+    if wanted is None:
+        raise UserError(f"genotype is missing; give genotype=FILE, FOLDER or one of {', '.join(zoo.ZOO)}")
+    if wanted in zoo.ZOO:
+        return zoo.published(wanted)
+    if wanted.startswith("Genotype("):
+        return parse(wanted)
+    path = Path(wanted)
+    if not path.exists():
+        raise UserError(f"genotype={wanted}: neither a file, nor a folder, nor one of {', '.join(zoo.ZOO)}")
+    genotype = read_genotype(path)
+    genotype.check_operations(names())
+    return genotype
+
+
+def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
+    """Train the final network of `genotype` on the whole training split and score the test split.
+
+    Args:
+        context: configuration and folder.
+        genotype: of kind "cnn".
+        title: what the lines on screen call it.
+    """
+    config, folder, images = context.config, context.folder, context.images
+    started = time.monotonic()
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    train = config.train
+    network = Classifier(
+        genotype,
+        init_channels=train.init_channels,
+        layers=train.layers,
+        classes=images.classes,
+        in_channels=images.channels,
+        auxiliary=train.auxiliary_weight > 0,
+    )
+    recipe = ClassifierRecipe(
+        lr=train.lr,
+        lr_min=train.lr_min,
+        momentum=train.momentum,
+        weight_decay=train.weight_decay,
+        epochs=train.epochs,
+        drop_path=train.drop_path,
+        auxiliary_weight=train.auxiliary_weight,
+    )
+    module = ClassifierModule(network, recipe, images.classes)
+    data = RetrainImages(images, image_settings(config, config.train_batch_size, train.cutout))
+    trainer = build_trainer(
+        config.hardware,
+        folder,
+        epochs=train.epochs,
+        callbacks=[MetricsTable(folder.metrics), LastCheckpoint(folder.checkpoint), *progress_callbacks(title)],
+        loggers=build_loggers(config.logger, folder, context.resolved),
+        grad_clip=train.grad_clip,
+        debug=config.debug,
+    )
+    trainer.fit(module, datamodule=data, weights_only=True)
+    fitted = dict(trainer.callback_metrics)
+    trainer.test(module, datamodule=data, verbose=False, weights_only=True)
+    metrics = {name: float(value) for name, value in (fitted | trainer.callback_metrics).items() if "/" in name}
+    summary: Summary = {
+        "task": "retrain",
+        "seed": config.seed,
+        "data": config.data.name,
+        "genotype": str(genotype),
+        "epochs": train.epochs,
+        "parameters": network.count_parameters(),
+        **metrics,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    if trainer.is_global_zero:
+        folder.write_genotype(genotype)
+        save_cells(genotype, folder.path)
+        folder.write_summary(summary)
+    return summary

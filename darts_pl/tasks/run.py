@@ -1,0 +1,76 @@
+"""From a configuration to a finished run and its last lines on screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from darts_pl.config import Config
+from darts_pl.errors import UserError
+from darts_pl.genotype import parse
+from darts_pl.report import cell_text
+from darts_pl.runs import RunFolder
+from darts_pl.runs.folder import Summary
+from darts_pl.tasks.context import Context, load_images
+from darts_pl.tasks.retrain import retrain
+from darts_pl.tasks.search import search
+from darts_pl.tasks.search_and_retrain import search_and_retrain
+
+TASKS: Mapping[str, Callable[[Context], Summary]] = {
+    "search": search,
+    "retrain": retrain,
+    "search_and_retrain": search_and_retrain,
+}
+
+
+def run_task(config: Config, composed: DictConfig) -> float | None:
+    """Run the task that `config` names, print what it found, and return the sweep's objective.
+
+    Args:
+        config: typed and validated.
+        composed: the same as Hydra composed it.
+
+    Raises:
+        UserError: if the task is unknown or the command can otherwise be mended.
+    """
+    if config.task.name not in TASKS:
+        raise UserError(f"unknown task {config.task.name!r}; known: {', '.join(TASKS)}")
+    folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
+    resolved: Any = OmegaConf.to_container(composed, resolve=True)
+    context = Context(config, resolved, folder, load_images(config))
+    summary = TASKS[config.task.name](context)
+    _print_summary(summary, folder)
+    objective = summary.get(config.task.objective)
+    return objective if isinstance(objective, float) else None
+
+
+def _print_summary(summary: Summary, folder: RunFolder) -> None:
+    genotype = summary.get("genotype")
+    print()
+    if isinstance(genotype, str):
+        print(cell_text(parse(genotype)))
+        print()
+    for name, form in (
+        ("search/valid_accuracy", "search valid accuracy  {:.4f}"),
+        ("search/valid_loss", "search valid loss      {:.4f}"),
+        ("test/accuracy", "test accuracy          {:.4f}"),
+        ("random/test_accuracy", "random cell's          {:.4f}"),
+        ("parameters", "parameters             {:,}"),
+        ("seconds", "seconds                {:.0f}"),
+    ):
+        if name in summary:
+            print(form.format(summary[name]))
+    print(f"genotype               {genotype}")
+    print(f"folder                 {_shown(folder.path)}")
+
+
+def _shown(path: Path) -> str:
+    """A path as the user would type it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

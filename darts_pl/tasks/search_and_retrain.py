@@ -1,0 +1,35 @@
+"""task=search_and_retrain: find a cell, train it, and show what a random cell scores."""
+
+from __future__ import annotations
+
+import time
+
+from darts_pl.report import save_cells
+from darts_pl.runs.folder import Summary, read_genotype
+from darts_pl.selection import random_genotype
+from darts_pl.spaces import build_space
+from darts_pl.tasks.context import Context
+from darts_pl.tasks.retrain import train_genotype
+from darts_pl.tasks.search import search
+
+
+def search_and_retrain(context: Context) -> Summary:
+    """Runs in the subfolders `search/`, `retrain/` and, if asked for, `random/`; returns a joint summary."""
+    started = time.monotonic()
+    config, folder = context.config, context.folder
+    searched = search(context.inside("search"))
+    genotype = read_genotype(folder.sub("search").genotype)
+    trained = train_genotype(context.inside("retrain"), genotype, title="retrain")
+    summary: Summary = {**searched, **trained, "task": "search_and_retrain"}
+    if config.task.compare_random:
+        space = build_space(config.search.space, config.search.candidates, config.search.nodes)
+        by_chance = random_genotype(space, config.seed)
+        chance = train_genotype(context.inside("random"), by_chance, title="random")
+        summary["random/test_accuracy"] = chance["test/accuracy"]
+        summary["random/parameters"] = chance["parameters"]
+        summary["random/genotype"] = str(by_chance)
+    summary["seconds"] = round(time.monotonic() - started, 3)
+    folder.write_genotype(genotype)
+    save_cells(genotype, folder.path)
+    folder.write_summary(summary)
+    return summary

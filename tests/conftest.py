@@ -1,0 +1,31 @@
+"""What every test can rely on."""
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+os.environ["MPLBACKEND"] = "Agg"  # no window
+os.environ["WANDB_MODE"] = "offline"  # no account, no network
+os.environ["WANDB_SILENT"] = "true"
+
+
+@pytest.fixture(scope="session")
+def goldens() -> Path:
+    """The folder of the recorded reference numbers."""
+    return Path(os.environ.get("DARTS_GOLDENS") or Path(__file__).parent / "goldens")
+
+
+@pytest.fixture(autouse=True)
+def _same_start() -> Iterator[None]:
+    """Each test starts from one seed and leaves torch's default dtype as it was."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    dtype = torch.get_default_dtype()
+    yield
+    torch.set_default_dtype(dtype)

@@ -1,0 +1,87 @@
+"""Which recorded files are compared, and the largest error that each of them showed."""
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+FOLDER = Path(os.environ.get("DARTS_GOLDENS") or Path(__file__).parents[1] / "goldens")
+
+#: Largest max|difference| / max|recorded| that counts as equal.
+TOLERANCE = 1e-6
+
+_errors: dict[str, dict[str, float]] = {}
+
+
+@functools.lru_cache(maxsize=1)
+def read(path: Path) -> dict[str, Any]:
+    return torch.load(path, weights_only=True)
+
+
+def matching(pattern: str, *, present: tuple[str, ...] = (), absent: tuple[str, ...] = ()) -> list[Path]:
+    """The files of that name whose dict has the keys `present` and lacks the keys `absent`."""
+    found = []
+    for path in sorted(FOLDER.glob(pattern)):
+        keys = read(path).keys()
+        if keys >= set(present) and not keys & set(absent):
+            found.append(path)
+    return found
+
+
+#: By the name of a test's argument, the files it runs over.
+KINDS: dict[str, Callable[[], list[Path]]] = {
+    "supernet_file": lambda: matching("cnn_*.pt", present=("state_dict", "alphas_normal"), absent=("batches", "after")),
+    "supernet_state_file": lambda: matching("cnn_*.pt", present=("state_dict",)),
+    "genotypes_file": lambda: sorted(FOLDER.glob("cnn_*.json")),
+    "network_file": lambda: matching("cifar_*.pt", present=("state_dict", "arch")),
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for argument, files in KINDS.items():
+        if argument in metafunc.fixturenames:
+            metafunc.parametrize(argument, files(), ids=lambda path: path.stem, scope="module")
+
+
+@pytest.fixture(scope="session")
+def recorded_in() -> Callable[[Path], dict[str, Any]]:
+    """Reads a recorded file."""
+    return read
+
+
+@pytest.fixture(scope="session")
+def agrees() -> Callable[[Path, str, Tensor, Tensor], None]:
+    """Asserts that a tensor is the recorded one, and keeps the error for the summary."""
+
+    def check(path: Path, what: str, ours: Tensor, recorded: Tensor) -> None:
+        assert ours.shape == recorded.shape, f"{what}: {tuple(ours.shape)} against {tuple(recorded.shape)}"
+        assert ours.dtype == torch.float64, f"{what} was computed in {ours.dtype}"
+        recorded = recorded.double()
+        largest = recorded.abs().max().item()
+        difference = (ours.detach() - recorded).abs().max().item()
+        error = difference / largest if largest else difference
+        kept = _errors.setdefault(path.name, {})
+        kept[what] = max(kept.get(what, 0.0), error)
+        assert error <= TOLERANCE, f"{path.name}: {what} is off by {error:.1e}"
+
+    return check
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    yield
+    if _errors:
+        terminalreporter.section("largest relative error against recorded numbers")
+    for name, errors in sorted(_errors.items()):
+        quantities: dict[str, float] = {}
+        for what, error in errors.items():
+            quantity = what.split()[0]
+            quantities[quantity] = max(quantities.get(quantity, 0.0), error)
+        terminalreporter.write_line(f"{name}: {max(quantities.values()):.1e}")
+        for quantity, error in quantities.items():
+            terminalreporter.write_line(f"    {quantity}: {error:.1e}")

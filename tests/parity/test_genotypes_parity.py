@@ -1,0 +1,37 @@
+"""Alphas -> genotype, against pairs recorded from the authors' code; ties among them."""
+
+import json
+
+import pytest
+import torch
+
+from darts_pl.genotype import from_pairs
+from darts_pl.selection.magnitude import strongest
+from darts_pl.spaces import build_space, softmax
+
+CANDIDATES = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+
+pytestmark = pytest.mark.parity
+
+
+def test_every_recorded_pair_of_alphas_gives_its_genotype(genotypes_file):
+    entries = json.loads(genotypes_file.read_text(encoding="utf-8"))
+    assert entries
+    for number, entry in enumerate(entries):
+        nodes = len(entry["normal"]) // 2
+        space = build_space("cnn", entry.get("candidates", CANDIDATES), nodes)
+        weights = {
+            name: softmax(torch.tensor(entry[f"alphas_{name}"], dtype=torch.float64)) for name in ("normal", "reduce")
+        }
+        concat = list(range(2, 2 + nodes))
+        cells = {name: (entry[name], entry.get(f"{name}_concat", concat)) for name in ("normal", "reduce")}
+        assert strongest(space, weights) == from_pairs("cnn", cells), f"{genotypes_file.name}, entry {number}"

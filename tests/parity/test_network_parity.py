@@ -1,0 +1,49 @@
+"""Final networks against logits recorded from the authors' code, in float64."""
+
+import pytest
+import torch
+
+from darts_pl import interop
+from darts_pl.networks import Classifier
+from darts_pl.zoo import published
+
+pytestmark = pytest.mark.parity
+
+
+def network_of(data):
+    hyper = data["hyper"]
+    return Classifier(
+        published(data["arch"].lower()),
+        init_channels=hyper["init_channels"],
+        layers=hyper["layers"],
+        classes=hyper["num_classes"],
+        in_channels=data["state_dict"]["stem.0.weight"].shape[1],
+        auxiliary=hyper.get("auxiliary", False),
+    )
+
+
+@pytest.mark.parametrize("mode", ["eval", "train"])
+def test_logits_and_auxiliary_logits_are_the_recorded_ones(network_file, recorded_in, agrees, mode):
+    data = recorded_in(network_file)
+    network = network_of(data)
+    interop.load(network, interop.import_network(data["state_dict"]))
+    network.double().train(mode == "train")
+    with torch.no_grad():
+        found = network(data["x"].double())
+    logits, auxiliary = found if isinstance(found, tuple) else (found, None)
+    agrees(network_file, f"logits_{mode}_mode", logits, data[f"logits_{mode}_mode"])
+    if f"aux_logits_{mode}_mode" in data:
+        agrees(network_file, f"aux_logits_{mode}_mode", auxiliary, data[f"aux_logits_{mode}_mode"])
+    else:
+        assert auxiliary is None
+
+
+def test_a_recorded_state_comes_back_bit_for_bit_after_import_and_export(network_file, recorded_in):
+    data = recorded_in(network_file)
+    network = network_of(data)
+    network.load_state_dict(interop.import_network(data["state_dict"]))
+    exported = interop.export_network(network.state_dict())
+    assert exported.keys() == data["state_dict"].keys()
+    for name, values in exported.items():
+        assert values.dtype == data["state_dict"][name].dtype
+        assert torch.equal(values, data["state_dict"][name]), name
