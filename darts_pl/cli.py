@@ -18,7 +18,9 @@ from types import FrameType
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -32,6 +34,14 @@ class Interrupted(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+class Refused(BaseException):
+    """A single run was refused. Carries the error past Hydra, which would add lines of its own."""
+
+    def __init__(self, error: UserError) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 def config_folder() -> Path:
@@ -58,10 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         number = interruption.number if isinstance(interruption, Interrupted) else signal.SIGINT
         print(f"\ninterrupted by {signal.Signals(number).name}", file=sys.stderr)
         return 128 + number
-    except Exception as error:
+    except (Exception, Refused) as raised:
+        error = raised.error if isinstance(raised, Refused) else raised
         message = _mendable(error)
         if show_traceback or message is None:
-            traceback.print_exc()
+            traceback.print_exception(error)
         if message is not None:
             print("error: " + "\n".join(message.splitlines()[:3]), file=sys.stderr)
         return 1 if message is None else 2
@@ -73,12 +84,17 @@ def console() -> None:
 
 
 def _run(config: DictConfig) -> Any:
-    typed_config: Config = typed(config)
-    for module in typed_config.imports:
-        _import(module)
-    from darts_pl.tasks import run_task  # after the user's modules; and `--help` stays quick
+    try:
+        typed_config: Config = typed(config)
+        for module in typed_config.imports:
+            _import(module)
+        from darts_pl.tasks import run_task  # here, so that --help and tab completion stay quick
 
-    return run_task(typed_config, config)
+        return run_task(typed_config, config)
+    except UserError as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise
+        raise Refused(error) from error
 
 
 def _import(module: str) -> None:

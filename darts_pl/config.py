@@ -167,11 +167,18 @@ def typed(config: DictConfig) -> Config:
     try:
         result = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), config))
     except OmegaConfBaseException as error:
-        key = error.full_key or "configuration"
-        raise UserError(f"{key}: {str(error.msg or error).splitlines()[0]}") from None
+        raise UserError(_type_message(config, error)) from None
     assert isinstance(result, Config)
     _refuse_senseless(result)
     return result
+
+
+def _type_message(config: DictConfig, error: OmegaConfBaseException) -> str:
+    key = str(error.full_key or "configuration")
+    reason = str(error.msg or error).splitlines()[0]
+    if "is not a ListConfig" in reason:
+        return f"{key}={OmegaConf.select(config, key)}: must be a list, such as {key}=[a,b]"
+    return f"{key}: {reason}"
 
 
 def known_keys(schema: type = Config, prefix: str = "") -> list[str]:

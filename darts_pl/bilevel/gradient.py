@@ -82,7 +82,8 @@ def second_order(
         step = mean(list(torch.autograd.grad(outcome.loss, list(weights.values()))))
         valid_outcome, direct, vector, coefficient = _at_moved_weights(supernet, valid, step, inner, mean)
         with torch.no_grad():
-            eps = inner.radius / total_norm(vector)
+            norm = total_norm(vector)
+            eps = inner.radius / norm.clamp_min(torch.finfo(norm.dtype).tiny)  # v = 0 gives 0, not nan
             offset = list(torch._foreach_mul(vector, eps))
         sides = []
         for sign in (1.0, -1.0):

@@ -27,6 +27,6 @@ class LastCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if trainer.world_size == 1:
-            atomic.write_with(self.path, lambda temporary: trainer.save_checkpoint(temporary))
+            atomic.write_with(self.path, lambda temporary: trainer.save_checkpoint(temporary, weights_only=False))
         else:  # saving is collective; only rank zero writes, through Lightning's own atomic save
-            trainer.save_checkpoint(self.path)
+            trainer.save_checkpoint(self.path, weights_only=False)

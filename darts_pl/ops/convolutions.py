@@ -66,25 +66,20 @@ def conv_1x7_7x1(channels: int, stride: int, affine: bool, edges: int) -> Rectif
     )
 
 
-class ReLUConvBN(nn.Module):
+class ReLUConvBN(RectifiedConv):
     """ReLU, 1x1 convolution, BatchNorm: brings a cell's input to the cell's width."""
 
     def __init__(self, in_channels: int, out_channels: int, affine: bool) -> None:
-        super().__init__()
-        self.op = nn.Sequential(
-            nn.ReLU(), nn.Conv2d(in_channels, out_channels, 1, bias=False), BatchNorm(out_channels, affine)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.op(x)
+        super().__init__(1, nn.Conv2d(in_channels, out_channels, 1, bias=False), BatchNorm(out_channels, affine))
 
 
 class FactorizedReduce(EdgeOperation):
-    """Halves height and width: two 1x1 convolutions with stride 2, the second on the map shifted
-    by one row and one column, concatenated.
+    """Halves height and width: two 1x1 convolutions of every second pixel, the second on the map
+    shifted by one row and one column, concatenated.
 
     A map of odd size is padded below and to the right, so that both halves have the size
-    ceil(H / 2) x ceil(W / 2).
+    ceil(H / 2) x ceil(W / 2). The pixels are picked before the convolutions: the CPU backward pass
+    of a 1x1 convolution with stride 2 overruns channels-last maps of few channels (torch 2.14).
 
     Args:
         in_channels: channels of the one input.
@@ -96,17 +91,16 @@ class FactorizedReduce(EdgeOperation):
     def __init__(self, in_channels: int, out_channels: int, affine: bool, edges: int = 1) -> None:
         super().__init__(edges)
         first = out_channels // 2
-        self.conv_1 = nn.Conv2d(in_channels, edges * first, 1, stride=2, bias=False)
-        self.conv_2 = nn.Conv2d(in_channels, edges * (out_channels - first), 1, stride=2, bias=False)
+        self.conv_1 = nn.Conv2d(in_channels, edges * first, 1, bias=False)
+        self.conv_2 = nn.Conv2d(in_channels, edges * (out_channels - first), 1, bias=False)
         self.bn = BatchNorm(edges * out_channels, affine)
 
     def on_edges(self, node: NodeOutput, scale: Tensor | None = None) -> Tensor:
         x = node.rectified
         height, width = x.shape[-2:]
-        shifted = x[:, :, 1:, 1:]
         if height % 2 or width % 2:
-            shifted = nn.functional.pad(shifted, (0, width % 2, 0, height % 2))
-        halves = [self.conv_1(x), self.conv_2(shifted)]
+            x = nn.functional.pad(x, (0, width % 2, 0, height % 2))
+        halves = [self.conv_1(x[:, :, ::2, ::2]), self.conv_2(x[:, :, 1::2, 1::2])]
         if self.edges == 1:
             return self.bn(torch.cat(halves, dim=1), scale)
         by_edge = [half.permute(0, 2, 3, 1).unflatten(3, (self.edges, -1)) for half in halves]

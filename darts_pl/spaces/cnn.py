@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_pl.errors import UserError
-from darts_pl.ops import BatchNorm, EdgeOperation, FactorizedReduce, ReLUConvBN
+from darts_pl.ops import BatchNorm, EdgeOperation, FactorizedReduce, NodeOutput, ReLUConvBN
 from darts_pl.spaces.mixed import MixedEdges
 from darts_pl.spaces.relaxation import Relaxation, softmax
 from darts_pl.spaces.space import CellSpace, SearchSpace
@@ -62,7 +62,7 @@ def plan_cells(stem: int, channels: int, layers: int, width: Callable[[bool], in
     return plans
 
 
-def preprocess(plan: CellPlan, affine: bool) -> tuple[nn.Module, nn.Module]:
+def preprocess(plan: CellPlan, affine: bool) -> tuple[EdgeOperation, EdgeOperation]:
     """The modules that bring a cell's two inputs to its width."""
     first = FactorizedReduce if plan.halve_before else ReLUConvBN
     return first(plan.in_before, plan.channels, affine), ReLUConvBN(plan.in_last, plan.channels, affine)
@@ -91,15 +91,15 @@ class MixedCell(nn.Module):
             stride = self.stride if source < space.input_nodes else 1
             self.mixed.append(MixedEdges(candidates, plan.channels, stride, wrap))
 
-    def forward(self, before: Tensor, last: Tensor, weights: list[Tensor]) -> Tensor:
+    def forward(self, before: NodeOutput, last: NodeOutput, weights: list[Tensor]) -> Tensor:
         """The concatenated nodes [B, nodes*C, H', W'].
 
         Args:
-            before: output of the cell before last [B, C0, H0, W0].
+            before: output of the cell before last [B, C0, H0, W0]; two cells share its ReLU.
             last: output of the last cell [B, C1, H, W].
             weights: for every source node the mixing weights of its leaving edges.
         """
-        states = [self.preprocess0(before), self.preprocess1(last)]
+        states = [self.preprocess0.on_edges(before), self.preprocess1.on_edges(last)]
         incoming: list[list[Tensor]] = [[] for _ in range(self.space.nodes)]
         for source, mixed in enumerate(self.mixed):
             if source >= self.space.input_nodes:
@@ -176,10 +176,10 @@ class CnnSupernet(Supernet):
     def forward(self, x: Tensor) -> Tensor:
         """Logits [B, classes] of images x [B, in_channels, H, W]."""
         weights = {name: self._by_source(name, mixed) for name, mixed in self.mixing_weights().items()}
-        before = last = self.stem(x.contiguous(memory_format=torch.channels_last))
+        before = last = NodeOutput(self.stem(x.contiguous(memory_format=torch.channels_last)))
         for cell in self.cells:
-            before, last = last, cell(before, last, weights[cell.cell_type])
-        return self.classifier(last.mean((2, 3)))
+            before, last = last, NodeOutput(cell(before, last, weights[cell.cell_type]))
+        return self.classifier(last.raw.mean((2, 3)))
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> Outcome:
         """Cross-entropy of (images [B, in_channels, H, W], labels [B]), and the logits."""

@@ -37,8 +37,8 @@ class SmoothNet(Supernet):
 
     def __init__(self, dropout: float) -> None:
         super().__init__(build_space("cnn", ("max_pool_3x3", "avg_pool_3x3", "skip_connect"), nodes=1))
-        self.first = nn.Parameter(torch.randn(2, FEATURES, HIDDEN))
-        self.second = nn.Parameter(torch.randn(2, HIDDEN, HIDDEN) / 2)
+        self.first = nn.Parameter(torch.randn(2, FEATURES, HIDDEN) / 4)
+        self.second = nn.Parameter(torch.randn(2, HIDDEN, HIDDEN) / 4)
         self.head = nn.Parameter(torch.randn(HIDDEN, CLASSES) / 2)
         for alphas in self.alphas.values():
             nn.init.normal_(alphas)

@@ -1,0 +1,284 @@
+"""The convolutional supernet against the same network written edge by edge."""
+
+import pytest
+import torch
+from torch import nn
+
+from darts_pl.errors import UserError
+from darts_pl.interop import export_supernet
+from darts_pl.spaces import CellSpace, CnnSupernet, SearchSpace, build_space, reductions
+
+PAPER = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+
+
+def supernet(space, dtype=torch.float64, **sizes):
+    """With alphas far from equal."""
+    net = CnnSupernet(space, **{"init_channels": 2, "layers": 3, "classes": 3, **sizes}).to(dtype)
+    for alphas in net.alphas.values():
+        nn.init.normal_(alphas)
+    nn.init.normal_(net.stem[1].weight)
+    nn.init.normal_(net.stem[1].bias)
+    return net
+
+
+def both(net, images, edge_by_edge, alphas_in_use=True):
+    """Logits and the gradients of alphas and weights, ours and edge by edge."""
+    parameters = {k: v for k, v in net.named_parameters() if alphas_in_use or not k.startswith("alphas.")}
+    weights = net.mixing_weights()
+    candidates = {name: cell.candidates for name, cell in net.space.cells.items()}
+    state = export_supernet(net, net.state_dict(keep_vars=True))
+    results = []
+    for logits in (net(images), edge_by_edge(images, state, len(net.cells), candidates, weights)):
+        cotangent = torch.linspace(-1, 1, logits.numel(), dtype=logits.dtype).view_as(logits)
+        gradients = torch.autograd.grad(
+            logits, list(parameters.values()), cotangent, retain_graph=True, materialize_grads=True, allow_unused=True
+        )
+        results.append((logits, dict(zip(parameters, gradients, strict=True))))
+    return results
+
+
+def assert_same(results, tolerance=1e-9):
+    (logits, gradients), (expected, expected_gradients) = results
+    torch.testing.assert_close(logits, expected, rtol=tolerance, atol=tolerance)
+    largest = max(values.abs().max().item() for values in expected_gradients.values())
+    for name, values in expected_gradients.items():
+        torch.testing.assert_close(gradients[name], values, rtol=0, atol=tolerance * largest, msg=name)
+
+
+# nodes, layers, classes, in_channels, height, width
+SIZES = {
+    "8x8 grey": (4, 3, 10, 1, 8, 8),
+    "odd map": (2, 3, 3, 3, 15, 15),
+    "oblong map": (2, 4, 3, 3, 9, 14),
+    "one node, one class": (1, 3, 1, 3, 8, 8),
+    "one cell": (2, 1, 3, 3, 8, 8),
+    "two cells": (2, 2, 3, 2, 11, 8),
+    "six cells": (1, 6, 5, 3, 16, 16),
+}
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES.keys())
+def test_logits_and_gradients_are_those_of_the_network_edge_by_edge_at_any_size(sizes, edge_by_edge):
+    nodes, layers, classes, in_channels, height, width = sizes
+    net = supernet(build_space("cnn", PAPER, nodes), layers=layers, classes=classes, in_channels=in_channels)
+    images = torch.randn(3, in_channels, height, width, dtype=torch.float64)
+    results = both(net, images, edge_by_edge, alphas_in_use=layers > 2)
+    assert results[0][0].shape == (3, classes)
+    assert_same(results)
+
+
+def test_a_photo_of_224_pixels_goes_through_and_back_in_float32(edge_by_edge):
+    net = supernet(build_space("cnn", PAPER, 1), init_channels=1, layers=2)
+    images = torch.randn(2, 3, 224, 224, dtype=torch.float64)
+    _, (expected, gradients) = both(net, images, edge_by_edge, alphas_in_use=False)
+    logits = net.float()(images.float())
+    torch.testing.assert_close(logits.double(), expected, rtol=1e-3, atol=1e-3)
+    logits.backward(torch.linspace(-1, 1, logits.numel()).view_as(logits))
+    found, exact = (
+        torch.cat([of(name).flatten() for name in gradients])
+        for of in (lambda name: net.get_parameter(name).grad.double(), gradients.get)
+    )
+    assert (found - exact).norm() / exact.norm() < 1e-2
+
+
+def test_width_depth_and_heads_follow_the_paper():
+    assert reductions(8) == {2, 5}
+    assert reductions(20) == {6, 13}
+    net = CnnSupernet(build_space("cnn", PAPER, 4), init_channels=4, layers=8, classes=7).eval()
+    widths, sizes = [], []
+    for cell in net.cells:
+        cell.register_forward_hook(lambda _, __, out: widths.append(out.shape[1]))
+        cell.register_forward_hook(lambda _, __, out: sizes.append(out.shape[2]))
+    with torch.no_grad():
+        net(torch.randn(1, 3, 32, 32))
+    assert widths == [16, 16, 32, 32, 32, 64, 64, 64]
+    assert sizes == [32, 32, 16, 16, 16, 8, 8, 8]
+    assert net.stem[0].weight.shape == (12, 3, 3, 3)
+    assert net.classifier.weight.shape == (7, 64)
+
+
+def ragged_space():
+    """Candidates differ from edge to edge, also in their order; both kinds of cells."""
+    candidates = (
+        ("none", "skip_connect", "sep_conv_3x3"),
+        ("dil_conv_5x5",),
+        ("max_pool_3x3", "skip_connect"),
+        ("sep_conv_3x3", "none", "max_pool_3x3"),
+        ("avg_pool_3x3", "sep_conv_3x3"),
+    )
+    normal, reduction = CellSpace(2, 2, 2, candidates), CellSpace(2, 2, 2, candidates[::-1])
+    return SearchSpace("cnn", {"normal": normal, "reduce": reduction})
+
+
+def test_candidates_that_differ_from_edge_to_edge_give_the_sum_over_each_edges_own(edge_by_edge):
+    net = supernet(ragged_space())
+    assert_same(both(net, torch.randn(3, 3, 9, 9, dtype=torch.float64), edge_by_edge))
+
+
+@pytest.mark.parametrize("space", [build_space("cnn", PAPER, 2), ragged_space()], ids=["uniform", "ragged"])
+def test_masked_candidates_contribute_exactly_their_fixed_weight(space, edge_by_edge):
+    net = supernet(space)
+    torch.manual_seed(6)
+    for name, cell in space.cells.items():
+        values = torch.full(cell.shape, torch.nan, dtype=torch.float64)
+        kept = torch.rand(cell.shape)
+        values[kept < 0.6], values[kept < 0.1] = 0, 1.5
+        values[list(cell.leaving(1))] = 0  # nothing leaves the second input
+        net.mask(name, values)
+    images = torch.randn(3, 3, 8, 8, dtype=torch.float64)
+    assert_same(both(net, images, edge_by_edge))
+    for name in space.cells:
+        net.mask(name, None)
+    assert_same(both(net, images, edge_by_edge))
+
+
+def convolutions(net, images):
+    """By name, the convolutions that ran."""
+    ran = []
+    handles = [
+        module.register_forward_hook(lambda *_, name=name: ran.append(name))
+        for name, module in net.named_modules()
+        if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d)
+    ]
+    with torch.no_grad():
+        net(images)
+    for handle in handles:
+        handle.remove()
+    return ran
+
+
+def test_a_candidate_that_is_dead_on_all_edges_of_a_node_is_not_computed():
+    net = supernet(build_space("cnn", PAPER, 2))
+    images = torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    everything = convolutions(net, images)
+    assert len(everything) == len(set(everything))  # each once, for all its edges
+    normal = net.space.cells["normal"]
+    values = torch.full(normal.shape, torch.nan)
+    values[:, PAPER.index("sep_conv_5x5")] = 0  # everywhere
+    values[list(normal.leaving(0)), PAPER.index("avg_pool_3x3")] = 0  # on all edges that leave node 0
+    values[normal.leaving(1)[0], PAPER.index("max_pool_3x3")] = 0  # on one of two: still needed by the other
+    net.mask("normal", values)
+    ran = convolutions(net, images)
+    gone = set(everything) - set(ran)
+    first = {f"cells.{n}" for n, cell in enumerate(net.cells) if cell.cell_type == "normal"}
+    assert first == {"cells.0"}
+    assert gone == {
+        *(f"cells.0.mixed.{source}.operations.sep_conv_5x5.op.{layer}" for source in (0, 1, 2) for layer in (1, 2, 5, 6)),
+        "cells.0.mixed.0.operations.avg_pool_3x3.pool",
+    }
+    net.mask("normal", None)
+    assert convolutions(net, images) == everything
+
+
+def test_none_is_never_computed_but_takes_its_share():
+    net = supernet(build_space("cnn", ("none", "skip_connect"), 1))
+    cell, outputs = net.cells[0], []
+    assert [list(mixed.operations) for mixed in cell.mixed] == [["skip_connect"], ["skip_connect"]]
+    cell.register_forward_hook(lambda _, __, out: outputs.append(out))
+    net.load_alphas({"normal": torch.tensor([[9.0, 1.0], [7.0, 3.0]]).log()})
+    images = torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    net(images)
+    stem = net.stem(images)
+    expected = 0.1 * cell.preprocess0(stem) + 0.3 * cell.preprocess1(stem)
+    torch.testing.assert_close(outputs[0], expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (15, 9)])
+def test_where_everything_is_masked_cells_give_zeros_and_the_head_its_bias(size):
+    net = supernet(build_space("cnn", PAPER, 2))
+    outputs = []
+    for cell in net.cells:
+        cell.register_forward_hook(lambda _, __, out: outputs.append(out))
+    images = torch.randn(2, 3, *size, dtype=torch.float64)
+    net(images)
+    expected, outputs[:] = [out.shape for out in outputs], []
+    for name, cell in net.space.cells.items():
+        net.mask(name, torch.zeros(cell.shape))
+    logits = net(images)
+    assert [out.shape for out in outputs] == expected
+    assert not any(out.any() for out in outputs)
+    assert torch.equal(logits, net.classifier.bias.expand(2, -1))
+    assert [name for name in convolutions(net, images) if ".mixed." in name] == []
+
+
+def test_a_node_that_nothing_enters_is_zero_and_the_others_stay():
+    net = supernet(build_space("cnn", PAPER, 3), layers=3)
+    space = net.space.cells["normal"]
+    outputs = []
+    net.cells[0].register_forward_hook(lambda _, __, out: outputs.append(out.chunk(3, dim=1)))
+    images = torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    net(images)
+    values = torch.full(space.shape, torch.nan)
+    values[list(space.entering(3))] = 0
+    net.mask("normal", values)
+    net(images)
+    free, masked = outputs
+    assert not masked[1].any()
+    assert torch.equal(masked[0], free[0])
+    assert not torch.equal(masked[2], free[2])
+
+
+def test_every_map_in_the_network_is_channels_last():
+    net = supernet(build_space("cnn", PAPER, 3), torch.float32, layers=4)
+    seen = {}
+
+    def look(module, inputs, output, name):
+        for kind, values in (("in", inputs[0]), ("out", output)):
+            seen[f"{name}:{kind}"] = values.stride(1) == 1
+
+    for name, module in net.named_modules():
+        if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.MaxPool2d | nn.AvgPool2d):
+            module.register_forward_hook(lambda *arguments, name=name: look(*arguments, name))
+    net(torch.randn(2, 3, 12, 12))
+    assert len(seen) > 200
+    assert [name for name, kept in seen.items() if not kept] == []
+
+
+def test_the_relaxation_is_asked_once_per_cell_type_and_forward_and_is_what_mixes():
+    asked = []
+
+    def halves(alphas):
+        asked.append(alphas)
+        return torch.full_like(alphas, 0.5)
+
+    net = supernet(build_space("cnn", PAPER, 2))
+    plain = CnnSupernet(net.space, init_channels=2, layers=3, classes=3, relaxation=halves).double()
+    plain.load_state_dict(net.state_dict())
+    images = torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    found = plain(images)
+    assert [alphas is plain.alphas[name] for alphas, name in zip(asked, ("normal", "reduce"), strict=True)] == [True] * 2
+    for name, cell in net.space.cells.items():
+        net.mask(name, torch.full(cell.shape, 0.5))
+    assert torch.equal(found, net(images))
+
+
+def test_the_loss_is_the_mean_of_minus_log_probabilities():
+    net = supernet(build_space("cnn", ("skip_connect", "avg_pool_3x3"), 1))
+    images, labels = torch.randn(5, 3, 8, 8, dtype=torch.float64), torch.tensor([0, 1, 2, 2, 0])
+    outcome = net.loss((images, labels))
+    probabilities = outcome.outputs.exp() / outcome.outputs.exp().sum(1, keepdim=True)
+    torch.testing.assert_close(outcome.loss, -probabilities[torch.arange(5), labels].log().mean())
+    assert outcome.carry is None
+
+
+@pytest.mark.parametrize("size", ["init_channels", "layers", "classes"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_a_size_below_one_is_refused_by_name(size, value):
+    with pytest.raises(UserError, match=f"{size}={value}: must be at least 1"):
+        CnnSupernet(build_space("cnn", PAPER, 4), **{size: value})
+
+
+def test_a_plain_dict_of_tensors_loads():
+    net, other = (supernet(build_space("cnn", PAPER, 1)) for _ in range(2))
+    net(torch.randn(2, 3, 8, 8, dtype=torch.float64))
+    other.load_state_dict(dict(net.state_dict()))
+    assert all(torch.equal(values, other.state_dict()[name]) for name, values in net.state_dict().items())

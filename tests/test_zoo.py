@@ -1,0 +1,57 @@
+"""Published genotypes against the texts in which they were published."""
+
+import pytest
+
+from darts_pl.errors import UserError
+from darts_pl.genotype import parse
+from darts_pl.ops import names
+from darts_pl.zoo import ZOO, published
+
+PUBLISHED = {
+    "darts_v1": """Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0),
+        ('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 2)],
+        normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2),
+        ('max_pool_3x3', 0), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('avg_pool_3x3', 0)],
+        reduce_concat=[2, 3, 4, 5])""",
+    "darts_v2": """Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0),
+        ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)],
+        normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2),
+        ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)],
+        reduce_concat=[2, 3, 4, 5])""",
+    "nasnet": """Genotype(
+        normal = [('sep_conv_5x5', 1), ('sep_conv_3x3', 0), ('sep_conv_5x5', 0), ('sep_conv_3x3', 0),
+            ('avg_pool_3x3', 1), ('skip_connect', 0), ('avg_pool_3x3', 0), ('avg_pool_3x3', 0),
+            ('sep_conv_3x3', 1), ('skip_connect', 1),],
+        normal_concat = [2, 3, 4, 5, 6],
+        reduce = [('sep_conv_5x5', 1), ('sep_conv_7x7', 0), ('max_pool_3x3', 1), ('sep_conv_7x7', 0),
+            ('avg_pool_3x3', 1), ('sep_conv_5x5', 0), ('skip_connect', 3), ('avg_pool_3x3', 2),
+            ('sep_conv_3x3', 2), ('max_pool_3x3', 1),],
+        reduce_concat = [4, 5, 6],)""",
+    "amoebanet": """Genotype(
+        normal = [('avg_pool_3x3', 0), ('max_pool_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_5x5', 2),
+            ('sep_conv_3x3', 0), ('avg_pool_3x3', 3), ('sep_conv_3x3', 1), ('skip_connect', 1),
+            ('skip_connect', 0), ('avg_pool_3x3', 1),],
+        normal_concat = [4, 5, 6],
+        reduce = [('avg_pool_3x3', 0), ('sep_conv_3x3', 1), ('max_pool_3x3', 0), ('sep_conv_7x7', 2),
+            ('sep_conv_7x7', 0), ('avg_pool_3x3', 1), ('max_pool_3x3', 0), ('max_pool_3x3', 1),
+            ('conv_7x1_1x7', 0), ('sep_conv_3x3', 5),],
+        reduce_concat = [3, 4, 6])""",
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_genotype_is_the_text_that_was_published(name):
+    assert published(name) == parse(PUBLISHED[name])
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_a_published_genotype_names_its_source_and_uses_operations_that_exist(name):
+    assert any(str(year) in ZOO[name].source for year in (2018, 2019))
+    if ZOO[name].genotype.kind == "cnn":
+        ZOO[name].genotype.check_operations(names())
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(UserError, match=r"unknown published genotype 'darts_v3'; known: darts_v1, darts_v2") as caught:
+        published("darts_v3")
+    assert len(str(caught.value).splitlines()) <= 3
