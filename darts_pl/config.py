@@ -19,7 +19,7 @@ from darts_pl.errors import UserError
 class TaskConfig:
     name: str
     objective: str
-    compare_random: bool = False
+    compare_random: bool
 
 
 @dataclass
@@ -126,7 +126,7 @@ class Config:
     """Everything a task is given."""
 
     seed: int
-    resume: Any
+    resume: bool
     imports: list[str]
     genotype: Optional[str]
     run: Optional[str]

@@ -133,9 +133,7 @@ def _check_cell(name: str, cell: CellGenotype, input_nodes: int) -> None:
                 )
     last = input_nodes + len(cell.nodes) - 1
     if not cell.concat or len(set(cell.concat)) != len(cell.concat):
-        raise UserError(
-            f"genotype: the {name} cell concatenates {list(cell.concat)}; name one or more different nodes"
-        )
+        raise UserError(f"genotype: the {name} cell concatenates {list(cell.concat)}; name one or more different nodes")
     for node_index in cell.concat:
         if not input_nodes <= node_index <= last:
             raise UserError(
@@ -167,7 +165,8 @@ def from_pairs(kind: str, cells: Mapping[str, tuple[Any, Any]], inputs: Mapping[
             if len(flat) % usual:
                 raise UserError(f"genotype: {name} has {len(flat)} pairs; expected {usual} for every node")
             sizes = [usual] * (len(flat) // usual)
-        if not isinstance(sizes, list) or not all(_is_index(size) for size in sizes) or sum(sizes) != len(flat):
+        numbers = isinstance(sizes, list) and all(_is_index(size) and size >= 0 for size in sizes)
+        if not numbers or sum(sizes) != len(flat):
             raise UserError(f"genotype: {name}_inputs={sizes!r} does not add up to {len(flat)} pairs")
         nodes, start = [], 0
         for size in sizes:
@@ -208,7 +207,7 @@ def parse(text: str) -> Genotype:
     text = text.strip()
     fields = _call_fields(text) if text.startswith("Genotype") else _json_fields(text)
     kind = fields.pop("kind", "rnn" if "recurrent" in fields else "cnn")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise UserError(f"genotype: unknown kind {kind!r}; known: {', '.join(KINDS)}")
     cells: dict[str, tuple[Any, Any]] = {}
     inputs: dict[str, Any] = {}
@@ -238,7 +237,7 @@ def _json_fields(text: str) -> dict[str, Any]:
 def _call_fields(text: str) -> dict[str, Any]:
     try:
         call = ast.parse(text, mode="eval").body
-        if not isinstance(call, ast.Call) or call.args:
+        if not isinstance(call, ast.Call) or ast.unparse(call.func) != "Genotype" or call.args:
             raise ValueError("expected Genotype(name=value, ...)")
         fields = {}
         for keyword in call.keywords:
@@ -256,7 +255,7 @@ def _literal(node: ast.expr) -> Any:
         if node.func.id == "list" and len(arguments) == 1:
             return list(arguments[0])
         bounds = [int(argument) for argument in arguments]
-        if node.func.id == "range" and len(bounds) in (1, 2) and abs(bounds[-1]) <= 1000:
+        if node.func.id == "range" and len(bounds) in (1, 2) and all(abs(bound) <= 1000 for bound in bounds):
             return list(range(*bounds))
         raise ValueError("only range(start, stop) and list(...) are understood")
     return ast.literal_eval(node)

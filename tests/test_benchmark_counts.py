@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
+
 from counting import cost
 from steps import Ours, PerEdge, paper_networks, random_batch
-from torch import nn
 
 
 @pytest.fixture(scope="module")

@@ -74,13 +74,14 @@ class ImageArrays:
 
 
 def _check_labels(origin: str, key: str, labels: np.ndarray, classes: int) -> None:
+    if labels.min() < 0:
+        raise UserError(f"{origin}: {key} holds the label {labels.min()}; labels count from 0")
     if classes < 2:
         raise UserError(f"{origin}: there is only {classes} class; a classifier needs two or more")
-    for bad in (int(labels.min()), int(labels.max())):
-        if not 0 <= bad < classes:
-            raise UserError(
-                f"{origin}: {key} holds the label {bad}; with {classes} classes labels go from 0 to {classes - 1}"
-            )
+    if labels.max() >= classes:
+        raise UserError(
+            f"{origin}: {key} holds the label {labels.max()}; with {classes} classes labels go from 0 to {classes - 1}"
+        )
 
 
 Source = Callable[[str | None], ImageArrays]

@@ -12,7 +12,7 @@ from darts_pl.errors import UserError
 from darts_pl.genotype import CellGenotype, Genotype
 from darts_pl.networks.auxiliary import AuxiliaryTower
 from darts_pl.ops import BatchNorm, Identity, build, names
-from darts_pl.spaces import CellPlan, plan_cells, preprocess, reductions
+from darts_pl.spaces import CellPlan, plan_cells, preprocess
 
 #: Channels of the stem in multiples of the first cells' width (the authors' code).
 STEM_MULTIPLIER = 3
@@ -88,8 +88,14 @@ class Classifier(nn.Module):
     ) -> None:
         super().__init__()
         if genotype.kind != "cnn":
-            raise UserError(f"a genotype of kind {genotype.kind!r} does not build an image classifier; give one of kind 'cnn'")
+            raise UserError(
+                f"a genotype of kind {genotype.kind!r} does not build an image classifier; give one of kind 'cnn'"
+            )
         genotype.check_operations(names())
+        for cell_type, cell in genotype.cells.items():
+            for node, pairs in enumerate(cell.nodes, start=2):
+                if not pairs:
+                    raise UserError(f"genotype: node {node} of the {cell_type} cell reads nothing; give it a pair")
         for name, value in (("init_channels", init_channels), ("layers", layers), ("classes", classes)):
             if value < 1:
                 raise UserError(f"{name}={value}: must be at least 1")

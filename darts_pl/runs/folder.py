@@ -40,6 +40,10 @@ class RunFolder:
         """What the search derived."""
         return self.path / "genotype.json"
 
+    def to_continue(self, resume: bool) -> Path | None:
+        """The checkpoint to continue, if that is asked for and there is one."""
+        return self.checkpoint if resume and self.checkpoint.is_file() else None
+
     def sub(self, name: str) -> RunFolder:
         """The folder of a run inside this one."""
         return RunFolder(self.path / name)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from darts_pl import zoo
-from darts_pl.callbacks import LastCheckpoint, MetricsTable, progress_callbacks
+from darts_pl.callbacks import LastCheckpoint, MetricsTable, RandomStates, progress_callbacks
 from darts_pl.data import RetrainImages
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype, parse
@@ -42,7 +42,10 @@ def find_genotype(wanted: str | None) -> Genotype:
     if not path.exists():
         raise UserError(f"genotype={wanted}: neither a file, nor a folder, nor one of {', '.join(zoo.ZOO)}")
     genotype = read_genotype(path)
-    genotype.check_operations(names())
+    try:
+        genotype.check_operations(names())
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     return genotype
 
 
@@ -81,12 +84,17 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         config.hardware,
         folder,
         epochs=train.epochs,
-        callbacks=[MetricsTable(folder.metrics), LastCheckpoint(folder.checkpoint), *progress_callbacks(title)],
+        callbacks=[
+            RandomStates(),
+            MetricsTable(folder.metrics),
+            LastCheckpoint(folder.checkpoint),
+            *progress_callbacks(title),
+        ],
         loggers=build_loggers(config.logger, folder, context.resolved),
         grad_clip=train.grad_clip,
         debug=config.debug,
     )
-    trainer.fit(module, datamodule=data, weights_only=True)
+    trainer.fit(module, datamodule=data, ckpt_path=folder.to_continue(config.resume), weights_only=True)
     fitted = dict(trainer.callback_metrics)
     trainer.test(module, datamodule=data, verbose=False, weights_only=True)
     metrics = {name: float(value) for name, value in (fitted | trainer.callback_metrics).items() if "/" in name}

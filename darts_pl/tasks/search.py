@@ -7,7 +7,7 @@ import time
 import pytorch_lightning as pl
 
 from darts_pl.bilevel import hypergradient
-from darts_pl.callbacks import ArchitectureHistory, LastCheckpoint, MetricsTable, progress_callbacks
+from darts_pl.callbacks import ArchitectureHistory, LastCheckpoint, MetricsTable, RandomStates, progress_callbacks
 from darts_pl.data import SearchImages
 from darts_pl.errors import UserError
 from darts_pl.modules import AlphaRecipe, SearchModule, WeightRecipe
@@ -34,6 +34,7 @@ def search(context: Context) -> Summary:
         folder,
         epochs=config.search.epochs,
         callbacks=[
+            RandomStates(),
             MetricsTable(folder.metrics),
             ArchitectureHistory(folder.path),
             LastCheckpoint(folder.checkpoint),
@@ -42,7 +43,7 @@ def search(context: Context) -> Summary:
         loggers=build_loggers(config.logger, folder, context.resolved),
         debug=config.debug,
     )
-    trainer.fit(module, datamodule=data, weights_only=True)
+    trainer.fit(module, datamodule=data, ckpt_path=folder.to_continue(config.resume), weights_only=True)
     genotype = module.genotype()
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("search/")}
     summary: Summary = {

@@ -41,8 +41,7 @@ def exact_gradients(net, pure_loss, train, valid, inner):
     def after_one_step(alphas):
         gradient = torch.func.grad(loss)(weights, alphas, train)
         moved = {
-            name: weight
-            - inner.lr * (inner.momentum * buffer + gradient[name] + inner.weight_decay * weight)
+            name: weight - inner.lr * (inner.momentum * buffer + gradient[name] + inner.weight_decay * weight)
             for (name, weight), buffer in zip(weights.items(), buffers, strict=True)
         }
         return loss(moved, alphas, valid)
@@ -65,9 +64,7 @@ def test_all_orders_agree_with_the_derivative_of_one_differentiable_sgd_step(
     assert distance(first_order(net, train, valid, inner).gradient, first) <= 1e-12
 
 
-def test_the_error_of_the_difference_falls_with_the_square_of_the_radius(
-    smooth_net, pure_loss, smooth_batch, distance
-):
+def test_the_error_of_the_difference_falls_with_the_square_of_the_radius(smooth_net, pure_loss, smooth_batch, distance):
     net, train, valid = smooth_net(), smooth_batch(1), smooth_batch(2)
     expected, _ = exact_gradients(net, pure_loss, train, valid, InnerStep(lr=0.1))
     errors = [

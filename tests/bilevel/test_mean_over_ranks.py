@@ -69,9 +69,7 @@ def test_ranks_together_find_the_gradient_of_the_averaged_loss(smooth_net, smoot
 
 
 @pytest.mark.parametrize("order", [second_order, second_order_exact])
-def test_the_mean_is_asked_once_each_for_the_step_for_v_and_for_the_result(
-    smooth_net, smooth_batch, pure_loss, order
-):
+def test_the_mean_is_asked_once_each_for_the_step_for_v_and_for_the_result(smooth_net, smooth_batch, pure_loss, order):
     net, train, valid, calls = smooth_net(), smooth_batch(1), smooth_batch(2), []
 
     def mean(tensors):
@@ -89,7 +87,7 @@ def test_the_mean_is_asked_once_each_for_the_step_for_v_and_for_the_result(
         for w, buffer, g in zip(weights, inner.buffers, step, strict=True)
     ]
     tensors |= dict(zip(net.weights(), moved, strict=True))
-    *direct, = torch.autograd.grad(pure_loss(tensors, valid), alphas + moved)
+    (*direct,) = torch.autograd.grad(pure_loss(tensors, valid), alphas + moved)
     torch.testing.assert_close(v, direct[len(alphas) :])
     torch.testing.assert_close(terms[: len(alphas)], direct[: len(alphas)])
     difference = [first - second for first, second in zip(terms[:2], terms[2:], strict=True)]

@@ -124,7 +124,7 @@ def test_skipping_at_stride_1_is_the_input_itself():
 
 
 def reduced(x, first, second, affine):
-    """README: conv_1 of x, conv_2 of x shifted by one row and one column, concatenated, BN.
+    """By definition: conv_1 of x, conv_2 of x shifted by one row and one column, concatenated, BN.
 
     A 1x1 convolution with stride 2 is a matrix on every second pixel; beyond an odd map lie zeros.
     """

@@ -59,9 +59,7 @@ def run(supernet_file, recorded_in):
     supernet.load_alphas({"normal": data["alphas_normal"], "reduce": data["alphas_reduce"]})
     supernet.double().train()
     batches = {
-        split: (data[f"{split}_x"].double(), data[f"{split}_y"])
-        for split in ("train", "valid")
-        if f"{split}_x" in data
+        split: (data[f"{split}_x"].double(), data[f"{split}_y"]) for split in ("train", "valid") if f"{split}_x" in data
     }
     return SimpleNamespace(supernet=supernet, start={k: v.clone() for k, v in supernet.state_dict().items()}, **batches)
 

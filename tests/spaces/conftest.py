@@ -27,7 +27,9 @@ def convolution(x: Tensor, state: State, name: str, stride: int = 1, padding: in
 def factorized_reduce(x: Tensor, state: State, name: str) -> Tensor:
     x = functional.pad(x.relu(), (0, x.shape[3] % 2, 0, x.shape[2] % 2))
     shifted = functional.pad(x[:, :, 1:, 1:], (0, 1, 0, 1))
-    return norm(torch.cat([convolution(x, state, f"{name}.conv_1", 2), convolution(shifted, state, f"{name}.conv_2", 2)], 1))
+    return norm(
+        torch.cat([convolution(x, state, f"{name}.conv_1", 2), convolution(shifted, state, f"{name}.conv_2", 2)], 1)
+    )
 
 
 def candidate(operation: str, x: Tensor, state: State, name: str, stride: int) -> Tensor:

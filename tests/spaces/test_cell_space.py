@@ -7,7 +7,13 @@ from darts_pl.errors import UserError
 from darts_pl.spaces import CellSpace, SearchSpace, Supernet, build_space, relaxation
 from darts_pl.spaces.space import uniform_cell
 
-PAPER = ("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5") + (
+PAPER = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
     "dil_conv_3x3",
     "dil_conv_5x5",
 )

@@ -110,8 +110,8 @@ def ragged_space():
     """Candidates differ from edge to edge, also in their order; both kinds of cells."""
     candidates = (
         ("none", "skip_connect", "sep_conv_3x3"),
-        ("dil_conv_5x5",),
-        ("max_pool_3x3", "skip_connect"),
+        ("dil_conv_5x5", "sep_conv_3x3"),
+        ("skip_connect", "max_pool_3x3"),
         ("sep_conv_3x3", "none", "max_pool_3x3"),
         ("avg_pool_3x3", "sep_conv_3x3"),
     )
@@ -172,7 +172,11 @@ def test_a_candidate_that_is_dead_on_all_edges_of_a_node_is_not_computed():
     first = {f"cells.{n}" for n, cell in enumerate(net.cells) if cell.cell_type == "normal"}
     assert first == {"cells.0"}
     assert gone == {
-        *(f"cells.0.mixed.{source}.operations.sep_conv_5x5.op.{layer}" for source in (0, 1, 2) for layer in (1, 2, 5, 6)),
+        *(
+            f"cells.0.mixed.{source}.operations.sep_conv_5x5.op.{layer}"
+            for source in (0, 1, 2)
+            for layer in (1, 2, 5, 6)
+        ),
         "cells.0.mixed.0.operations.avg_pool_3x3.pool",
     }
     net.mask("normal", None)
@@ -255,7 +259,9 @@ def test_the_relaxation_is_asked_once_per_cell_type_and_forward_and_is_what_mixe
     plain.load_state_dict(net.state_dict())
     images = torch.randn(2, 3, 8, 8, dtype=torch.float64)
     found = plain(images)
-    assert [alphas is plain.alphas[name] for alphas, name in zip(asked, ("normal", "reduce"), strict=True)] == [True] * 2
+    assert [alphas is plain.alphas[name] for alphas, name in zip(asked, ("normal", "reduce"), strict=True)] == [
+        True
+    ] * 2
     for name, cell in net.space.cells.items():
         net.mask(name, torch.full(cell.shape, 0.5))
     assert torch.equal(found, net(images))

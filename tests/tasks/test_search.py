@@ -1,0 +1,137 @@
+"""Whole searches on small real images: reproducible, continued after a stop, blind to the test split."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from darts_pl.callbacks import LastCheckpoint
+from darts_pl.cli import main
+
+SMALL = ["data=digits", "search.layers=3", "search.init_channels=2", "search.nodes=2", "search.batch_size=128"]
+
+
+class Stopped(BaseException):
+    """Stands for a kill: nothing of ours handles it."""
+
+
+def search(folder: Path, *arguments: str) -> dict[str, np.ndarray]:
+    """Run a small search that must succeed; returns its alphas."""
+    assert main([*SMALL, "search.epochs=2", *arguments, f"hydra.run.dir={folder}"]) == 0
+    with np.load(folder / "alphas.npz") as alphas:
+        return dict(alphas)
+
+
+def rows_without_times(folder: Path) -> list[list[str]]:
+    lines = [line.split(",") for line in (folder / "metrics.csv").read_text().splitlines()]
+    keep = [index for index, name in enumerate(lines[0]) if name != "seconds"]
+    return [[line[index] for index in keep] for line in lines]
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_two_runs_with_one_seed_end_with_bitwise_equal_alphas_and_different_seeds_do_not(
+    order: str, tmp_path: Path
+) -> None:
+    one, again = (search(tmp_path / name, f"order={order}", "seed=3") for name in ("one", "again"))
+    other = search(tmp_path / "other", f"order={order}", "seed=4")
+    for name in ("normal", "reduce"):
+        assert np.array_equal(one[name], again[name])
+        assert not np.array_equal(one[name][0], one[name][-1])
+        assert not np.array_equal(one[name], other[name])
+    assert rows_without_times(tmp_path / "one") == rows_without_times(tmp_path / "again")
+
+
+def stop_after_first_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    save = LastCheckpoint.on_train_epoch_end
+
+    def save_and_stop(self: LastCheckpoint, *arguments: Any) -> None:
+        save(self, *arguments)
+        raise Stopped
+
+    monkeypatch.setattr(LastCheckpoint, "on_train_epoch_end", save_and_stop)
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_a_search_continued_after_a_stop_ends_as_one_never_stopped(
+    order: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = search(tmp_path / "whole", f"order={order}")
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        stop_after_first_epoch(patch)
+        search(tmp_path / "parts", f"order={order}")
+    continued = search(tmp_path / "parts", f"order={order}", "resume=true")
+    for name in ("normal", "reduce"):
+        assert np.array_equal(whole[name], continued[name])
+    assert rows_without_times(tmp_path / "whole") == rows_without_times(tmp_path / "parts")
+    weights = [
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("whole", "parts")
+    ]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_retraining_with_drop_path_continued_after_a_stop_ends_as_one_never_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["task=retrain", "data=digits", "genotype=darts_v1", "train.layers=3", "train.init_channels=4"]
+    command += ["train.epochs=2", "train.cutout=0", "train.auxiliary_weight=0", "train.drop_path=0.5"]
+    assert main([*command, f"hydra.run.dir={tmp_path / 'whole'}"]) == 0
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        stop_after_first_epoch(patch)
+        main([*command, f"hydra.run.dir={tmp_path / 'parts'}"])
+    assert main([*command, f"hydra.run.dir={tmp_path / 'parts'}", "resume=true"]) == 0
+    summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("whole", "parts")]
+    for summary in summaries:
+        summary.pop("seconds")
+    assert summaries[0] == summaries[1]
+
+
+def test_a_search_does_not_depend_on_the_test_split(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    arrays = {
+        "x_train": draw.integers(0, 256, (256, 8, 8), dtype=np.uint8),
+        "y_train": np.arange(256) % 4,
+        "x_test": draw.integers(0, 256, (8, 8, 8), dtype=np.uint8),
+        "y_test": np.arange(8) % 4,
+    }
+    np.savez(tmp_path / "a.npz", **arrays)
+    np.savez(tmp_path / "b.npz", **arrays | {"x_test": 255 - arrays["x_test"], "y_test": arrays["y_test"][::-1]})
+    a, b = (
+        search(tmp_path / name, "data=npz", f"data.path={tmp_path / name}.npz", "order=first", "search.epochs=1")
+        for name in ("a", "b")
+    )
+    assert np.array_equal(a["normal"], b["normal"])
+
+
+def test_a_candidate_of_the_user_takes_part_without_a_fork(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_ops.py").write_text(
+        "from torch import nn\n"
+        "from darts_pl.ops import candidate\n\n\n"
+        "@candidate('plain_conv')\n"
+        "def plain_conv(channels, stride, affine):\n"
+        "    norm = nn.BatchNorm2d(channels, affine=affine)\n"
+        "    return nn.Sequential(nn.ReLU(), nn.Conv2d(channels, channels, 3, stride, 1, bias=False), norm)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    search(tmp_path / "run", "imports=[my_ops]", "search.candidates=[none,plain_conv]", "search.epochs=1")
+    genotype = json.loads((tmp_path / "run" / "genotype.json").read_text())
+    assert {operation for operation, _ in genotype["normal"]} == {"plain_conv"}
+    retrain = ["task=retrain", "data=digits", f"genotype={tmp_path / 'run'}", "imports=[my_ops]", "train.epochs=1"]
+    small = ["train.layers=3", "train.init_channels=4", "train.cutout=0", "train.auxiliary_weight=0"]
+    assert main([*retrain, *small, f"hydra.run.dir={tmp_path / 'final'}"]) == 0
+    assert "test/accuracy" in json.loads((tmp_path / "final" / "summary.json").read_text())
+
+
+@pytest.mark.slow
+def test_the_quickstart_reads_digits_better_than_it_promises_and_its_alphas_decide(tmp_path: Path) -> None:
+    assert main(["experiment=quickstart", f"hydra.run.dir={tmp_path}"]) == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["test/accuracy"] >= 0.975
+    assert "random/test_accuracy" in summary
+    assert summary["search/entropy_normal"] < np.log(8) - 0.1

@@ -1,0 +1,122 @@
+"""The typed configuration, against what the paper prints and what a user mistypes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from darts_pl.cli import config_folder
+from darts_pl.config import Config, known_keys, nearest_key, typed
+from darts_pl.errors import UserError
+
+EXPERIMENTS = sorted(path.stem for path in (config_folder() / "experiment").glob("*.yaml"))
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return compose("config", overrides=list(overrides))
+
+
+def configured(*overrides: str) -> Config:
+    return typed(composed(*overrides))
+
+
+def test_the_defaults_are_those_of_the_paper_and_the_authors_code() -> None:
+    config = configured()
+    search, train = config.search, config.train
+    assert (search.layers, search.init_channels, search.epochs, search.batch_size) == (8, 16, 50, 64)
+    assert (search.weights.lr, search.weights.lr_min, search.weights.momentum) == (0.025, 0.001, 0.9)
+    assert (search.weights.weight_decay, search.weights.grad_clip) == (3e-4, 5.0)
+    assert (search.alphas.lr, search.alphas.betas, search.alphas.weight_decay) == (3e-4, [0.5, 0.999], 1e-3)
+    assert (train.layers, train.init_channels, train.epochs, train.batch_size) == (20, 36, 600, 96)
+    assert (train.cutout, train.drop_path, train.auxiliary_weight, train.lr_min) == (16, 0.2, 0.4, 0.0)
+    assert (config.order.name, config.order.radius, config.data.name) == ("second", 0.01, "cifar10")
+    assert len(search.candidates) == 8 and search.candidates[0] == "none"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "data"),
+    [
+        (("search=cnn",), "cifar10"),
+        (("search=cnn", "data=digits"), "digits"),
+        (("data=digits", "search=cnn"), "digits"),
+        (("experiment=quickstart",), "digits"),
+        (("experiment=quickstart", "data=cifar100"), "cifar100"),
+    ],
+)
+def test_a_search_space_brings_its_data_unless_data_is_given(overrides: tuple[str, ...], data: str) -> None:
+    assert configured(*overrides).data.name == data
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_composes_to_a_valid_configuration(experiment: str) -> None:
+    assert configured(f"experiment={experiment}", "data.path=FILE").task.name in ("search", "retrain", "search_and_retrain")
+
+
+def test_the_batch_size_of_the_data_overrides_the_other_two() -> None:
+    config = configured("data.batch_size=7", "search.batch_size=8", "train.batch_size=9")
+    assert (config.search_batch_size, config.train_batch_size) == (7, 7)
+    config = configured("search.batch_size=8", "train.batch_size=9")
+    assert (config.search_batch_size, config.train_batch_size) == (8, 9)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("+search.layer=3", ["search.layer", "search.layers"]),
+        ("+lr=0.1", ["unknown key lr"]),
+        ("search.layers=0", ["search.layers=0", "at least 1"]),
+        ("search.layers=two", ["search.layers", "'two'"]),
+        ("search.candidates=5", ["search.candidates=5", "list"]),
+        ("search.init_channels=5", ["search.init_channels=5", "even"]),
+        ("search.train_portion=1.0", ["search.train_portion=1.0"]),
+        ("search.alphas.betas=[0.5]", ["search.alphas.betas=[0.5]"]),
+        ("search.weights.momentum=1", ["search.weights.momentum=1"]),
+        ("search.weights.lr_min=1", ["search.weights.lr_min=1"]),
+        ("train.drop_path=1", ["train.drop_path=1"]),
+        ("order.radius=0", ["order.radius=0"]),
+        ("seed=-1", ["seed=-1"]),
+        ("hardware.precision=16-mixed", ["16-mixed", "underflow"]),
+        ("hardware.precision=bf16-mixed", ["bf16-mixed", "order=second", "order=first"]),
+        ("data=npz", ["data.path is missing"]),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_name_and_the_remedy(override: str, words: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        configured(override)
+    message = str(caught.value)
+    assert len(message.splitlines()) <= 3
+    assert all(word in message for word in words), message
+
+
+def test_first_order_may_run_in_bfloat16() -> None:
+    assert configured("order=first", "hardware.precision=bf16-mixed").hardware.precision == "bf16-mixed"
+
+
+def test_the_nearest_key_also_finds_a_name_in_the_wrong_place() -> None:
+    assert nearest_key("search.epoch") == "search.epochs"
+    assert nearest_key("init_channels") in ("search.init_channels", "train.init_channels")
+    assert nearest_key("zzz") is None
+
+
+def test_every_known_key_has_a_default_in_the_yaml_files() -> None:
+    config = composed("logger=wandb", "task=search_and_retrain")
+    missing = []
+    for key in known_keys():
+        node: object = config
+        for part in key.split("."):
+            if not isinstance(node, DictConfig) or part not in node:
+                missing.append(key)
+                break
+            node = node[part]
+    assert missing == []
+
+
+def test_every_number_of_the_paper_names_its_source_on_its_line() -> None:
+    for name in ("search/cnn.yaml", "train/darts.yaml"):
+        lines = (Path(config_folder()) / name).read_text().splitlines()
+        numbers = [line for line in lines if ":" in line and any(c.isdigit() for c in line.split("#")[0].split(":", 1)[1])]
+        assert numbers and all("#" in line for line in numbers), name
