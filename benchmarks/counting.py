@@ -64,7 +64,7 @@ class SavedBytes:
 
     def pack(self, tensor: Tensor) -> _Held:
         """Called when autograd saves a tensor."""
-        return _Held(self, tensor)
+        return _Held(self, tensor.detach())  # the tensor itself would keep its own graph alive
 
     def unpack(self, held: _Held) -> Tensor:
         """Called when a backward pass reads it."""

@@ -125,7 +125,9 @@ def _hydra_message(text: str) -> str:
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown and "not in struct" in text:
         near = nearest_key(unknown.group(1))
-        return f"unknown key {unknown.group(1)}" + (f"; did you mean {near}?" if near else "; --cfg job prints all keys")
+        return f"unknown key {unknown.group(1)}" + (
+            f"; did you mean {near}?" if near else "; --cfg job prints all keys"
+        )
     missing = re.search(r"(?:Could not find|In '[^']*': Could not find) '([^']+)'", text)
     if missing and "/" in missing.group(1):
         group, _, name = missing.group(1).rpartition("/")

@@ -17,6 +17,8 @@ from darts_pl.errors import UserError
 
 @dataclass
 class TaskConfig:
+    """Which task runs, and which of its results a sweep maximises."""
+
     name: str
     objective: str
     compare_random: bool
@@ -61,12 +63,16 @@ class SearchConfig:
 
 @dataclass
 class OrderConfig:
+    """How the gradient of the alphas is computed."""
+
     name: str
     radius: float
 
 
 @dataclass
 class SelectConfig:
+    """How a genotype is derived."""
+
     name: str
 
 
@@ -90,6 +96,8 @@ class TrainConfig:
 
 @dataclass
 class DataConfig:
+    """Which data, and how they are batched and augmented."""
+
     name: str
     path: Optional[str]
     batch_size: Optional[int]
@@ -102,6 +110,8 @@ class DataConfig:
 
 @dataclass
 class HardwareConfig:
+    """What the Trainer runs on."""
+
     accelerator: str
     devices: Any
     precision: str
@@ -111,6 +121,8 @@ class HardwareConfig:
 
 @dataclass
 class WandbConfig:
+    """Weights & Biases; `mode` None = online if logged in, else offline."""
+
     mode: Optional[str]
     project: str
     entity: Optional[str]
@@ -118,6 +130,8 @@ class WandbConfig:
 
 @dataclass
 class LoggerConfig:
+    """Loggers beside `metrics.csv`."""
+
     wandb: Optional[WandbConfig]
 
 

@@ -21,12 +21,12 @@ _COUNTER = "num_batches_tracked"
 def _edge_keys(supernet: CnnSupernet) -> dict[str, list[str]]:
     """For each of our keys inside a mixed node, the authors' key of every edge, in stacking order."""
     keys: dict[str, list[str]] = {}
-    for layer, cell in enumerate(supernet.cells):
-        for source, mixed in enumerate(cell.mixed):
+    for layer, cell in enumerate(supernet.mixed_cells()):
+        for source, mixed in enumerate(cell.mixed_edges()):
             leaving = cell.space.leaving(source)
             for group in mixed.groups:
                 ours = f"cells.{layer}.mixed.{source}.operations.{group.name}."
-                operation = mixed.operations[group.name]
+                operation = mixed.operation(group)
                 for name in operation.state_dict():
                     inner = re.sub(r"^bn\.", "1.", name) if operation.shared else name
                     keys[ours + name] = [
@@ -37,8 +37,9 @@ def _edge_keys(supernet: CnnSupernet) -> dict[str, list[str]]:
 
 
 def _is_shared(supernet: CnnSupernet, key: str) -> bool:
-    module = supernet.get_submodule(re.match(r"(.*?\.operations\.\w+)\.", key).group(1))  # type: ignore[union-attr]
-    return bool(module.shared)
+    found = re.match(r"(.*?\.operations\.\w+)\.", key)
+    assert found is not None
+    return bool(supernet.get_submodule(found.group(1)).shared)
 
 
 def export_supernet(supernet: CnnSupernet, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

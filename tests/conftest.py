@@ -13,6 +13,9 @@ os.environ["MPLBACKEND"] = "Agg"  # no window
 os.environ["WANDB_MODE"] = "offline"  # no account, no network
 os.environ["WANDB_SILENT"] = "true"
 
+# The networks of the tests are tiny: a second thread costs more than it brings.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope="session")
 def goldens() -> Path:

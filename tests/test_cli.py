@@ -125,7 +125,8 @@ def test_the_traceback_is_shown_when_asked_for(
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     assert main(["search.layers=0", f"hydra.run.dir={tmp_path}"]) == 2
     error = capsys.readouterr().err
-    assert "Traceback" in error and "search.layers=0" in error
+    assert "Traceback" in error
+    assert "search.layers=0" in error
 
 
 def test_an_error_of_ours_is_status_1_with_its_traceback(
@@ -165,7 +166,8 @@ def test_a_search_leaves_what_it_promises(tmp_path: Path, capsys: pytest.Capture
     for name in ("genotype.json", "cells.png", "cells.svg", "checkpoints/last.ckpt", ".hydra/config.yaml"):
         assert (tmp_path / "run" / name).is_file(), name
     last = capsys.readouterr().out.strip().splitlines()
-    assert last[-2].startswith("genotype") and "Genotype(normal=" in last[-2]
+    assert last[-2].startswith("genotype")
+    assert "Genotype(normal=" in last[-2]
     assert last[-1].endswith("run")
 
 

@@ -35,7 +35,7 @@ class MetricsTable(Checkpoint):
         self._started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        row = {"epoch": trainer.current_epoch, "batches": trainer.global_step}
+        row: dict[str, float] = {"epoch": trainer.current_epoch, "batches": trainer.global_step}
         row |= {name: float(value) for name, value in sorted(trainer.callback_metrics.items()) if "/" in name}
         row["seconds"] = round(time.monotonic() - self._started, 3)
         self.rows.append(row)

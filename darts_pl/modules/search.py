@@ -103,7 +103,7 @@ class SearchModule(pl.LightningModule):
         self._observe("train", self.train_metrics, outcome, batch["train"])
 
     def _alpha_step(self, train: Any, valid: Any) -> None:
-        _, optimizer = self.optimizers(use_pl_optimizer=False)
+        _, optimizer = self._plain_optimizers()
         result = self.order(self.supernet, train, valid, self.inner_step(), self.mean)
         for name, gradient in result.gradient.items():
             self.supernet.alphas[name].grad = gradient
@@ -114,7 +114,9 @@ class SearchModule(pl.LightningModule):
             self.log("search/second_to_first", self.ratio, on_step=False, on_epoch=True)
 
     def _weight_step(self, train: Any) -> Outcome:
-        optimizer, _ = self.optimizers()
+        optimizers = self.optimizers()
+        assert isinstance(optimizers, list)
+        optimizer = optimizers[0]
         weights = self.supernet.weights()
         alphas = {f"alphas.{name}": alpha.detach() for name, alpha in self.supernet.alphas.items()}
         outcome = evaluate(self.supernet, train, alphas)
@@ -128,9 +130,14 @@ class SearchModule(pl.LightningModule):
         optimizer.zero_grad()
         return Outcome(outcome.loss.detach(), outcome.outputs.detach(), outcome.carry)
 
+    def _plain_optimizers(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+        """Of weights and alphas; steps taken with these do not count in `trainer.global_step`."""
+        weights, alphas = self.optimizers(use_pl_optimizer=False)  # type: ignore[misc]  # with two it is a list
+        return weights, alphas
+
     def inner_step(self) -> InnerStep:
         """What the weight optimizer would do next, for the virtual step of the second order."""
-        optimizer, _ = self.optimizers(use_pl_optimizer=False)
+        optimizer, _ = self._plain_optimizers()
         group = optimizer.param_groups[0]
         buffers = [optimizer.state[weight].get("momentum_buffer") for weight in group["params"]]
         return InnerStep(
@@ -154,9 +161,11 @@ class SearchModule(pl.LightningModule):
         self._observe("valid", self.valid_metrics, self.supernet.loss(batch), batch)
 
     def on_train_epoch_end(self) -> None:
-        optimizer, _ = self.optimizers(use_pl_optimizer=False)
+        optimizer, _ = self._plain_optimizers()
         self.log("search/lr", optimizer.param_groups[0]["lr"])
-        self.lr_schedulers().step()
+        scheduler = self.lr_schedulers()
+        assert isinstance(scheduler, CosineAnnealingLR)
+        scheduler.step()
         for name, weights in self.supernet.mixing_weights().items():
             self.log(f"search/entropy_{name}", entropy(weights.detach()))
         self.log("search/skip_connections", float(skip_connections(self.genotype())))

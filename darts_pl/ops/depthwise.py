@@ -130,6 +130,7 @@ def _input_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, di
         padding = dilation * (weight.shape[-1] // 2)
         return conv2d(gradient, weight.flip(2, 3), None, 1, padding, dilation, x.shape[1])
     of_read, _ = _library_gradient(gradient, x[:, :, ::2, ::2], weight, 1, 1, (True, False))
+    assert of_read is not None
     of_input = torch.zeros_like(x, memory_format=torch.channels_last)
     of_input[:, :, ::2, ::2] = of_read
     return of_input
@@ -157,17 +158,15 @@ def _undilated_weight_gradient(
     rows, columns = weight.shape[-2:]
     height, width = (rows // 2, columns // 2) if padding is None else padding
     if columns == 5:
-        margins, dim, rest = ((2, 0), (0, 2)), 3, (height, 0)
+        margins, dim, rest = ([2, 0], [0, 2]), 3, (height, 0)
     elif rows == 5 and x.shape[2] <= LOW_MAP:
-        margins, dim, rest = ((0, 0, 2, 0), (0, 0, 0, 2)), 2, (0, width)
+        margins, dim, rest = ([0, 0, 2, 0], [0, 0, 0, 2]), 2, (0, width)
     else:
         _, of_weight = _library_gradient(gradient, x, weight, stride, 1, (False, True), (height, width))
         assert of_weight is not None
         return of_weight
     part = weight.narrow(dim, 0, 3)
-    first, second = (
-        _undilated_weight_gradient(gradient, pad(x, margin), part, stride, rest) for margin in margins
-    )
+    first, second = (_undilated_weight_gradient(gradient, pad(x, margin), part, stride, rest) for margin in margins)
     return torch.cat([first, second.narrow(dim, 1, 2)], dim=dim)
 
 

@@ -55,7 +55,9 @@ def build_trainer(
     """
     quiet_lightning()
     if hardware.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise UserError(f"hardware.accelerator={hardware.accelerator}: no CUDA device is visible; use hardware=cpu or auto")
+        raise UserError(
+            f"hardware.accelerator={hardware.accelerator}: no CUDA device is visible; use hardware=cpu or auto"
+        )
     settings: dict[str, Any] = {}
     if debug:
         settings = {"limit_train_batches": 1, "limit_val_batches": 1, "limit_test_batches": 1}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -86,10 +86,16 @@ class MixedCell(nn.Module):
         self.stride = 2 if plan.reduction else 1
         self.preprocess0, self.preprocess1 = preprocess(plan, affine=False)
         self.mixed = nn.ModuleList()
-        for source in range(space.input_nodes + space.nodes - 1):
-            candidates = [space.candidates[edge] for edge in space.leaving(source)]
+        for source, leaving in enumerate(space.leaving_by_source()):
+            candidates = [space.candidates[edge] for edge in leaving]
             stride = self.stride if source < space.input_nodes else 1
             self.mixed.append(MixedEdges(candidates, plan.channels, stride, wrap))
+
+    def mixed_edges(self) -> Iterator[MixedEdges]:
+        """For every source node the edges that leave it."""
+        for mixed in self.mixed:
+            assert isinstance(mixed, MixedEdges)
+            yield mixed
 
     def forward(self, before: NodeOutput, last: NodeOutput, weights: list[Tensor]) -> Tensor:
         """The concatenated nodes [B, nodes*C, H', W'].
@@ -101,7 +107,7 @@ class MixedCell(nn.Module):
         """
         states = [self.preprocess0.on_edges(before), self.preprocess1.on_edges(last)]
         incoming: list[list[Tensor]] = [[] for _ in range(self.space.nodes)]
-        for source, mixed in enumerate(self.mixed):
+        for source, mixed in enumerate(self.mixed_edges()):
             if source >= self.space.input_nodes:
                 states.append(self._node(states[0], incoming[source - self.space.input_nodes]))
             for edge, part in zip(self.space.leaving(source), mixed(states[source], weights[source]), strict=True):
@@ -155,29 +161,37 @@ class CnnSupernet(Supernet):
         plans = plan_cells(stem, init_channels, layers, lambda reduction: self._cell_space(reduction).nodes)
         self.cells = nn.ModuleList(MixedCell(self._cell_space(plan.reduction), plan, wrap) for plan in plans)
         self.classifier = nn.Linear(plans[-1].channels * self._cell_space(plans[-1].reduction).nodes, classes)
+        for name, cell in space.cells.items():
+            order = [edge for edges in cell.leaving_by_source() for edge in edges]
+            self.register_buffer(f"by_source_{name}", torch.tensor(order), persistent=False)
+
+    def mixed_cells(self) -> Iterator[MixedCell]:
+        """The cells, in order."""
+        for cell in self.cells:
+            assert isinstance(cell, MixedCell)
+            yield cell
 
     def _cell_space(self, reduction: bool) -> CellSpace:
         return self.space.cells["reduce" if reduction else "normal"]
 
     def _by_source(self, cell_type: str, weights: Tensor) -> list[Tensor]:
         """Rows of [edges, candidates], sorted by source node, one tensor per source."""
-        space = self.space.cells[cell_type]
-        leaving = [space.leaving(source) for source in range(space.input_nodes + space.nodes - 1)]
-        order = torch.tensor([edge for edges in leaving for edge in edges], device=weights.device)
-        return list(weights.index_select(0, order).split([len(edges) for edges in leaving]))
+        order = self.get_buffer(f"by_source_{cell_type}")
+        sizes = [len(edges) for edges in self.space.cells[cell_type].leaving_by_source()]
+        return list(weights.index_select(0, order).split(sizes))
 
     def _mask_changed(self, cell_type: str, values: Tensor | None) -> None:
         space = self.space.cells[cell_type]
-        for cell in self.cells:
+        for cell in self.mixed_cells():
             if cell.cell_type == cell_type:
-                for source, mixed in enumerate(cell.mixed):
+                for source, mixed in enumerate(cell.mixed_edges()):
                     mixed.skip_dead(None if values is None else values[list(space.leaving(source))])
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [B, classes] of images x [B, in_channels, H, W]."""
         weights = {name: self._by_source(name, mixed) for name, mixed in self.mixing_weights().items()}
         before = last = NodeOutput(self.stem(x.contiguous(memory_format=torch.channels_last)))
-        for cell in self.cells:
+        for cell in self.mixed_cells():
             before, last = last, NodeOutput(cell(before, last, weights[cell.cell_type]))
         return self.classifier(last.raw.mean((2, 3)))
 

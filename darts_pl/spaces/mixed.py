@@ -70,6 +70,12 @@ class MixedEdges(nn.Module):
             self.operations[group.name] = operation if wrap is None else wrap(operation)
         self._dead: frozenset[str] = frozenset()
 
+    def operation(self, group: Group) -> EdgeOperation:
+        """The operation of a group, for all its edges."""
+        operation = self.operations[group.name]
+        assert isinstance(operation, EdgeOperation)
+        return operation
+
     def skip_dead(self, mask: Tensor | None) -> None:
         """Stop computing the candidates that `mask` [K, candidates] sets to 0 on every edge."""
         self._dead = frozenset(
@@ -95,8 +101,7 @@ class MixedEdges(nn.Module):
         for group in self.groups:
             if group.name in self._dead:
                 continue
-            operation = self.operations[group.name]
-            assert isinstance(operation, EdgeOperation)
+            operation = self.operation(group)
             if not self._everywhere(group):
                 parts += self._on_some(operation, node, weights, group)
             elif operation.shared:
@@ -121,7 +126,7 @@ class MixedEdges(nn.Module):
         names = {
             group.name: columns[group.columns[0]]
             for group in self.groups
-            if self._everywhere(group) and not self.operations[group.name].shared and group.name not in self._dead
+            if self._everywhere(group) and not self.operation(group).shared and group.name not in self._dead
         }
         if not names:
             return {}

@@ -44,6 +44,10 @@ class CellSpace:
         """Numbers of the edges that leave node `source`, by target."""
         return tuple(edge for edge, (start, _) in enumerate(self.edges) if start == source)
 
+    def leaving_by_source(self) -> list[tuple[int, ...]]:
+        """`leaving` of every node but the last, which no edge leaves."""
+        return [self.leaving(source) for source in range(self.input_nodes + self.nodes - 1)]
+
     def entering(self, target: int) -> tuple[int, ...]:
         """Numbers of the edges that enter node `target`, by source."""
         return tuple(edge for edge, (_, end) in enumerate(self.edges) if end == target)

@@ -61,9 +61,10 @@ def test_a_search_continued_after_a_stop_ends_as_one_never_stopped(
     order: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = search(tmp_path / "whole", f"order={order}")
-    with monkeypatch.context() as patch, pytest.raises(Stopped):
+    with monkeypatch.context() as patch:
         stop_after_first_epoch(patch)
-        search(tmp_path / "parts", f"order={order}")
+        with pytest.raises(Stopped):
+            search(tmp_path / "parts", f"order={order}")
     continued = search(tmp_path / "parts", f"order={order}", "resume=true")
     for name in ("normal", "reduce"):
         assert np.array_equal(whole[name], continued[name])
@@ -82,9 +83,10 @@ def test_a_retraining_with_drop_path_continued_after_a_stop_ends_as_one_never_st
     command = ["task=retrain", "data=digits", "genotype=darts_v1", "train.layers=3", "train.init_channels=4"]
     command += ["train.epochs=2", "train.cutout=0", "train.auxiliary_weight=0", "train.drop_path=0.5"]
     assert main([*command, f"hydra.run.dir={tmp_path / 'whole'}"]) == 0
-    with monkeypatch.context() as patch, pytest.raises(Stopped):
+    with monkeypatch.context() as patch:
         stop_after_first_epoch(patch)
-        main([*command, f"hydra.run.dir={tmp_path / 'parts'}"])
+        with pytest.raises(Stopped):
+            main([*command, f"hydra.run.dir={tmp_path / 'parts'}"])
     assert main([*command, f"hydra.run.dir={tmp_path / 'parts'}", "resume=true"]) == 0
     summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("whole", "parts")]
     for summary in summaries:
