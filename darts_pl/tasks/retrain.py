@@ -9,16 +9,14 @@ import pytorch_lightning as pl
 
 from darts_pl import zoo
 from darts_pl.callbacks import LastCheckpoint, MetricsTable, RandomStates, progress_callbacks
-from darts_pl.data import RetrainImages
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype, parse
-from darts_pl.modules import ClassifierModule, ClassifierRecipe
-from darts_pl.networks import Classifier
 from darts_pl.ops import names
 from darts_pl.report import save_cells
 from darts_pl.runs import build_loggers, build_trainer
 from darts_pl.runs.folder import Summary, read_genotype
-from darts_pl.tasks.context import Context, image_settings
+from darts_pl.tasks.context import Context
+from darts_pl.tasks.images import build_classifier
 
 
 def retrain(context: Context) -> Summary:
@@ -57,33 +55,14 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         genotype: of kind "cnn".
         title: what the lines on screen call it.
     """
-    config, folder, images = context.config, context.folder, context.images
+    config, folder = context.config, context.folder
     started = time.monotonic()
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    train = config.train
-    network = Classifier(
-        genotype,
-        init_channels=train.init_channels,
-        layers=train.layers,
-        classes=images.classes,
-        in_channels=images.channels,
-        auxiliary=train.auxiliary_weight > 0,
-    )
-    recipe = ClassifierRecipe(
-        lr=train.lr,
-        lr_min=train.lr_min,
-        momentum=train.momentum,
-        weight_decay=train.weight_decay,
-        epochs=train.epochs,
-        drop_path=train.drop_path,
-        auxiliary_weight=train.auxiliary_weight,
-    )
-    module = ClassifierModule(network, recipe, images.classes)
-    data = RetrainImages(images, image_settings(config, config.train_batch_size, train.cutout))
+    module, data = build_classifier(config, genotype)
     trainer = build_trainer(
         config.hardware,
         folder,
-        epochs=train.epochs,
+        epochs=config.train.epochs,
         callbacks=[
             RandomStates(),
             MetricsTable(folder.metrics),
@@ -91,7 +70,7 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
             *progress_callbacks(title),
         ],
         loggers=build_loggers(config.logger, folder, context.resolved),
-        grad_clip=train.grad_clip,
+        grad_clip=config.train.grad_clip,
         debug=config.debug,
     )
     trainer.fit(module, datamodule=data, ckpt_path=folder.to_continue(config.resume), weights_only=True)
@@ -103,8 +82,8 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         "seed": config.seed,
         "data": config.data.name,
         "genotype": str(genotype),
-        "epochs": train.epochs,
-        "parameters": network.count_parameters(),
+        "epochs": config.train.epochs,
+        "parameters": module.network.count_parameters(),
         **metrics,
         "seconds": round(time.monotonic() - started, 3),
     }

@@ -15,7 +15,7 @@ from darts_pl.genotype import parse
 from darts_pl.report import cell_text
 from darts_pl.runs import RunFolder
 from darts_pl.runs.folder import Summary
-from darts_pl.tasks.context import Context, load_images
+from darts_pl.tasks.context import Context
 from darts_pl.tasks.retrain import retrain
 from darts_pl.tasks.search import search
 from darts_pl.tasks.search_and_retrain import search_and_retrain
@@ -41,7 +41,7 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
         raise UserError(f"unknown task {config.task.name!r}; known: {', '.join(TASKS)}")
     folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
     resolved: Any = OmegaConf.to_container(composed, resolve=True)
-    context = Context(config, resolved, folder, load_images(config))
+    context = Context(config, resolved, folder)
     summary = TASKS[config.task.name](context)
     _print_summary(summary, folder)
     objective = summary.get(config.task.objective)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 
 import pytorch_lightning as pl
 
-from darts_pl.bilevel import hypergradient
 from darts_pl.callbacks import ArchitectureHistory, LastCheckpoint, MetricsTable, RandomStates, progress_callbacks
-from darts_pl.data import SearchImages
-from darts_pl.errors import UserError
-from darts_pl.modules import AlphaRecipe, SearchModule, WeightRecipe
+from darts_pl.config import Config
+from darts_pl.modules import SearchModule
 from darts_pl.report import save_cells
 from darts_pl.runs import build_loggers, build_trainer
 from darts_pl.runs.folder import Summary
-from darts_pl.selection import rule
-from darts_pl.spaces import CnnSupernet, build_space, relaxation
-from darts_pl.tasks.context import Context, image_settings
+from darts_pl.tasks.context import Context
+from darts_pl.tasks.images import build_image_search
 
-#: Smaller images vanish in the cells that halve them (two of them, after a 2-pixel border of crops).
-SMALLEST_IMAGE = 8
+#: By `search.space`: what builds the LightningModule and its paired data.
+BUILDERS: Mapping[str, Callable[[Config], tuple[SearchModule, pl.LightningDataModule]]] = {"cnn": build_image_search}
 
 
 def search(context: Context) -> Summary:
@@ -27,8 +25,7 @@ def search(context: Context) -> Summary:
     config, folder = context.config, context.folder
     started = time.monotonic()
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    module = build_search(context)
-    data = SearchImages(context.images, image_settings(config, config.search_batch_size, cutout=0))
+    module, data = BUILDERS[config.search.space](config)
     trainer = build_trainer(
         config.hardware,
         folder,
@@ -63,43 +60,3 @@ def search(context: Context) -> Summary:
         save_cells(genotype, folder.path)
         folder.write_summary(summary)
     return summary
-
-
-def build_search(context: Context) -> SearchModule:
-    """Supernet and LightningModule of a configuration.
-
-    Raises:
-        UserError: if the search space cannot be built, or the images are too small for it.
-    """
-    config, images = context.config, context.images
-    if min(images.height, images.width) < SMALLEST_IMAGE:
-        raise UserError(
-            f"data: images of {images.height}x{images.width} pixels are too small; "
-            f"a search needs {SMALLEST_IMAGE}x{SMALLEST_IMAGE} or more"
-        )
-    search = config.search
-    supernet = CnnSupernet(
-        build_space(search.space, search.candidates, search.nodes),
-        init_channels=search.init_channels,
-        layers=search.layers,
-        classes=images.classes,
-        in_channels=images.channels,
-        relaxation=relaxation(search.relaxation),
-    )
-    weights, alphas = search.weights, search.alphas
-    return SearchModule(
-        supernet,
-        order=hypergradient(config.order.name),
-        weights=WeightRecipe(
-            lr=weights.lr,
-            lr_min=weights.lr_min,
-            momentum=weights.momentum,
-            weight_decay=weights.weight_decay,
-            grad_clip=weights.grad_clip,
-            epochs=search.epochs,
-        ),
-        alphas=AlphaRecipe(alphas.lr, (alphas.betas[0], alphas.betas[1]), alphas.weight_decay),
-        radius=config.order.radius,
-        classes=images.classes,
-        select=rule(config.select.name),
-    )

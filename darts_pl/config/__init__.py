@@ -1,0 +1,31 @@
+"""The typed configuration and its validation. Defaults stand in `conf/`, not here."""
+
+from darts_pl.config.schema import (
+    ClassifierTrainConfig,
+    CnnSearchConfig,
+    Config,
+    DataConfig,
+    HardwareConfig,
+    ImageDataConfig,
+    LoggerConfig,
+    SearchConfig,
+    TrainConfig,
+    WandbConfig,
+)
+from darts_pl.config.typed import known_keys, nearest_key, typed
+
+__all__ = [
+    "ClassifierTrainConfig",
+    "CnnSearchConfig",
+    "Config",
+    "DataConfig",
+    "HardwareConfig",
+    "ImageDataConfig",
+    "LoggerConfig",
+    "SearchConfig",
+    "TrainConfig",
+    "WandbConfig",
+    "known_keys",
+    "nearest_key",
+    "typed",
+]

@@ -1,0 +1,96 @@
+"""What a type cannot say: ranges, and combinations that cannot work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
+from typing import Any
+
+from darts_pl.config.schema import Config
+from darts_pl.errors import UserError
+
+Rule = tuple[Callable[[Any], bool], str]
+
+_COUNT: Rule = (lambda value: value >= 1, "at least 1")
+_POSITIVE: Rule = (lambda value: value > 0, "above 0")
+_NOT_NEGATIVE: Rule = (lambda value: value >= 0, "0 or more")
+_SHARE: Rule = (lambda value: 0 <= value < 1, "0 or more, below 1")
+_CLIP: Rule = (lambda value: value is None or value > 0, "above 0, or null for none")
+_BETAS: Rule = (
+    lambda value: len(value) == 2 and all(0 <= beta < 1 for beta in value),
+    "two numbers of 0 or more, below 1",
+)
+
+#: Dotted key -> (what must hold, how to say it). A key that a variant lacks is passed over.
+RULES: Mapping[str, Rule] = {
+    "seed": (lambda value: 0 <= value < 2**32, "0 to 4294967295"),
+    "search.layers": _COUNT,
+    "search.init_channels": (lambda value: value >= 1 and value % 2 == 0, "at least 2, and even"),
+    "search.epochs": _COUNT,
+    "search.batch_size": _COUNT,
+    "search.nodes": _COUNT,
+    "search.train_portion": (lambda value: 0 < value < 1, "between 0 and 1"),
+    "search.weights.lr": _POSITIVE,
+    "search.weights.lr_min": _NOT_NEGATIVE,
+    "search.weights.momentum": _SHARE,
+    "search.weights.weight_decay": _NOT_NEGATIVE,
+    "search.weights.grad_clip": _CLIP,
+    "search.alphas.lr": _POSITIVE,
+    "search.alphas.weight_decay": _NOT_NEGATIVE,
+    "search.alphas.betas": _BETAS,
+    "order.radius": _POSITIVE,
+    "train.layers": _COUNT,
+    "train.init_channels": _COUNT,
+    "train.epochs": _COUNT,
+    "train.batch_size": _COUNT,
+    "train.lr": _POSITIVE,
+    "train.lr_min": _NOT_NEGATIVE,
+    "train.momentum": _SHARE,
+    "train.weight_decay": _NOT_NEGATIVE,
+    "train.grad_clip": _CLIP,
+    "train.cutout": _NOT_NEGATIVE,
+    "train.drop_path": _SHARE,
+    "train.auxiliary_weight": _NOT_NEGATIVE,
+    "data.batch_size": (lambda value: value is None or value >= 1, "at least 1"),
+    "data.eval_batch_size": _COUNT,
+    "data.crop_padding": _NOT_NEGATIVE,
+}
+
+
+def refuse_senseless(config: Config) -> None:
+    """Raise UserError for the first value that makes no sense, naming it and its range."""
+    for key, value in _values(config, ""):
+        holds, rule = RULES.get(key, (None, ""))
+        if holds is not None and not holds(value):
+            raise UserError(f"{key}={value}: must be {rule}")
+    for section, optimizer in (("search.weights", config.search.weights), ("train", config.train)):
+        if getattr(optimizer, "lr_min", 0) > optimizer.lr:
+            raise UserError(f"{section}.lr_min={optimizer.lr_min}: must be 0 to lr={optimizer.lr}")
+    _refuse_low_precision(config)
+
+
+def _refuse_low_precision(config: Config) -> None:
+    precision, order = config.hardware.precision, config.order.name
+    if config.task.name not in ("search", "search_and_retrain"):
+        return
+    if precision == "16-mixed":
+        raise UserError(
+            "hardware.precision=16-mixed: a search scales no losses, so float16 gradients of the alphas underflow\n"
+            "use hardware.precision=32-true, or bf16-mixed with order=first"
+        )
+    if precision == "bf16-mixed" and order != "first":
+        raise UserError(
+            f"hardware.precision=bf16-mixed with order={order}: "
+            "differences of nearly equal losses drown in bfloat16\nuse hardware.precision=32-true, or order=first"
+        )
+
+
+def _values(node: Any, prefix: str) -> list[tuple[str, Any]]:
+    """(dotted key, value) of every leaf."""
+    result = []
+    for name, value in vars(node).items():
+        if is_dataclass(value):
+            result += _values(value, f"{prefix}{name}.")
+        else:
+            result.append((prefix + name, value))
+    return result

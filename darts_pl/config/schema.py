@@ -1,0 +1,189 @@
+"""The configuration as dataclasses. Defaults stand in `conf/`, not here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Optional
+
+# OmegaConf reads these annotations at run time and knows Optional[X] but not every X | None.
+# ruff: noqa: UP045
+
+
+@dataclass
+class TaskConfig:
+    """Which task runs, and which of its results a sweep maximises."""
+
+    name: str
+    objective: str
+    compare_random: bool
+
+
+@dataclass
+class WeightsOptimizer:
+    """SGD with a cosine schedule per epoch."""
+
+    lr: float
+    lr_min: float
+    momentum: float
+    weight_decay: float
+    grad_clip: Optional[float]
+
+
+@dataclass
+class AlphasOptimizer:
+    """Adam with L2 weight decay."""
+
+    lr: float
+    betas: list[float]
+    weight_decay: float
+
+
+@dataclass
+class SearchConfig:
+    """What every search has."""
+
+    space: str
+    candidates: list[str]
+    relaxation: str
+    nodes: int
+    epochs: int
+    batch_size: int
+    weights: WeightsOptimizer
+    alphas: AlphasOptimizer
+
+
+@dataclass
+class CnnSearchConfig(SearchConfig):
+    """A convolutional search."""
+
+    layers: int
+    init_channels: int
+    train_portion: float
+
+
+@dataclass
+class OrderConfig:
+    """How the gradient of the alphas is computed."""
+
+    name: str
+    radius: float
+
+
+@dataclass
+class SelectConfig:
+    """How a genotype is derived."""
+
+    name: str
+
+
+@dataclass
+class TrainConfig:
+    """What every training from scratch has."""
+
+    network: str
+    epochs: int
+    batch_size: int
+
+
+@dataclass
+class ClassifierTrainConfig(TrainConfig):
+    """Training a classifier."""
+
+    layers: int
+    init_channels: int
+    lr: float
+    lr_min: float
+    momentum: float
+    weight_decay: float
+    grad_clip: Optional[float]
+    cutout: int
+    drop_path: float
+    auxiliary_weight: float
+
+
+@dataclass
+class DataConfig:
+    """What all data have."""
+
+    kind: str
+    name: str
+    path: Optional[str]
+    batch_size: Optional[int]
+
+
+@dataclass
+class ImageDataConfig(DataConfig):
+    """Small images, and how they are augmented."""
+
+    eval_batch_size: int
+    crop_padding: int
+    flip: bool
+    mean: Optional[list[float]]
+    std: Optional[list[float]]
+
+
+@dataclass
+class HardwareConfig:
+    """What the Trainer runs on."""
+
+    accelerator: str
+    devices: Any
+    precision: str
+    strategy: str
+    deterministic: bool
+
+
+@dataclass
+class WandbConfig:
+    """Weights & Biases; `mode` None = online if logged in, else offline."""
+
+    mode: Optional[str]
+    project: str
+    entity: Optional[str]
+
+
+@dataclass
+class LoggerConfig:
+    """Loggers beside `metrics.csv`."""
+
+    wandb: Optional[WandbConfig]
+
+
+#: The schema of a section whose keys depend on one of them: section -> (key, its values' schemas).
+VARIANTS: Mapping[str, tuple[str, Mapping[str, type]]] = {
+    "search": ("space", {"cnn": CnnSearchConfig}),
+    "train": ("network", {"classifier": ClassifierTrainConfig}),
+    "data": ("kind", {"images": ImageDataConfig}),
+}
+
+
+@dataclass
+class Config:
+    """Everything a task is given."""
+
+    seed: int
+    resume: bool
+    imports: list[str]
+    genotype: Optional[str]
+    run: Optional[str]
+    checkpoint: Optional[str]
+    debug: bool
+    task: TaskConfig
+    search: Any  # one of VARIANTS["search"], likewise train and data
+    order: OrderConfig
+    select: SelectConfig
+    train: Any
+    data: Any
+    hardware: HardwareConfig
+    logger: LoggerConfig
+
+    @property
+    def search_batch_size(self) -> int:
+        """Batch size of each half of a search."""
+        return int(self.data.batch_size or self.search.batch_size)
+
+    @property
+    def train_batch_size(self) -> int:
+        """Batch size of a training from scratch."""
+        return int(self.data.batch_size or self.train.batch_size)
