@@ -16,20 +16,20 @@ from darts_pl.spaces import CnnSupernet, build_space
 from per_edge import CANDIDATES, PerEdgeSupernet, per_edge
 
 LR, MOMENTUM, WEIGHT_DECAY, CLIP, RADIUS = 0.025, 0.9, 3e-4, 5.0, 0.01
-BATCH, SIDE, CLASSES = 16, 32, 10
+CLASSES = 10
 
 Batch = tuple[Tensor, Tensor]
 
 
-def paper_networks() -> tuple[CnnSupernet, PerEdgeSupernet]:
-    """The paper's search network in both forms, with the same weights and alphas."""
-    ours = CnnSupernet(build_space("cnn", tuple(CANDIDATES), 4), init_channels=16, layers=8, classes=CLASSES)
-    return ours, per_edge(ours, channels=16, layers=8, classes=CLASSES)
+def both_networks(channels: int = 16, layers: int = 8) -> tuple[CnnSupernet, PerEdgeSupernet]:
+    """The search network, by default of the paper's size, in both forms, with the same weights and alphas."""
+    ours = CnnSupernet(build_space("cnn", tuple(CANDIDATES), 4), init_channels=channels, layers=layers, classes=CLASSES)
+    return ours, per_edge(ours, channels=channels, layers=layers, classes=CLASSES)
 
 
-def random_batch() -> Batch:
-    """16 random images and labels."""
-    return torch.randn(BATCH, 3, SIDE, SIDE), torch.randint(CLASSES, (BATCH,))
+def random_batch(size: int = 16, side: int = 32) -> Batch:
+    """Random images [size, 3, side, side] and labels [size]."""
+    return torch.randn(size, 3, side, side), torch.randint(CLASSES, (size,))
 
 
 def optimizers(weights: list[nn.Parameter], alphas: list[Tensor]) -> tuple[torch.optim.SGD, torch.optim.Adam]:

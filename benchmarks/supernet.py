@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from counting import cost
-from steps import Ours, PerEdge, paper_networks, random_batch
+from steps import Ours, PerEdge, both_networks, random_batch
 
 
 def largest_difference(ours: nn.Module, theirs: nn.Module, images: torch.Tensor) -> float:
@@ -61,7 +61,7 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
 
-    supernet, network = paper_networks()
+    supernet, network = both_networks()
     train, valid = random_batch(), random_batch()
     print(f"torch {torch.__version__}, CPU, {torch.get_num_threads()} threads, median of {arguments.repeats}")
     print(f"largest difference of the logits: {largest_difference(supernet, network, train[0]):.1e}")

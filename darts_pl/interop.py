@@ -7,7 +7,7 @@ node side by side in one tensor; the authors hold one tensor per edge.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -102,24 +102,62 @@ def import_supernet(supernet: CnnSupernet, tensors: Mapping[str, Tensor], *, str
     return result
 
 
-_RENAMES = ((".operations.", "._ops."),)
+_TO_AUTHORS = ((r"\.operations\.", "._ops."), (r"^stem\.stem", "stem"))
+_TO_OURS = ((r"\._ops\.", ".operations."), (r"^stem(?=[01]\.)", "stem.stem"))
 
 
 def export_network(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A final network's state dict -> the same under the authors' names."""
-    return dict(_renamed(tensors, 0, 1))
+    return {_renamed(key, _TO_AUTHORS): value for key, value in tensors.items()}
 
 
 def import_network(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A final network's state dict under the authors' names -> the same under ours."""
-    return dict(_renamed(unwrap(tensors), 1, 0))
+    """A final network's state dict under the authors' names (or ours) -> the same under ours."""
+    return {_renamed(key, _TO_OURS): value for key, value in unwrap(tensors).items()}
 
 
-def _renamed(tensors: Mapping[str, Tensor], old: int, new: int) -> Iterator[tuple[str, Tensor]]:
-    for key, value in tensors.items():
-        for names in _RENAMES:
-            key = key.replace(names[old], names[new])
-        yield key, value
+def _renamed(key: str, rules: tuple[tuple[str, str], ...]) -> str:
+    for pattern, name in rules:
+        key = re.sub(pattern, name, key)
+    return key
+
+
+_RECURRENT_TO_AUTHORS = (
+    (r"^network\.", ""),
+    (r"^words\.weight$", "encoder.weight"),
+    (r"^words\.bias$", "decoder.bias"),
+    (r"^cell\.first$", "rnns.0._W0"),
+    (r"^cell\.nodes\.", "rnns.0._Ws."),
+    (r"^cell\.norm\.", "rnns.0.bn."),
+)
+_TIED = ("encoder.weight", "decoder.weight")
+
+
+def export_recurrent(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of a language model or a recurrent supernet -> the same under the authors' names, without alphas."""
+    result = {
+        _renamed(key, _RECURRENT_TO_AUTHORS): value for key, value in tensors.items() if not key.startswith("alphas.")
+    }
+    if _TIED[0] in result:
+        result[_TIED[1]] = result[_TIED[0]]
+    return result
+
+
+def import_recurrent(module: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of a language model or a recurrent supernet under the authors' names -> the same under ours.
+
+    Args:
+        module: the `LanguageModel` or `RnnSupernet` whose names are meant.
+        tensors: by the authors' names; encoder and decoder are one matrix.
+
+    Raises:
+        UserError: if encoder and decoder differ.
+    """
+    tensors = unwrap(tensors)
+    if all(name in tensors for name in _TIED) and not torch.equal(*(tensors[name] for name in _TIED)):
+        raise UserError("checkpoint: encoder.weight and decoder.weight differ; ours share one matrix")
+    ours = {_renamed(key, _RECURRENT_TO_AUTHORS): key for key in module.state_dict() if not key.startswith("alphas.")}
+    return {ours.get(key, key): value for key, value in tensors.items() if key != _TIED[1]}
 
 
 def unwrap(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

@@ -32,11 +32,15 @@ class Published(NamedTuple):
 def _cell(text: str, concat: range | list[int]) -> tuple[list[tuple[str, int]], list[int]]:
     """One cell from "sep3 0, skip 1 | ..."; the bars only mark the nodes."""
     words = [pair.split() for pair in text.replace("|", ",").split(",")]
-    return [(_SHORT[operation], int(source)) for operation, source in words], list(concat)
+    return [(_SHORT.get(operation, operation), int(source)) for operation, source in words], list(concat)
 
 
 def _cnn(normal: str, normal_concat: range | list[int], reduce: str, reduce_concat: range | list[int]) -> Genotype:
     return from_pairs("cnn", {"normal": _cell(normal, normal_concat), "reduce": _cell(reduce, reduce_concat)})
+
+
+def _rnn(cell: str, concat: range | list[int]) -> Genotype:
+    return from_pairs("rnn", {"recurrent": _cell(cell, concat)})
 
 
 ZOO: Mapping[str, Published] = MappingProxyType(
@@ -76,6 +80,27 @@ ZOO: Mapping[str, Published] = MappingProxyType(
                 [3, 4, 6],
             ),
             "AmoebaNet-A, Real et al., AAAI 2019, as compared in Liu et al., ICLR 2019",
+        ),
+        "darts_v1_rnn": Published(
+            _rnn(
+                "relu 0 | relu 1 | tanh 2 | relu 3 | relu 4 | identity 1 | relu 5 | relu 1",
+                range(1, 9),
+            ),
+            "Liu et al., ICLR 2019, first order, Penn Treebank; authors' code, rnn/genotypes.py",
+        ),
+        "darts_v2_rnn": Published(
+            _rnn(
+                "sigmoid 0 | relu 1 | relu 1 | identity 1 | tanh 2 | sigmoid 5 | tanh 3 | relu 5",
+                range(1, 9),
+            ),
+            "Liu et al., ICLR 2019, second order, Penn Treebank; authors' code, rnn/genotypes.py",
+        ),
+        "enas_rnn": Published(
+            _rnn(
+                "tanh 0 | tanh 1 | relu 1 | tanh 3 | tanh 3 | relu 3 | relu 4 | relu 7 | relu 8 | relu 8 | relu 8",
+                [2, 5, 6, 9, 10, 11],
+            ),
+            "ENAS, Pham et al., ICML 2018, as compared in Liu et al., ICLR 2019; authors' code, rnn/genotypes.py",
         ),
     }
 )

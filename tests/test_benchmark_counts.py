@@ -5,12 +5,13 @@ import torch
 from torch import nn
 
 from counting import cost
-from steps import Ours, PerEdge, paper_networks, random_batch
+from darts_pl.interop import export_supernet
+from steps import Ours, PerEdge, both_networks, random_batch
 
 
 @pytest.fixture(scope="module")
 def networks():
-    return paper_networks()
+    return both_networks()
 
 
 def test_the_paper_network_stays_within_its_operations_and_saved_bytes(networks):
@@ -35,6 +36,22 @@ def test_both_forms_compute_the_same_logits(networks):
     with torch.no_grad():
         ours, theirs = (network(images[:4]) for network in networks)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_both_forms_take_the_same_steps(order):
+    torch.set_default_dtype(torch.float64)
+    network, yardstick = both_networks(channels=4, layers=3)
+    batches = random_batch(4, side=8), random_batch(4, side=8)
+    ours, theirs = Ours(network, *batches), PerEdge(yardstick, *batches)
+    for _ in range(2):  # the second with momentum
+        ours.step(order)
+        theirs.step(order)
+    for name, alpha in zip(("normal", "reduce"), yardstick.alphas, strict=True):
+        torch.testing.assert_close(network.alphas[name].detach(), alpha.detach(), rtol=1e-7, atol=1e-9)
+    weights = export_supernet(network, network.weights())
+    for name, weight in yardstick.named_parameters():
+        torch.testing.assert_close(weights[name].detach(), weight.detach(), rtol=1e-7, atol=1e-9)
 
 
 def test_views_are_not_operations_and_writes_are():

@@ -21,6 +21,16 @@ _BETAS: Rule = (
     "two numbers of 0 or more, below 1",
 )
 
+_CHANNELS: Rule = (
+    lambda value: value is None or (len(value) >= 1 and all(0 < number for number in value)),
+    "one number above 0 for each channel",
+)
+
+
+def _one_of(*values: str) -> Rule:
+    return (lambda value: value in values), f"one of {', '.join(values)}"
+
+
 #: Dotted key -> (what must hold, how to say it). A key that a variant lacks is passed over.
 RULES: Mapping[str, Rule] = {
     "seed": (lambda value: 0 <= value < 2**32, "0 to 4294967295"),
@@ -29,6 +39,7 @@ RULES: Mapping[str, Rule] = {
     "search.epochs": _COUNT,
     "search.batch_size": _COUNT,
     "search.nodes": _COUNT,
+    "search.stem": _one_of("cifar", "imagenet"),
     "search.train_portion": (lambda value: 0 < value < 1, "between 0 and 1"),
     "search.weights.lr": _POSITIVE,
     "search.weights.lr_min": _NOT_NEGATIVE,
@@ -39,6 +50,7 @@ RULES: Mapping[str, Rule] = {
     "search.alphas.weight_decay": _NOT_NEGATIVE,
     "search.alphas.betas": _BETAS,
     "order.radius": _POSITIVE,
+    "hardware.threads": (lambda value: value is None or value >= 1, "at least 1, or null for one per core"),
     "train.layers": _COUNT,
     "train.init_channels": _COUNT,
     "train.epochs": _COUNT,
@@ -51,9 +63,26 @@ RULES: Mapping[str, Rule] = {
     "train.cutout": _NOT_NEGATIVE,
     "train.drop_path": _SHARE,
     "train.auxiliary_weight": _NOT_NEGATIVE,
+    "train.stem": _one_of("cifar", "imagenet"),
+    "train.schedule": _one_of("cosine", "exponential"),
+    "train.lr_decay": (lambda value: 0 < value <= 1, "above 0, at most 1"),
+    "train.warmup_epochs": _NOT_NEGATIVE,
+    "train.label_smoothing": _SHARE,
+    "train.accumulate": _COUNT,
+    "train.ema": (lambda value: value is None or 0 < value < 1, "between 0 and 1, or null for none"),
     "data.batch_size": (lambda value: value is None or value >= 1, "at least 1"),
     "data.eval_batch_size": _COUNT,
     "data.crop_padding": _NOT_NEGATIVE,
+    "data.share": (lambda value: 0 < value <= 1, "above 0, at most 1"),
+    "data.size": (lambda value: value >= 8, "at least 8"),
+    "data.crop_scale": (lambda value: 0 < value <= 1, "above 0, at most 1"),
+    "data.color_jitter": (
+        lambda value: len(value) == 4 and all(0 <= number <= 1 for number in value) and value[3] <= 0.5,
+        "four numbers: brightness, contrast, saturation (0 to 1) and hue (0 to 0.5)",
+    ),
+    "data.std": _CHANNELS,
+    "data.workers": (lambda value: value is None or value >= 0, "0 or more, or null for as many as there are cores"),
+    "format": _one_of("onnx", "pt2"),
 }
 
 
@@ -66,6 +95,8 @@ def refuse_senseless(config: Config) -> None:
     for section, optimizer in (("search.weights", config.search.weights), ("train", config.train)):
         if getattr(optimizer, "lr_min", 0) > optimizer.lr:
             raise UserError(f"{section}.lr_min={optimizer.lr_min}: must be 0 to lr={optimizer.lr}")
+    if getattr(config.data, "resize", 0) < getattr(config.data, "size", 0):
+        raise UserError(f"data.resize={config.data.resize}: must be at least data.size={config.data.size}, the crop")
     _refuse_low_precision(config)
 
 

@@ -15,7 +15,7 @@ class TaskConfig:
     """Which task runs, and which of its results a sweep maximises."""
 
     name: str
-    objective: str
+    objective: Optional[str]
     compare_random: bool
 
 
@@ -59,6 +59,7 @@ class CnnSearchConfig(SearchConfig):
 
     layers: int
     init_channels: int
+    stem: str
     train_portion: float
 
 
@@ -92,14 +93,21 @@ class ClassifierTrainConfig(TrainConfig):
 
     layers: int
     init_channels: int
+    stem: str
     lr: float
     lr_min: float
+    schedule: str
+    lr_decay: float
+    warmup_epochs: int
     momentum: float
     weight_decay: float
     grad_clip: Optional[float]
     cutout: int
     drop_path: float
     auxiliary_weight: float
+    label_smoothing: float
+    accumulate: int
+    ema: Optional[float]
 
 
 @dataclass
@@ -116,11 +124,29 @@ class DataConfig:
 class ImageDataConfig(DataConfig):
     """Small images, and how they are augmented."""
 
+    stem: str
     eval_batch_size: int
     crop_padding: int
     flip: bool
     mean: Optional[list[float]]
     std: Optional[list[float]]
+
+
+@dataclass
+class PhotoDataConfig(DataConfig):
+    """Photos in folders, read by worker processes, and how they are augmented."""
+
+    stem: str
+    eval_batch_size: int
+    share: float
+    size: int
+    resize: int
+    crop_scale: float
+    flip: bool
+    color_jitter: list[float]
+    mean: list[float]
+    std: list[float]
+    workers: Optional[int]
 
 
 @dataclass
@@ -132,6 +158,7 @@ class HardwareConfig:
     precision: str
     strategy: str
     deterministic: bool
+    threads: Optional[int]
 
 
 @dataclass
@@ -154,7 +181,7 @@ class LoggerConfig:
 VARIANTS: Mapping[str, tuple[str, Mapping[str, type]]] = {
     "search": ("space", {"cnn": CnnSearchConfig}),
     "train": ("network", {"classifier": ClassifierTrainConfig}),
-    "data": ("kind", {"images": ImageDataConfig}),
+    "data": ("kind", {"images": ImageDataConfig, "photos": PhotoDataConfig}),
 }
 
 
@@ -168,6 +195,7 @@ class Config:
     genotype: Optional[str]
     run: Optional[str]
     checkpoint: Optional[str]
+    format: Optional[str]
     debug: bool
     task: TaskConfig
     search: Any  # one of VARIANTS["search"], likewise train and data

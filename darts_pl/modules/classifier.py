@@ -1,14 +1,15 @@
-"""Training a final network from scratch (paper section 3.2 and A.2.1)."""
+"""Training a final network from scratch (paper sections 3.2, A.2.1 and A.2.3)."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -17,7 +18,21 @@ from darts_pl.networks import Classifier
 
 @dataclass(frozen=True)
 class ClassifierRecipe:
-    """SGD with a cosine schedule per epoch, drop-path and the weight of the auxiliary loss."""
+    """SGD with a schedule per epoch, and what else makes the loss.
+
+    Args:
+        lr: highest learning rate.
+        lr_min: at the end of the cosine schedule.
+        momentum, weight_decay: of SGD.
+        epochs: number of epochs.
+        drop_path: probability that drop-path grows towards.
+        auxiliary_weight: of the loss of the auxiliary tower.
+        schedule: "cosine" from `lr` to `lr_min`, or "exponential", times `lr_decay` an epoch.
+        lr_decay: of the exponential schedule.
+        warmup_epochs: first epochs, in which the rate rises in equal steps to `lr`; the schedule
+            takes the epochs after them.
+        label_smoothing: share of a label's weight that is spread over all classes, in both losses.
+    """
 
     lr: float
     lr_min: float
@@ -26,6 +41,19 @@ class ClassifierRecipe:
     epochs: int
     drop_path: float
     auxiliary_weight: float
+    schedule: str = "cosine"
+    lr_decay: float = 1.0
+    warmup_epochs: int = 0
+    label_smoothing: float = 0.0
+
+    def lr_at(self, epoch: int) -> float:
+        """The learning rate of `epoch`, which counts from 0."""
+        if epoch < self.warmup_epochs:
+            return self.lr * (epoch + 1) / self.warmup_epochs
+        done, length = epoch - self.warmup_epochs, max(self.epochs - self.warmup_epochs, 1)
+        if self.schedule == "exponential":
+            return self.lr * self.lr_decay**done
+        return self.lr_min + (self.lr - self.lr_min) * (1 + math.cos(math.pi * done / length)) / 2
 
 
 class ClassifierModule(pl.LightningModule):
@@ -48,13 +76,14 @@ class ClassifierModule(pl.LightningModule):
         self.train_accuracy = MulticlassAccuracy(classes, average="micro")
         self.test_loss = MeanMetric()
         self.test_accuracy = MulticlassAccuracy(classes, average="micro")
+        self.test_top5 = MulticlassAccuracy(classes, top_k=5, average="micro") if classes > 10 else None
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         recipe = self.recipe
         optimizer = torch.optim.SGD(
             self.network.parameters(), recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
         )
-        return [optimizer], [CosineAnnealingLR(optimizer, T_max=recipe.epochs, eta_min=recipe.lr_min)]
+        return [optimizer], [LambdaLR(optimizer, lambda epoch: recipe.lr_at(epoch) / recipe.lr)]
 
     def on_train_epoch_start(self) -> None:
         self.network.drop_path = self.recipe.drop_path * self.current_epoch / self.recipe.epochs
@@ -66,14 +95,16 @@ class ClassifierModule(pl.LightningModule):
         auxiliary = None
         if isinstance(logits, tuple):
             logits, auxiliary = logits
-        loss = nn.functional.cross_entropy(logits, labels)
+        smoothing = self.recipe.label_smoothing
+        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)
         self.train_loss.update(loss.detach(), weight=len(labels))
         self.train_accuracy.update(logits.detach(), labels)
         self.log("retrain/train_loss", self.train_loss, on_step=False, on_epoch=True)
         self.log("retrain/train_accuracy", self.train_accuracy, on_step=False, on_epoch=True)
         self.log("loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True, logger=False)
         if auxiliary is not None:
-            loss = loss + self.recipe.auxiliary_weight * nn.functional.cross_entropy(auxiliary, labels)
+            of_tower = nn.functional.cross_entropy(auxiliary, labels, label_smoothing=smoothing)
+            loss = loss + self.recipe.auxiliary_weight * of_tower
         return loss
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -83,3 +114,6 @@ class ClassifierModule(pl.LightningModule):
         self.test_accuracy.update(logits, labels)
         self.log("test/loss", self.test_loss, on_step=False, on_epoch=True)
         self.log("test/accuracy", self.test_accuracy, on_step=False, on_epoch=True)
+        if self.test_top5 is not None:
+            self.test_top5.update(logits, labels)
+            self.log("test/top5", self.test_top5, on_step=False, on_epoch=True)

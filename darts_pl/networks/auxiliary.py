@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from torch import Tensor, nn
+
+#: By the stem of the network, how its tower differs.
+TOWERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {"cifar": {"pool_stride": 3, "last_norm": True}, "imagenet": {"pool_stride": 2, "last_norm": False}}
+)
+
+
+class TowerPool(nn.Module):
+    """5x5 average pooling that brings a map of the papers' size to 2x2; maps of other sizes are
+    pooled adaptively to 2x2.
+
+    Args:
+        stride: 3 for maps of 8x8, 2 for maps of 7x7.
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.pool = nn.AvgPool2d(5, stride=stride, padding=0, count_include_pad=False)
+        self.side = 5 + stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-2:] == (self.side, self.side):
+            return self.pool(x)
+        return nn.functional.adaptive_avg_pool2d(x, 2)
 
 
 class AuxiliaryTower(nn.Module):
-    """ReLU, 5x5 average pooling, 1x1 convolution to 128, 2x2 convolution to 768, linear head.
+    """ReLU, average pooling to 2x2, 1x1 convolution to 128, 2x2 convolution to 768, linear head.
 
     Args:
         channels: of the map it reads.
@@ -20,7 +48,7 @@ class AuxiliaryTower(nn.Module):
         super().__init__()
         layers: list[nn.Module] = [
             nn.ReLU(),
-            nn.AvgPool2d(5, stride=pool_stride, padding=0, count_include_pad=False),
+            TowerPool(pool_stride),
             nn.Conv2d(channels, 128, 1, bias=False),
             nn.BatchNorm2d(128),
             nn.ReLU(),
@@ -30,6 +58,8 @@ class AuxiliaryTower(nn.Module):
         self.features = nn.Sequential(*layers, nn.ReLU())
         self.classifier = nn.Linear(768, classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits [B, classes] from a map [B, channels, H, W]."""
+    def forward(self, x: Tensor) -> Tensor | None:
+        """Logits [B, classes] from a map [B, channels, H, W]; None if the map is smaller than 2x2."""
+        if min(x.shape[-2:]) < 2:
+            return None
         return self.classifier(self.features(x).flatten(1))

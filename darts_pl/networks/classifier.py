@@ -1,4 +1,4 @@
-"""The final network for small images: what a convolutional genotype builds (paper section 3.2)."""
+"""The final networks for images: what a convolutional genotype builds (paper section 3.2, A.2.1, A.2.3)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from torchvision.ops import stochastic_depth
 
 from darts_pl.errors import UserError
 from darts_pl.genotype import CellGenotype, Genotype
-from darts_pl.networks.auxiliary import AuxiliaryTower
-from darts_pl.ops import BatchNorm, Identity, build, names
-from darts_pl.spaces import CellPlan, plan_cells, preprocess
-
-#: Channels of the stem in multiples of the first cells' width (the authors' code).
-STEM_MULTIPLIER = 3
+from darts_pl.networks.auxiliary import TOWERS, AuxiliaryTower
+from darts_pl.ops import Identity, build, names
+from darts_pl.spaces import CellPlan, build_stem, plan_cells, preprocess
 
 
 class FinalCell(nn.Module):
@@ -63,11 +60,13 @@ class Classifier(nn.Module):
 
     Args:
         genotype: of kind "cnn".
-        init_channels: C, the width of the first cells (36 in the paper).
-        layers: number of cells (20 in the paper).
+        init_channels: C, the width of the first cells (36 in the paper's CIFAR-10 network, 48 in that for
+            ImageNet).
+        layers: number of cells (20; 14 for ImageNet).
         classes: number of classes.
         in_channels: channels of the images.
         auxiliary: whether a tower reads the output of the cell at 2/3 of the depth while training.
+        stem: "cifar" for small images, "imagenet" for photos; the tower goes with it.
 
     Attributes:
         drop_path: current drop-path probability; whoever trains sets it.
@@ -85,6 +84,7 @@ class Classifier(nn.Module):
         classes: int = 10,
         in_channels: int = 3,
         auxiliary: bool = False,
+        stem: str = "cifar",
     ) -> None:
         super().__init__()
         if genotype.kind != "cnn":
@@ -101,29 +101,24 @@ class Classifier(nn.Module):
                 raise UserError(f"{name}={value}: must be at least 1")
         self.drop_path = 0.0
         self.tower_after = 2 * layers // 3
-        stem = STEM_MULTIPLIER * init_channels
-        self.stem = nn.Sequential(nn.Conv2d(in_channels, stem, 3, padding=1, bias=False), BatchNorm(stem, affine=True))
+        self.stem = build_stem(stem, in_channels, init_channels)
         cells = genotype.cells
         width: Callable[[bool], int] = lambda reduction: len(cells["reduce" if reduction else "normal"].concat)  # noqa: E731
-        plans = plan_cells(stem, init_channels, layers, width)
+        plans = plan_cells(self.stem, init_channels, layers, width)
         self.cells = nn.ModuleList(FinalCell(cells["reduce" if plan.reduction else "normal"], plan) for plan in plans)
         widths = [plan.channels * width(plan.reduction) for plan in plans]
-        self.auxiliary_head = AuxiliaryTower(widths[self.tower_after], classes) if auxiliary else None
+        self.auxiliary_head = (
+            AuxiliaryTower(widths[self.tower_after], classes, **TOWERS[stem]) if auxiliary else None
+        )
         self.classifier = nn.Linear(widths[-1], classes)
 
-    def count_parameters(self) -> int:
-        """Number of weights without the auxiliary tower, as the paper counts."""
-        return sum(
-            parameter.numel() for name, parameter in self.named_parameters() if not name.startswith("auxiliary_head.")
-        )
-
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor | None]:
-        """Logits [B, classes]; while training, with a tower, also the tower's logits.
+        """Logits [B, classes]; while training, with a tower, also the tower's logits (None on a map too small).
 
         Args:
             x: images [B, in_channels, H, W].
         """
-        before = last = self.stem(x)
+        before, last = self.stem(x)
         auxiliary = None
         for layer, cell in enumerate(self.cells):
             before, last = last, cell(before, last, self.drop_path)

@@ -1,6 +1,7 @@
-"""Candidate operations for K parallel edges, and their registry."""
+"""Candidate operations: convolutions and poolings for K parallel edges, activations, and their registries."""
 
 from darts_pl.ops import candidates as _candidates  # registers the built-in operations
+from darts_pl.ops.activations import activation, activation_function, activations, check_activations
 from darts_pl.ops.convolutions import FactorizedReduce, ReLUConvBN
 from darts_pl.ops.edges import BatchNorm, EdgeByEdge, EdgeOperation, NodeOutput
 from darts_pl.ops.pooling import Identity
@@ -15,9 +16,13 @@ __all__ = [
     "Identity",
     "NodeOutput",
     "ReLUConvBN",
+    "activation",
+    "activation_function",
+    "activations",
     "build",
     "build_edges",
     "candidate",
+    "check_activations",
     "check_candidates",
     "names",
 ]

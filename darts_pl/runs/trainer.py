@@ -58,6 +58,8 @@ def build_trainer(
         raise UserError(
             f"hardware.accelerator={hardware.accelerator}: no CUDA device is visible; use hardware=cpu or auto"
         )
+    if hardware.threads is not None:
+        torch.set_num_threads(hardware.threads)
     settings: dict[str, Any] = {}
     if debug:
         settings = {"limit_train_batches": 1, "limit_val_batches": 1, "limit_test_batches": 1}

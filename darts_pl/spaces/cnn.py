@@ -9,14 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from darts_pl.errors import UserError
-from darts_pl.ops import BatchNorm, EdgeOperation, FactorizedReduce, NodeOutput, ReLUConvBN
+from darts_pl.ops import EdgeOperation, FactorizedReduce, NodeOutput, ReLUConvBN
 from darts_pl.spaces.mixed import MixedEdges
 from darts_pl.spaces.relaxation import Relaxation, softmax
 from darts_pl.spaces.space import CellSpace, SearchSpace
+from darts_pl.spaces.stems import Stem, build_stem
 from darts_pl.spaces.supernet import Outcome, Supernet
-
-#: Channels of the stem, in multiples of the first cells' width (the authors' code).
-STEM_MULTIPLIER = 3
 
 
 @dataclass(frozen=True)
@@ -43,17 +41,17 @@ def reductions(layers: int) -> frozenset[int]:
     return frozenset({layers // 3, 2 * layers // 3})
 
 
-def plan_cells(stem: int, channels: int, layers: int, width: Callable[[bool], int]) -> list[CellPlan]:
+def plan_cells(stem: Stem, channels: int, layers: int, width: Callable[[bool], int]) -> list[CellPlan]:
     """The `CellPlan` of every cell.
 
     Args:
-        stem: channels of the stem's output, which both inputs of the first cell read.
+        stem: what both inputs of the first cell read.
         channels: channels of the first cell's nodes; doubled by every reduction.
         layers: number of cells, at least 1.
         width: given whether the cell is a reduction, how many nodes it concatenates.
     """
     plans = []
-    before, last, reduced = stem, stem, False
+    before, last, reduced = stem.channels, stem.channels, stem.halves
     for layer in range(layers):
         reduction = layer in reductions(layers)
         channels = channels * 2 if reduction else channels
@@ -134,6 +132,7 @@ class CnnSupernet(Supernet):
         layers: number of cells (8 in the paper's search).
         classes: number of classes.
         in_channels: channels of the images.
+        stem: one of `STEMS`: "cifar" for small images, "imagenet" for photos.
         relaxation: alphas -> mixing weights.
         wrap: what happens around a candidate.
 
@@ -149,6 +148,7 @@ class CnnSupernet(Supernet):
         layers: int = 8,
         classes: int = 10,
         in_channels: int = 3,
+        stem: str = "cifar",
         relaxation: Relaxation = softmax,
         wrap: Callable[[EdgeOperation], EdgeOperation] | None = None,
     ) -> None:
@@ -156,9 +156,8 @@ class CnnSupernet(Supernet):
         for name, value in (("init_channels", init_channels), ("layers", layers), ("classes", classes)):
             if value < 1:
                 raise UserError(f"{name}={value}: must be at least 1")
-        stem = STEM_MULTIPLIER * init_channels
-        self.stem = nn.Sequential(nn.Conv2d(in_channels, stem, 3, padding=1, bias=False), BatchNorm(stem, affine=True))
-        plans = plan_cells(stem, init_channels, layers, lambda reduction: self._cell_space(reduction).nodes)
+        self.stem = build_stem(stem, in_channels, init_channels)
+        plans = plan_cells(self.stem, init_channels, layers, lambda reduction: self._cell_space(reduction).nodes)
         self.cells = nn.ModuleList(MixedCell(self._cell_space(plan.reduction), plan, wrap) for plan in plans)
         self.classifier = nn.Linear(plans[-1].channels * self._cell_space(plans[-1].reduction).nodes, classes)
         for name, cell in space.cells.items():
@@ -190,7 +189,9 @@ class CnnSupernet(Supernet):
     def forward(self, x: Tensor) -> Tensor:
         """Logits [B, classes] of images x [B, in_channels, H, W]."""
         weights = {name: self._by_source(name, mixed) for name, mixed in self.mixing_weights().items()}
-        before = last = NodeOutput(self.stem(x.contiguous(memory_format=torch.channels_last)))
+        first, second = self.stem(x.contiguous(memory_format=torch.channels_last))
+        before = NodeOutput(first)
+        last = before if second is first else NodeOutput(second)
         for cell in self.mixed_cells():
             before, last = last, NodeOutput(cell(before, last, weights[cell.cell_type]))
         return self.classifier(last.raw.mean((2, 3)))

@@ -92,6 +92,10 @@ class Supernet(nn.Module):
         """Loss, outputs and carried state of one batch."""
         raise NotImplementedError  # every supernet says what it minimises
 
+    def continued(self, batch: Any, carry: Any) -> Any:
+        """The batch as one that continues from the carried state of the batch before it, None at a start."""
+        return batch
+
     def load_alphas(self, alphas: Mapping[str, Tensor]) -> None:
         """Copy given alphas into the Parameters."""
         with torch.no_grad():

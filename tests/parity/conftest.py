@@ -38,7 +38,12 @@ KINDS: dict[str, Callable[[], list[Path]]] = {
     "supernet_file": lambda: matching("cnn_*.pt", present=("state_dict", "alphas_normal"), absent=("batches", "after")),
     "supernet_state_file": lambda: matching("cnn_*.pt", present=("state_dict",)),
     "genotypes_file": lambda: sorted(FOLDER.glob("cnn_*.json")),
-    "network_file": lambda: matching("cifar_*.pt", present=("state_dict", "arch")),
+    "rnn_supernet_file": lambda: matching("rnn_*.pt", present=("state_dict", "alphas"), absent=("batches", "after")),
+    "rnn_genotypes_file": lambda: sorted(FOLDER.glob("rnn_*.json")),
+    "language_model_file": lambda: matching("rnn_*.pt", present=("state_dict", "arch")),
+    "network_file": lambda: [
+        path for kind in ("cifar", "imagenet") for path in matching(f"{kind}_*.pt", present=("state_dict", "arch"))
+    ],
 }
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from darts_pl import interop
-from darts_pl.networks import Classifier
+from darts_pl.networks import build
 from darts_pl.zoo import published
 
 pytestmark = pytest.mark.parity
@@ -12,13 +12,16 @@ pytestmark = pytest.mark.parity
 
 def network_of(data):
     hyper = data["hyper"]
-    return Classifier(
+    stem = "imagenet" if "stem0.0.weight" in data["state_dict"] else "cifar"
+    first = "stem0.0.weight" if stem == "imagenet" else "stem.0.weight"
+    return build(
         published(data["arch"].lower()),
         init_channels=hyper["init_channels"],
         layers=hyper["layers"],
         classes=hyper["num_classes"],
-        in_channels=data["state_dict"]["stem.0.weight"].shape[1],
+        in_channels=data["state_dict"][first].shape[1],
         auxiliary=hyper.get("auxiliary", False),
+        stem=stem,
     )
 
 

@@ -191,7 +191,7 @@ def test_none_is_never_computed_but_takes_its_share():
     net.load_alphas({"normal": torch.tensor([[9.0, 1.0], [7.0, 3.0]]).log()})
     images = torch.randn(2, 3, 8, 8, dtype=torch.float64)
     net(images)
-    stem = net.stem(images)
+    stem, _ = net.stem(images)
     expected = 0.1 * cell.preprocess0(stem) + 0.3 * cell.preprocess1(stem)
     torch.testing.assert_close(outputs[0], expected, rtol=1e-6, atol=1e-6)
 

@@ -1,0 +1,74 @@
+"""How large a network is, as the paper counts it, and what one image costs."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from darts_pl.genotype import Genotype
+from darts_pl.networks.registry import build
+
+
+@dataclass(frozen=True)
+class PaperNetwork:
+    """One of the two final networks of the paper, for `size_of`.
+
+    Args:
+        init_channels, layers, classes, stem: see `Classifier`.
+        side: of the square colour images, in pixels.
+    """
+
+    init_channels: int
+    layers: int
+    classes: int
+    stem: str
+    side: int
+
+
+#: Sections A.2.1 and A.2.3.
+PAPER_NETWORKS = {
+    "cifar": PaperNetwork(init_channels=36, layers=20, classes=10, stem="cifar", side=32),
+    "imagenet": PaperNetwork(init_channels=48, layers=14, classes=1000, stem="imagenet", side=224),
+}
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Number of weights without an auxiliary tower, as the paper counts."""
+    return sum(
+        parameter.numel() for name, parameter in network.named_parameters() if not name.startswith("auxiliary_head.")
+    )
+
+
+def count_multiply_adds(network: nn.Module, channels: int, height: int, width: int) -> int:
+    """Multiply-adds of all convolutions and linear layers for one image [channels, height, width].
+
+    Nothing else counts (BatchNorm, pooling, additions), nor does an auxiliary tower. Published
+    counts follow other conventions: the 574M of DARTS on ImageNet, for one.
+    """
+    shapes_only = copy.deepcopy(network).to("meta").eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        shapes_only(torch.empty(1, channels, height, width, device="meta"))
+    return counter.get_total_flops() // 2  # a multiply-add is two operations there
+
+
+def size_of(genotype: Genotype, which: str) -> tuple[int, int]:
+    """(parameters, multiply-adds) of a genotype's network as large as the paper's.
+
+    Args:
+        genotype: of kind "cnn".
+        which: one of `PAPER_NETWORKS`.
+    """
+    paper = PAPER_NETWORKS[which]
+    with torch.device("meta"):
+        network = build(
+            genotype,
+            init_channels=paper.init_channels,
+            layers=paper.layers,
+            classes=paper.classes,
+            stem=paper.stem,
+        )
+    return count_parameters(network), count_multiply_adds(network, 3, paper.side, paper.side)

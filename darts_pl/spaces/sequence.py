@@ -1,0 +1,214 @@
+"""What every recurrent network is made of: tied words, dropout masks, a gated cell run over a sequence.
+
+Sequences lie as [T, B]: T steps of B streams side by side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from darts_pl.errors import UserError
+
+#: Weights start uniform in [-0.04, 0.04] (the authors' code, rnn/model.py).
+INIT_RANGE = 0.04
+
+
+@dataclass(frozen=True)
+class Dropouts:
+    """Probabilities, by the names of the authors' code (paper sections A.1.2 and A.2.2).
+
+    Args:
+        dropout: of the cell's outputs before the decoder, one mask per sequence.
+        dropouth: of the hidden state and of every node, wherever a matrix product reads them; one
+            mask per sequence.
+        dropoutx: of the cell's inputs where the matrix product reads them, one mask per sequence.
+        dropouti: of the embeddings, one mask per sequence.
+        dropoute: of whole words, that is of rows of the embedding matrix.
+
+    Raises:
+        UserError: if one is not in [0, 1).
+    """
+
+    dropout: float = 0.0
+    dropouth: float = 0.0
+    dropoutx: float = 0.0
+    dropouti: float = 0.0
+    dropoute: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value < 1:
+                raise UserError(f"{name}={value}: must be 0 or more, below 1")
+
+
+def dropout_mask(like: Tensor, shape: tuple[int, ...], probability: float, training: bool) -> Tensor | None:
+    """0 with `probability`, else 1 / (1 - probability); None where nothing is dropped.
+
+    Args:
+        like: gives device and dtype.
+        shape: of the mask.
+        probability: in [0, 1).
+        training: whether anything is dropped at all.
+    """
+    if not training or probability == 0:
+        return None
+    keep = 1 - probability
+    return like.new_empty(shape).bernoulli_(keep).div_(keep)
+
+
+def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
+    return x if mask is None else x * mask
+
+
+class TiedWords(nn.Module):
+    """Embedding and decoder that share one matrix.
+
+    Args:
+        vocabulary: V, number of words.
+        units: H, length of a word's vector.
+    """
+
+    def __init__(self, vocabulary: int, units: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(vocabulary, units).uniform_(-INIT_RANGE, INIT_RANGE))
+        self.bias = nn.Parameter(torch.zeros(vocabulary))
+
+    def embed(self, tokens: Tensor, dropoute: float) -> Tensor:
+        """Vectors [T, B, H] of tokens [T, B]; in training some words are dropped wherever they stand."""
+        vectors = nn.functional.embedding(tokens, self.weight)
+        kept = dropout_mask(self.weight, (len(self.weight), 1), dropoute, self.training)
+        return vectors if kept is None else vectors * kept[tokens]
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """Logits [T, B, V] of outputs [T, B, H]."""
+        return nn.functional.linear(outputs, self.weight, self.bias)
+
+
+class GatedCell(nn.Module):
+    """A recurrent cell whose node 0 and intermediate nodes are gated (paper section A.1.2).
+
+    Node 0 is ``h + c * (tanh(d) - h)`` with ``[sigmoid^-1(c), d] = [x, h] @ first``. Node i has one
+    matrix [H, 2H], whose first half makes the gate and whose second half the candidate.
+
+    Args:
+        units: H, of inputs, hidden state and nodes.
+        nodes: number of intermediate nodes.
+        dropouth, dropoutx: see `Dropouts`.
+    """
+
+    def __init__(self, units: int, nodes: int, dropouth: float = 0.0, dropoutx: float = 0.0) -> None:
+        super().__init__()
+        self.units = units
+        self.dropouth, self.dropoutx = dropouth, dropoutx
+        self.first = nn.Parameter(torch.empty(2 * units, 2 * units).uniform_(-INIT_RANGE, INIT_RANGE))
+        self.nodes = nn.ParameterList(
+            nn.Parameter(torch.empty(units, 2 * units).uniform_(-INIT_RANGE, INIT_RANGE)) for _ in range(nodes)
+        )
+
+    def forward(self, inputs: Tensor, hidden: Tensor, *extra: Any) -> Tensor:
+        """The hidden state after every step, [T, B, H].
+
+        Args:
+            inputs: [T, B, H].
+            hidden: state before the first step [B, H].
+            extra: passed on to `prepare`.
+        """
+        input_mask = dropout_mask(inputs, tuple(inputs.shape[1:]), self.dropoutx, self.training)
+        hidden_mask = dropout_mask(inputs, tuple(hidden.shape), self.dropouth, self.training)
+        for_inputs, for_hidden = self.first.split(self.units)
+        from_inputs = _masked(inputs, input_mask) @ for_inputs  # the part that needs no h: once for all steps
+        prepared = self.prepare(*extra)
+        outputs = []
+        for part in from_inputs.unbind(0):
+            gate, candidate = torch.addmm(part, _masked(hidden, hidden_mask), for_hidden).chunk(2, dim=1)
+            start = torch.lerp(hidden, candidate.tanh(), gate.sigmoid())
+            hidden = self.output(start, hidden_mask, prepared)
+            outputs.append(hidden)
+        return torch.stack(outputs)
+
+    def prepare(self, *extra: Any) -> Any:
+        """What all steps of a sequence share."""
+        raise NotImplementedError  # a mixed cell and a derived one differ
+
+    def output(self, start: Tensor, mask: Tensor | None, prepared: Any) -> Tensor:
+        """The new hidden state [B, H]: mean of the concatenated nodes.
+
+        Args:
+            start: node 0 [B, H].
+            mask: for every state that a matrix product reads [B, H]; None masks nothing.
+            prepared: what `prepare` returned.
+        """
+        raise NotImplementedError
+
+    def gates_and_candidates(self, state: Tensor, mask: Tensor | None, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        """For the K nodes that read one state: pre-activations of gate and candidate, each [B, K, H].
+
+        Args:
+            state: [B, H].
+            mask: [B, H] or None.
+            matrix: the K nodes' matrices side by side [H, K*2H].
+        """
+        gate, candidate = (_masked(state, mask) @ matrix).view(len(state), -1, 2, self.units).unbind(2)
+        return gate, candidate
+
+
+class SequenceOutput(NamedTuple):
+    """What a recurrent network gives: `logits` [T, B, V], the cell's `outputs` [T, B, H] and the
+    same after dropout, `dropped`. ``outputs[-1]`` is the next hidden state."""
+
+    logits: Tensor
+    outputs: Tensor
+    dropped: Tensor
+
+
+class SequenceNetwork(nn.Module):
+    """Words -> embedding -> cell -> words.
+
+    Args:
+        vocabulary: V, number of words.
+        cell: reads embeddings [T, B, H].
+        dropouts: those around the cell; the cell has its own.
+    """
+
+    def __init__(self, vocabulary: int, cell: GatedCell, dropouts: Dropouts) -> None:
+        super().__init__()
+        self.words = TiedWords(vocabulary, cell.units)
+        self.cell = cell
+        self.dropouts = dropouts
+
+    def forward(self, tokens: Tensor, hidden: Tensor | None = None, *extra: Any) -> SequenceOutput:
+        """Predictions of the word after each of `tokens`.
+
+        Args:
+            tokens: int64 [T, B], values in [0, V).
+            hidden: state before the first token [B, H]; None = zero.
+            extra: passed on to the cell.
+        """
+        vectors = self.words.embed(tokens, self.dropouts.dropoute)
+        vectors = self._locked(vectors, self.dropouts.dropouti)
+        if hidden is None:
+            hidden = vectors.new_zeros(vectors.shape[1:])
+        outputs = self.cell(vectors, hidden, *extra)
+        dropped = self._locked(outputs, self.dropouts.dropout)
+        return SequenceOutput(self.words(dropped), outputs, dropped)
+
+    def _locked(self, x: Tensor, probability: float) -> Tensor:
+        """x [T, B, H] with one mask for all T steps."""
+        return _masked(x, dropout_mask(x, (1, *x.shape[1:]), probability, self.training))
+
+
+def word_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross-entropy in nats of logits [T, B, V] for words [T, B]."""
+    return nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+def slowness(outputs: Tensor) -> Tensor:
+    """Mean squared difference of successive outputs [T, B, H] (temporal activation regularisation,
+    Merity et al., 2017); 0 for a single step."""
+    if len(outputs) < 2:
+        return outputs.new_zeros(())
+    return (outputs[1:] - outputs[:-1]).pow(2).mean()
