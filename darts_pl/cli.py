@@ -27,7 +27,6 @@ from omegaconf.errors import OmegaConfBaseException
 from darts_pl.config import Config, nearest_key, typed
 from darts_pl.errors import UserError
 
-
 # Read when torch is loaded, which is later. Threads that wait for work then sleep instead of spinning:
 # on a busy machine the spinning of one program starves the others, and a search takes many times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

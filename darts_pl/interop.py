@@ -6,14 +6,19 @@ node side by side in one tensor; the authors hold one tensor per edge.
 
 from __future__ import annotations
 
+import pickle
 import re
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from darts_pl.errors import UserError
 from darts_pl.spaces.cnn import CnnSupernet
+from darts_pl.spaces.stems import STEM_MULTIPLIER
 
 _COUNTER = "num_batches_tracked"
 
@@ -116,6 +121,11 @@ def import_network(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {_renamed(key, _TO_OURS): value for key, value in unwrap(tensors).items()}
 
 
+def authors_name(key: str) -> str:
+    """What the authors call a tensor of a final network."""
+    return _renamed(key, _TO_AUTHORS)
+
+
 def _renamed(key: str, rules: tuple[tuple[str, str], ...]) -> str:
     for pattern, name in rules:
         key = re.sub(pattern, name, key)
@@ -160,15 +170,74 @@ def import_recurrent(module: nn.Module, tensors: Mapping[str, Tensor]) -> dict[s
     return {ours.get(key, key): value for key, value in tensors.items() if key != _TIED[1]}
 
 
-def unwrap(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The state dict itself, where it lies under "state_dict" or its keys begin with "module."."""
+def unwrap(tensors: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    """The state dict itself, where it lies under "state_dict" or its keys begin with "module." or "network.".
+
+    Raises:
+        UserError: if there is something else than tensors in it.
+    """
     inner = tensors.get("state_dict", tensors)
-    assert isinstance(inner, Mapping)
-    return {key.removeprefix("module."): value for key, value in inner.items()}
+    if not isinstance(inner, Mapping) or not all(isinstance(value, Tensor) for value in inner.values()):
+        raise UserError("checkpoint: holds no state dict, neither by itself nor under 'state_dict'")
+    return {re.sub(r"^(module\.|network\.)+", "", str(key)): value for key, value in inner.items()}
 
 
-def load(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+def read(path: Path) -> Mapping[str, Any]:
+    """What a checkpoint file holds, on the CPU. Only tensors and plain values are loaded, never code.
+
+    Raises:
+        UserError: if the file is missing, damaged, no checkpoint, or needs pickled code.
+    """
+    if not path.is_file():
+        raise UserError(f"checkpoint={path}: there is no such file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a hostile or damaged file can provoke
+        code = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if isinstance(error, pickle.UnpicklingError) and code:
+            raise UserError(
+                f"checkpoint={path}: needs {code.group(1)}, which is not loaded because pickled code can do anything\n"
+                "save the state dict alone: torch.save(model.state_dict(), FILE)"
+            ) from None
+        reason = " ".join(str(error).split())[:80] or type(error).__name__
+        raise UserError(f"checkpoint={path}: damaged, or no checkpoint of torch.save ({reason})") from None
+    if not isinstance(found, Mapping):
+        raise UserError(f"checkpoint={path}: holds a {type(found).__name__}, not a state dict")
+    return found
+
+
+def classifier_sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The arguments of the `Classifier` that a state dict (under our names) belongs to, but for its genotype.
+
+    Raises:
+        UserError: if it is not that of a final network for images.
+    """
+    stem = "imagenet" if "stem.stem0.0.weight" in tensors else "cifar"
+    first, last = ("stem.stem0.0.weight", "stem.stem0.3.weight") if stem == "imagenet" else ("stem.0.weight",) * 2
+    for key, dimensions in ((first, 4), (last, 4), ("classifier.weight", 2)):
+        if key not in tensors or tensors[key].dim() != dimensions:
+            raise UserError(f"checkpoint: {_renamed(key, _TO_AUTHORS)!r} is missing; it is no network for images")
+    cells = [int(found.group(1)) for key in tensors if (found := re.match(r"cells\.(\d+)\.", key))]
+    width = tensors[last].shape[0]
+    return {
+        "stem": stem,
+        "init_channels": width if stem == "imagenet" else width // STEM_MULTIPLIER,
+        "layers": max(cells, default=0) + 1,
+        "classes": tensors["classifier.weight"].shape[0],
+        "in_channels": tensors[first].shape[1],
+        "auxiliary": any(key.startswith("auxiliary_head.") for key in tensors),
+    }
+
+
+def load(module: nn.Module, tensors: Mapping[str, Tensor], named: Callable[[str], str] = str) -> None:
     """Load tensors under our names, without alphas.
+
+    Args:
+        module: the network.
+        tensors: its state dict.
+        named: from our name of a tensor to the one that messages call it.
 
     Raises:
         UserError: naming the first missing, unexpected and wrongly shaped keys.
@@ -178,7 +247,7 @@ def load(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     unexpected = [key for key in tensors if key not in own and not key.endswith(_COUNTER)]
     shapes = [key for key in own if key in tensors and tensors[key].shape != own[key].shape]
     found = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
-    faults = [f"{what} {keys[0]!r} ({len(keys)} in all)" for what, keys in found if keys]
+    faults = [f"{what} {named(keys[0])!r} ({len(keys)} in all)" for what, keys in found if keys]
     if faults:
         raise UserError("checkpoint does not fit this network: " + ", ".join(faults))
     with torch.no_grad():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from darts_pl.cli import config_folder
 from darts_pl.config import Config, known_keys, nearest_key, typed
@@ -40,9 +40,49 @@ def test_the_defaults_are_those_of_the_paper_and_the_authors_code() -> None:
     assert search.candidates[0] == "none"
 
 
+def test_the_recurrent_defaults_are_those_of_the_paper_and_the_authors_code() -> None:
+    config = configured("search=rnn")
+    search, train = config.search, config.train
+    assert search.candidates == ["none", "tanh", "relu", "sigmoid", "identity"]
+    assert (search.nodes, search.units, search.batch_size, search.bptt, search.epochs) == (8, 300, 256, 35, 50)
+    weights, alphas = search.weights, search.alphas
+    assert (weights.lr, weights.lr_min, weights.momentum) == (20.0, 20.0, 0.0)
+    assert (weights.weight_decay, weights.grad_clip, search.slowness) == (5e-7, 0.25, 1e-3)
+    assert (alphas.lr, alphas.betas, alphas.weight_decay) == (3e-3, [0.9, 0.999], 1e-3)
+    names = ("dropout", "dropouth", "dropoutx", "dropouti", "dropoute")
+    assert [getattr(search, name) for name in names] == [0.75, 0.25, 0.75, 0.2, 0.0]
+    assert (train.units, train.batch_size, train.bptt, train.epochs, train.lr) == (850, 64, 35, 8000, 20.0)
+    assert (train.length_least, train.length_over, train.length_spread, train.nonmono) == (5, 20, 5.0, 5)
+    assert (train.weight_decay, train.grad_clip, train.slowness, train.activation) == (8e-7, 0.25, 1e-3, 0.0)
+    assert [getattr(train, name) for name in names] == [0.75, 0.25, 0.75, 0.2, 0.1]
+    assert (config.data.eval_batch_size, config.data.test_batch_size) == (10, 1)
+    wikitext = configured("search=rnn", "data=wikitext2").train
+    assert (wikitext.units, wikitext.dropouth, wikitext.weight_decay) == (700, 0.15, 5e-7)
+    assert (wikitext.dropout, wikitext.lr, wikitext.network) == (0.75, 20.0, "language_model")
+    assert configured("search=rnn", "search.weights.lr=3").search.weights.lr_min == 3
+
+
+@pytest.mark.parametrize(
+    ("overrides", "network"),
+    [
+        (("task=retrain", "data=ptb"), "language_model"),
+        (("task=retrain", "data=pydocs"), "language_model"),
+        (("search=rnn",), "language_model"),
+        (("experiment=quickstart_rnn",), "language_model"),
+        (("task=retrain", "data=digits"), "classifier"),
+    ],
+)
+def test_data_bring_the_recipe_of_their_network(overrides: tuple[str, ...], network: str) -> None:
+    assert configured(*overrides).train.network == network
+
+
 @pytest.mark.parametrize(
     ("overrides", "data"),
     [
+        (("search=rnn",), "ptb"),
+        (("search=rnn", "data=pydocs"), "pydocs"),
+        (("experiment=quickstart_rnn",), "pydocs"),
+        (("experiment=quickstart_rnn", "data=text"), "text"),
         (("search=cnn",), "cifar10"),
         (("search=cnn", "data=digits"), "digits"),
         (("data=digits", "search=cnn"), "digits"),
@@ -71,7 +111,8 @@ def test_the_batch_size_of_the_data_overrides_the_other_two() -> None:
     [
         ("+search.layer=3", ["search.layer", "search.layers"]),
         ("+lr=0.1", ["unknown key lr"]),
-        ("search.layers=0", ["search.layers=0", "at least 1"]),
+        ("search.layers=0", ["search.layers=0", "at least 3"]),
+        ("search.layers=2", ["search.layers=2", "at least 3"]),
         ("search.layers=two", ["search.layers", "'two'"]),
         ("search.candidates=5", ["search.candidates=5", "list"]),
         ("search.init_channels=5", ["search.init_channels=5", "even"]),
@@ -105,21 +146,29 @@ def test_the_nearest_key_also_finds_a_name_in_the_wrong_place() -> None:
     assert nearest_key("zzz") is None
 
 
+#: Together these compose every variant of a section.
+VARIED = (["data=imagenet"], ["search=rnn"], [])
+
+
 def test_every_known_key_has_a_default_in_the_yaml_files() -> None:
-    config = composed("logger=wandb", "task=search_and_retrain")
-    missing = []
-    for key in known_keys():
-        node: object = config
-        for part in key.split("."):
-            if not isinstance(node, DictConfig) or part not in node:
-                missing.append(key)
-                break
-            node = node[part]
-    assert missing == []
+    missing = set(known_keys())
+    for overrides in VARIED:
+        config = composed("logger=wandb", "task=search_and_retrain", *overrides)
+        missing -= {key for key in missing if has(config, key)}
+    assert missing == set()
+
+
+def has(config: DictConfig, key: str) -> bool:
+    node: object = config
+    for part in key.split("."):
+        if not isinstance(node, DictConfig) or part not in node:
+            return False
+        node = None if OmegaConf.is_missing(node, part) else node[part]
+    return True
 
 
 def test_every_number_of_the_paper_names_its_source_on_its_line() -> None:
-    for name in ("search/cnn.yaml", "train/darts.yaml"):
+    for name in ("search/cnn.yaml", "train/darts.yaml", "train/darts_imagenet.yaml"):
         lines = (Path(config_folder()) / name).read_text().splitlines()
         numbers = [line for line in lines if re.search(r":\s*[\[\d]", line.split("#")[0])]
         assert numbers

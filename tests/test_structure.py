@@ -25,7 +25,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 #: (importer, imported) on one floor: published genotypes are genotypes, final networks reuse the supernet's
 #: plan of cells, what watches a search reads its module.
-NEIGHBOURS = {("zoo", "genotype"), ("networks", "spaces"), ("callbacks", "modules")}
+NEIGHBOURS = {("zoo", "genotype"), ("networks", "spaces")}
 
 #: Everything below this floor is plain PyTorch, for a notebook to use alone.
 FIRST_WITH_FRAMEWORKS = FLOOR_OF["data"]

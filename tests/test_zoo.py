@@ -4,7 +4,7 @@ import pytest
 
 from darts_pl.errors import UserError
 from darts_pl.genotype import parse
-from darts_pl.ops import names
+from darts_pl.ops import activations, names
 from darts_pl.zoo import ZOO, published
 
 PUBLISHED = {
@@ -36,6 +36,12 @@ PUBLISHED = {
             ('sep_conv_7x7', 0), ('avg_pool_3x3', 1), ('max_pool_3x3', 0), ('max_pool_3x3', 1),
             ('conv_7x1_1x7', 0), ('sep_conv_3x3', 5),],
         reduce_concat = [3, 4, 6])""",
+    "darts_v1_rnn": """Genotype(recurrent=[('relu', 0), ('relu', 1), ('tanh', 2), ('relu', 3), ('relu', 4),
+        ('identity', 1), ('relu', 5), ('relu', 1)], concat=range(1, 9))""",
+    "darts_v2_rnn": """Genotype(recurrent=[('sigmoid', 0), ('relu', 1), ('relu', 1), ('identity', 1), ('tanh', 2),
+        ('sigmoid', 5), ('tanh', 3), ('relu', 5)], concat=range(1, 9))""",
+    "enas_rnn": """Genotype(recurrent = [('tanh', 0), ('tanh', 1), ('relu', 1), ('tanh', 3), ('tanh', 3), ('relu', 3),
+        ('relu', 4), ('relu', 7), ('relu', 8), ('relu', 8), ('relu', 8),], concat = [2, 5, 6, 9, 10, 11])""",
 }
 
 
@@ -47,8 +53,7 @@ def test_a_published_genotype_is_the_text_that_was_published(name):
 @pytest.mark.parametrize("name", ZOO)
 def test_a_published_genotype_names_its_source_and_uses_operations_that_exist(name):
     assert any(str(year) in ZOO[name].source for year in (2018, 2019))
-    if ZOO[name].genotype.kind == "cnn":
-        ZOO[name].genotype.check_operations(names())
+    ZOO[name].genotype.check_operations(names() if ZOO[name].genotype.kind == "cnn" else activations())
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():

@@ -1,5 +1,6 @@
 """What watches a run."""
 
+from darts_pl.callbacks.averaging import weight_average
 from darts_pl.callbacks.checkpoint import LastCheckpoint
 from darts_pl.callbacks.history import ArchitectureHistory, MetricsTable
 from darts_pl.callbacks.progress import EpochLines, progress_callbacks
@@ -12,4 +13,5 @@ __all__ = [
     "MetricsTable",
     "RandomStates",
     "progress_callbacks",
+    "weight_average",
 ]

@@ -14,11 +14,16 @@ SHOWN = (
     ("search/train_accuracy", "accuracy {:.3f}"),
     ("search/valid_loss", "valid loss {:.3f}"),
     ("search/valid_accuracy", "accuracy {:.3f}"),
+    ("search/train_perplexity", "train perplexity {:.1f}"),
+    ("search/valid_perplexity", "valid perplexity {:.1f}"),
+    ("search/entropy_recurrent", "entropy {:.3f}"),
     ("search/entropy_normal", "entropy {:.3f}"),
     ("search/entropy_reduce", "{:.3f}"),
     ("search/skip_connections", "skips {:.0f}"),
     ("retrain/train_loss", "train loss {:.3f}"),
     ("retrain/train_accuracy", "accuracy {:.3f}"),
+    ("retrain/train_perplexity", "train perplexity {:.1f}"),
+    ("retrain/valid_perplexity", "valid perplexity {:.1f}"),
 )
 
 

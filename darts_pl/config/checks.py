@@ -22,7 +22,7 @@ _BETAS: Rule = (
 )
 
 _CHANNELS: Rule = (
-    lambda value: value is None or (len(value) >= 1 and all(0 < number for number in value)),
+    lambda value: value is None or (len(value) >= 1 and all(number > 0 for number in value)),
     "one number above 0 for each channel",
 )
 
@@ -34,7 +34,7 @@ def _one_of(*values: str) -> Rule:
 #: Dotted key -> (what must hold, how to say it). A key that a variant lacks is passed over.
 RULES: Mapping[str, Rule] = {
     "seed": (lambda value: 0 <= value < 2**32, "0 to 4294967295"),
-    "search.layers": _COUNT,
+    "search.layers": (lambda value: value >= 3, "at least 3: with fewer, no cell is a normal one"),
     "search.init_channels": (lambda value: value >= 1 and value % 2 == 0, "at least 2, and even"),
     "search.epochs": _COUNT,
     "search.batch_size": _COUNT,
@@ -83,6 +83,25 @@ RULES: Mapping[str, Rule] = {
     "data.std": _CHANNELS,
     "data.workers": (lambda value: value is None or value >= 0, "0 or more, or null for as many as there are cores"),
     "format": _one_of("onnx", "pt2"),
+    # Recurrent cells and text.
+    **{
+        f"{section}.{key}": rule
+        for section in ("search", "train")
+        for key, rule in {
+            "units": _COUNT,
+            "bptt": _COUNT,
+            **dict.fromkeys(("dropout", "dropouth", "dropoutx", "dropouti", "dropoute"), _SHARE),
+            "short_probability": (lambda value: 0 <= value <= 1, "0 to 1"),
+            "slowness": _NOT_NEGATIVE,
+        }.items()
+    },
+    "train.length_spread": _NOT_NEGATIVE,
+    "train.length_least": _COUNT,
+    "train.length_over": _NOT_NEGATIVE,
+    "train.activation": _NOT_NEGATIVE,
+    "train.nonmono": _COUNT,
+    "train.rollbacks": _NOT_NEGATIVE,
+    "data.test_batch_size": _COUNT,
 }
 
 
@@ -98,6 +117,26 @@ def refuse_senseless(config: Config) -> None:
     if getattr(config.data, "resize", 0) < getattr(config.data, "size", 0):
         raise UserError(f"data.resize={config.data.resize}: must be at least data.size={config.data.size}, the crop")
     _refuse_low_precision(config)
+    _refuse_misfits(config)
+
+
+def _refuse_misfits(config: Config) -> None:
+    """What searches a recurrent cell reads text, and nothing else does."""
+    if config.task.name not in ("search", "search_and_retrain"):
+        return
+    recurrent, text = config.search.space == "rnn", config.data.kind == "text"
+    if recurrent and not text:
+        raise UserError(
+            f"search.space=rnn reads text, but data={config.data.name} holds images\n"
+            "use data=ptb, wikitext2, text or pydocs, or search=cnn"
+        )
+    if text and not recurrent:
+        raise UserError(
+            f"search.space={config.search.space} reads images, but data={config.data.name} is text\n"
+            "use search=rnn, or images such as data=cifar10"
+        )
+    if recurrent and config.search_batch_size < 2:
+        raise UserError("search.batch_size=1: must be at least 2 with search=rnn, whose BatchNorm averages over it")
 
 
 def _refuse_low_precision(config: Config) -> None:

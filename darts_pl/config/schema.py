@@ -64,6 +64,21 @@ class CnnSearchConfig(SearchConfig):
 
 
 @dataclass
+class RnnSearchConfig(SearchConfig):
+    """A recurrent search."""
+
+    units: int
+    bptt: int
+    short_probability: float
+    dropout: float
+    dropouth: float
+    dropoutx: float
+    dropouti: float
+    dropoute: float
+    slowness: float
+
+
+@dataclass
 class OrderConfig:
     """How the gradient of the alphas is computed."""
 
@@ -111,6 +126,30 @@ class ClassifierTrainConfig(TrainConfig):
 
 
 @dataclass
+class LanguageTrainConfig(TrainConfig):
+    """Training a language model."""
+
+    units: int
+    bptt: int
+    short_probability: float
+    length_spread: float
+    length_least: int
+    length_over: int
+    dropout: float
+    dropouth: float
+    dropoutx: float
+    dropouti: float
+    dropoute: float
+    lr: float
+    weight_decay: float
+    grad_clip: Optional[float]
+    slowness: float
+    activation: float
+    nonmono: int
+    rollbacks: int
+
+
+@dataclass
 class DataConfig:
     """What all data have."""
 
@@ -150,6 +189,15 @@ class PhotoDataConfig(DataConfig):
 
 
 @dataclass
+class TextDataConfig(DataConfig):
+    """Text, read as a stream of words."""
+
+    eval_batch_size: int
+    test_batch_size: int
+    share: float
+
+
+@dataclass
 class HardwareConfig:
     """What the Trainer runs on."""
 
@@ -179,9 +227,9 @@ class LoggerConfig:
 
 #: The schema of a section whose keys depend on one of them: section -> (key, its values' schemas).
 VARIANTS: Mapping[str, tuple[str, Mapping[str, type]]] = {
-    "search": ("space", {"cnn": CnnSearchConfig}),
-    "train": ("network", {"classifier": ClassifierTrainConfig}),
-    "data": ("kind", {"images": ImageDataConfig, "photos": PhotoDataConfig}),
+    "search": ("space", {"cnn": CnnSearchConfig, "rnn": RnnSearchConfig}),
+    "train": ("network", {"classifier": ClassifierTrainConfig, "language_model": LanguageTrainConfig}),
+    "data": ("kind", {"images": ImageDataConfig, "photos": PhotoDataConfig, "text": TextDataConfig}),
 }
 
 

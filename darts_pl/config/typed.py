@@ -68,7 +68,7 @@ def known_keys(schema: type = Config, prefix: str = "") -> list[str]:
 
 def nearest_key(key: str) -> str | None:
     """The known key that looks most like `key`, if any does."""
-    known = known_keys()
+    known = [name for name in known_keys() if name != key]  # it may be known, but not in this combination
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if not close:  # the right name in the wrong place
         last = {name.rsplit(".", 1)[-1]: name for name in reversed(known)}

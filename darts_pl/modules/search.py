@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,21 +11,32 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
-from torchmetrics import MeanMetric, Metric
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics import MeanMetric
 
 from darts_pl.bilevel import Hypergradient, InnerStep, evaluate, identity_mean
 from darts_pl.genotype import Genotype
+from darts_pl.modules.learning_rate import scaled_lr
+from darts_pl.modules.scores import Scores
 from darts_pl.selection import SelectionRule
 from darts_pl.selection.magnitude import magnitude
-from darts_pl.spaces import Outcome, Supernet
+from darts_pl.spaces import Outcome, Supernet, slowness
 
 SKIP = "skip_connect"
 
 
 @dataclass(frozen=True)
 class WeightRecipe:
-    """SGD for the weights, with a cosine schedule per epoch from `lr` to `lr_min`."""
+    """SGD for the weights, with a cosine schedule per epoch from `lr` to `lr_min`.
+
+    The last three are for sequences [T, B] (paper section A.1.2 and the authors' code).
+
+    Args:
+        clip_virtual: whether the virtual step and v are clipped by `grad_clip` as well.
+        bptt: T of a full batch: one of other length is learned from with lr * T / bptt, which is also
+            xi of its virtual step; None = every batch with lr.
+        slowness: weight of the mean squared difference of successive outputs in the loss that the
+            weights descend (not in any loss of the alpha gradient).
+    """
 
     lr: float
     lr_min: float
@@ -33,6 +44,9 @@ class WeightRecipe:
     weight_decay: float
     grad_clip: float | None
     epochs: int
+    clip_virtual: bool = False
+    bptt: int | None = None
+    slowness: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,13 +65,16 @@ class SearchModule(pl.LightningModule):
     validation loss, then the weights against the training loss at the new alphas. Only weight
     steps count in `trainer.global_step`, which is therefore the number of batches.
 
+    What a supernet carries from batch to batch (`Outcome.carry`) is kept for each stream, from the
+    start of an epoch to its end, and stands in the checkpoint.
+
     Args:
         supernet: the search network.
         order: how the alpha gradient is computed, one of `darts_pl.bilevel.ORDERS`.
         weights: the weight optimizer.
         alphas: the alpha optimizer.
         radius: of the central difference in second order.
-        classes: number of classes, for the accuracies.
+        scores: makes the metrics of a split.
         select: derives the genotype that is logged each epoch.
     """
 
@@ -69,7 +86,7 @@ class SearchModule(pl.LightningModule):
         weights: WeightRecipe,
         alphas: AlphaRecipe,
         radius: float,
-        classes: int,
+        scores: Callable[[], Scores],
         select: SelectionRule = magnitude,
     ) -> None:
         super().__init__()
@@ -80,9 +97,11 @@ class SearchModule(pl.LightningModule):
         self.alpha_recipe = alphas
         self.radius = radius
         self.select = select
-        self.train_metrics = _classification_metrics(classes)
-        self.valid_metrics = _classification_metrics(classes)
+        self.train_metrics = scores()
+        self.valid_metrics = scores()
         self.ratio = MeanMetric()
+        #: by stream ("train" and "valid" of a step, "eval" of a validation) what the next batch starts from
+        self.carried: dict[str, Any] = {}
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         recipe = self.weight_recipe
@@ -98,11 +117,19 @@ class SearchModule(pl.LightningModule):
         return [weights, alphas], [CosineAnnealingLR(weights, T_max=recipe.epochs, eta_min=recipe.lr_min)]
 
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:
-        self._alpha_step(batch["train"], batch["valid"])
-        outcome = self._weight_step(batch["train"])
-        self._observe("train", self.train_metrics, outcome, batch["train"])
+        train, valid = (
+            self.supernet.continued(batch[stream], self.carried.get(stream)) for stream in ("train", "valid")
+        )
+        bptt = self.weight_recipe.bptt
+        with scaled_lr(self._plain_optimizers()[0], 1.0 if bptt is None else len(train[0]) / bptt):
+            seen = self._alpha_step(train, valid)
+            outcome = self._weight_step(train)
+        if outcome.carry is not None:
+            self.carried |= {"train": outcome.carry, "valid": seen.carry}
+        self._observe("train", self.train_metrics, outcome, train)
 
-    def _alpha_step(self, train: Any, valid: Any) -> None:
+    def _alpha_step(self, train: Any, valid: Any) -> Outcome:
+        """Move the alphas; returns what the pass on the valid batch saw."""
         _, optimizer = self._plain_optimizers()
         result = self.order(self.supernet, train, valid, self.inner_step(), self.mean)
         for name, gradient in result.gradient.items():
@@ -112,6 +139,7 @@ class SearchModule(pl.LightningModule):
         if result.ratio is not None:
             self.ratio.update(result.ratio)
             self.log("search/second_to_first", self.ratio, on_step=False, on_epoch=True)
+        return result.valid
 
     def _weight_step(self, train: Any) -> Outcome:
         optimizers = self.optimizers()
@@ -120,7 +148,10 @@ class SearchModule(pl.LightningModule):
         weights = self.supernet.weights()
         alphas = {f"alphas.{name}": alpha.detach() for name, alpha in self.supernet.alphas.items()}
         outcome = evaluate(self.supernet, train, alphas)
-        gradients = self.mean(list(torch.autograd.grad(outcome.loss, list(weights.values()))))
+        loss = outcome.loss
+        if self.weight_recipe.slowness:
+            loss = loss + self.weight_recipe.slowness * slowness(outcome.outputs)
+        gradients = self.mean(list(torch.autograd.grad(loss, list(weights.values()))))
         for weight, gradient in zip(weights.values(), gradients, strict=True):
             weight.grad = gradient
         # Not clipped: the norm is what clipping by an infinite norm returns.
@@ -145,6 +176,7 @@ class SearchModule(pl.LightningModule):
             momentum=group["momentum"],
             weight_decay=group["weight_decay"],
             buffers=None if any(buffer is None for buffer in buffers) else buffers,
+            clip=self.weight_recipe.grad_clip if self.weight_recipe.clip_virtual else None,
             radius=self.radius,
         )
 
@@ -157,8 +189,14 @@ class SearchModule(pl.LightningModule):
         parts = flat.split([tensor.numel() for tensor in tensors])
         return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
 
+    def on_validation_epoch_start(self) -> None:
+        self.carried.pop("eval", None)
+
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        self._observe("valid", self.valid_metrics, self.supernet.loss(batch), batch)
+        outcome = self.supernet.loss(self.supernet.continued(batch, self.carried.get("eval")))
+        if outcome.carry is not None:
+            self.carried["eval"] = outcome.carry
+        self._observe("valid", self.valid_metrics, outcome, batch)
 
     def on_train_epoch_end(self) -> None:
         optimizer, _ = self._plain_optimizers()
@@ -168,21 +206,25 @@ class SearchModule(pl.LightningModule):
         scheduler.step()
         for name, weights in self.supernet.mixing_weights().items():
             self.log(f"search/entropy_{name}", entropy(weights.detach()))
-        self.log("search/skip_connections", float(skip_connections(self.genotype())))
+        if self.supernet.space.kind == "cnn":
+            self.log("search/skip_connections", float(skip_connections(self.genotype())))
+        self.carried.clear()  # the next epoch starts at the beginning of its streams
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.carried:
+            checkpoint["carried"] = dict(self.carried)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.carried = dict(checkpoint.get("carried", {}))
 
     def genotype(self) -> Genotype:
         """What the selection rule derives now."""
         return self.select(self.supernet)
 
-    def _observe(self, split: str, metrics: nn.ModuleDict, outcome: Outcome, batch: Any) -> None:
-        labels = batch[1]
-        for name, metric in metrics.items():
-            assert isinstance(metric, Metric)
-            if name == "loss":
-                metric.update(outcome.loss, weight=len(labels))
-            else:
-                metric.update(outcome.outputs, labels)
-            self.log(f"search/{split}_{name}", metric, on_step=False, on_epoch=True, batch_size=len(labels))
+    def _observe(self, split: str, metrics: Scores, outcome: Outcome, batch: Any) -> None:
+        size = metrics.observe(outcome, batch)
+        for name, metric in metrics.metrics():
+            self.log(f"search/{split}_{name}", metric, on_step=False, on_epoch=True, batch_size=size)
         if split == "train":
             self.log("loss", outcome.loss, on_step=True, on_epoch=False, prog_bar=True, logger=False)
 
@@ -195,13 +237,3 @@ def entropy(weights: Tensor) -> Tensor:
 def skip_connections(genotype: Genotype) -> int:
     """Number of skip connections in all cells of a genotype."""
     return sum(pair.operation == SKIP for cell in genotype.cells.values() for pair in cell.pairs)
-
-
-def _classification_metrics(classes: int) -> nn.ModuleDict:
-    metrics: dict[str, nn.Module] = {
-        "loss": MeanMetric(),
-        "accuracy": MulticlassAccuracy(classes, average="micro"),
-    }
-    if classes > 10:
-        metrics["top5"] = MulticlassAccuracy(classes, top_k=5, average="micro")
-    return nn.ModuleDict(metrics)

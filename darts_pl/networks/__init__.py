@@ -1,6 +1,6 @@
 """What a genotype builds."""
 
-from darts_pl.networks.auxiliary import AuxiliaryTower
+from darts_pl.networks.auxiliary import AuxiliaryTower, tower_fits
 from darts_pl.networks.classifier import Classifier, FinalCell
 from darts_pl.networks.language_model import DerivedCell, LanguageModel
 from darts_pl.networks.registry import build
@@ -17,4 +17,5 @@ __all__ = [
     "count_multiply_adds",
     "count_parameters",
     "size_of",
+    "tower_fits",
 ]

@@ -8,10 +8,23 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from darts_pl.spaces import STEMS, reductions
+
 #: By the stem of the network, how its tower differs.
 TOWERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {"cifar": {"pool_stride": 3, "last_norm": True}, "imagenet": {"pool_stride": 2, "last_norm": False}}
 )
+
+
+def tower_fits(layers: int, stem: str, side: int) -> bool:
+    """Whether a tower has a map of 2x2 or more to read.
+
+    Args:
+        layers, stem: of the network.
+        side: shorter side of the images in pixels.
+    """
+    halvings = (3 if STEMS[stem].halves else 0) + sum(cell <= 2 * layers // 3 for cell in reductions(layers))
+    return side > 2**halvings
 
 
 class TowerPool(nn.Module):

@@ -69,6 +69,7 @@ class Classifier(nn.Module):
         stem: "cifar" for small images, "imagenet" for photos; the tower goes with it.
 
     Attributes:
+        in_channels: as given.
         drop_path: current drop-path probability; whoever trains sets it.
 
     Raises:
@@ -99,6 +100,7 @@ class Classifier(nn.Module):
         for name, value in (("init_channels", init_channels), ("layers", layers), ("classes", classes)):
             if value < 1:
                 raise UserError(f"{name}={value}: must be at least 1")
+        self.in_channels = in_channels
         self.drop_path = 0.0
         self.tower_after = 2 * layers // 3
         self.stem = build_stem(stem, in_channels, init_channels)
@@ -107,9 +109,7 @@ class Classifier(nn.Module):
         plans = plan_cells(self.stem, init_channels, layers, width)
         self.cells = nn.ModuleList(FinalCell(cells["reduce" if plan.reduction else "normal"], plan) for plan in plans)
         widths = [plan.channels * width(plan.reduction) for plan in plans]
-        self.auxiliary_head = (
-            AuxiliaryTower(widths[self.tower_after], classes, **TOWERS[stem]) if auxiliary else None
-        )
+        self.auxiliary_head = AuxiliaryTower(widths[self.tower_after], classes, **TOWERS[stem]) if auxiliary else None
         self.classifier = nn.Linear(widths[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor | None]:

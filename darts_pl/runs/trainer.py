@@ -25,6 +25,7 @@ def quiet_lightning() -> None:
         ".*LeafSpec.*",  # Lightning 2.6 on torch 2.14: a deprecated name inside Lightning
         ".*does not have many workers.*",  # our batches are made on the device, not by workers
         ".*GPU available but not used.*",  # hardware=cpu was asked for
+        ".*`training_step` returned `None`.*",  # a step left out on purpose, after a non-finite loss
     ):
         warnings.filterwarnings("ignore", message)
 
@@ -37,6 +38,7 @@ def build_trainer(
     callbacks: Sequence[Callback],
     loggers: Sequence[Logger] = (),
     grad_clip: float | None = None,
+    accumulate: int = 1,
     debug: bool = False,
 ) -> pl.Trainer:
     """A Trainer for `epochs` epochs.
@@ -48,6 +50,7 @@ def build_trainer(
         callbacks: what watches the run.
         loggers: beside `metrics.csv`.
         grad_clip: largest gradient norm, for modules in automatic optimization.
+        accumulate: batches whose gradients are added up for one step, in automatic optimization.
         debug: one batch of each phase.
 
     Raises:
@@ -73,6 +76,7 @@ def build_trainer(
         callbacks=list(callbacks),
         logger=list(loggers) or False,
         gradient_clip_val=grad_clip,
+        accumulate_grad_batches=accumulate,
         default_root_dir=folder.path,
         enable_checkpointing=True,
         enable_progress_bar=any(_is_bar(callback) for callback in callbacks),

@@ -92,12 +92,15 @@ class MixedCell(GatedCell):
 
     def skip_dead(self, mask: Tensor | None) -> None:
         """Stop computing the activations that `mask` [edges, candidates] sets to 0 on every edge of a node."""
+        values = None if mask is None else mask.tolist()
         for source, leaving in enumerate(self.space.leaving_by_source()):
-            dead = set() if mask is None else set(self.activations)
-            for edge in leaving if mask is not None else ():
-                names = self.space.candidates[edge]
-                dead -= {name for name, value in zip(names, mask[edge].tolist(), strict=False) if value != 0}
-            self._dead[source] = frozenset(dead)
+            living = {
+                name
+                for edge in leaving
+                for column, name in enumerate(self.space.candidates[edge])
+                if values is None or values[edge][column] != 0
+            }
+            self._dead[source] = frozenset(self.activations) - living
 
     def prepare(self, *extra: Any) -> list[_Leaving]:
         """For every source node the matrices and the mixing weights of its leaving edges.
@@ -191,4 +194,4 @@ class RnnSupernet(Supernet):
 
     def continued(self, batch: tuple[Tensor, ...], carry: Tensor | None) -> tuple[Tensor, ...]:
         """The batch with the hidden state `carry` to start from."""
-        return batch if carry is None else (*batch[:2], carry)
+        return batch if carry is None else (*batch[:2], carry.to(batch[0].device))

@@ -124,7 +124,10 @@ class GatedCell(nn.Module):
         prepared = self.prepare(*extra)
         outputs = []
         for part in from_inputs.unbind(0):
-            gate, candidate = torch.addmm(part, _masked(hidden, hidden_mask), for_hidden).chunk(2, dim=1)
+            both = torch.addmm(part, _masked(hidden, hidden_mask), for_hidden).to(
+                hidden.dtype
+            )  # another one under autocast
+            gate, candidate = both.chunk(2, dim=1)
             start = torch.lerp(hidden, candidate.tanh(), gate.sigmoid())
             hidden = self.output(start, hidden_mask, prepared)
             outputs.append(hidden)
@@ -152,7 +155,8 @@ class GatedCell(nn.Module):
             mask: [B, H] or None.
             matrix: the K nodes' matrices side by side [H, K*2H].
         """
-        gate, candidate = (_masked(state, mask) @ matrix).view(len(state), -1, 2, self.units).unbind(2)
+        both = (_masked(state, mask) @ matrix).to(state.dtype)  # another one under autocast
+        gate, candidate = both.view(len(state), -1, 2, self.units).unbind(2)
         return gate, candidate
 
 

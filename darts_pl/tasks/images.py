@@ -2,58 +2,25 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import partial
 
 import pytorch_lightning as pl
 
 from darts_pl.bilevel import hypergradient
 from darts_pl.config import Config
-from darts_pl.data import ImageArrays, ImageSettings, RetrainImages, SearchImages, load
-from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
-from darts_pl.modules import AlphaRecipe, ClassifierModule, ClassifierRecipe, SearchModule, WeightRecipe
-from darts_pl.networks import Classifier
+from darts_pl.modules import (
+    AlphaRecipe,
+    ClassificationScores,
+    ClassifierModule,
+    ClassifierRecipe,
+    SearchModule,
+    WeightRecipe,
+)
+from darts_pl.networks import Classifier, tower_fits
 from darts_pl.selection import rule
 from darts_pl.spaces import CnnSupernet, build_space, relaxation
-
-#: Smaller images vanish in the cells that halve them.
-SMALLEST_IMAGE = 8
-
-
-@lru_cache(maxsize=1)
-def _read(name: str, path: str | None) -> ImageArrays:
-    """The data set, read once for the tasks of one command."""
-    return load(name, path)
-
-
-def load_images(config: Config) -> ImageArrays:
-    """The data set that `data` names.
-
-    Raises:
-        UserError: if it is unknown, missing, malformed, or its images are too small.
-    """
-    images = _read(config.data.name, config.data.path)
-    if min(images.height, images.width) < SMALLEST_IMAGE:
-        raise UserError(
-            f"data: images of {images.height}x{images.width} pixels are too small; "
-            f"the networks need {SMALLEST_IMAGE}x{SMALLEST_IMAGE} or more"
-        )
-    return images
-
-
-def _settings(config: Config, batch_size: int, cutout: int) -> ImageSettings:
-    data = config.data
-    return ImageSettings(
-        batch_size=batch_size,
-        eval_batch_size=data.eval_batch_size,
-        seed=config.seed,
-        train_portion=config.search.train_portion,
-        crop_padding=data.crop_padding,
-        flip=data.flip,
-        cutout=cutout,
-        mean=None if data.mean is None else tuple(data.mean),
-        std=None if data.std is None else tuple(data.std),
-    )
+from darts_pl.tasks.image_data import image_shape, load_images, retrain_data, search_data
 
 
 def build_image_search(config: Config) -> tuple[SearchModule, pl.LightningDataModule]:
@@ -63,13 +30,14 @@ def build_image_search(config: Config) -> tuple[SearchModule, pl.LightningDataMo
         UserError: if the search space cannot be built or the data do not fit it.
     """
     search, images = config.search, load_images(config)
-    data = SearchImages(images, _settings(config, config.search_batch_size, cutout=0))
+    data = search_data(config, images)
     supernet = CnnSupernet(
         build_space(search.space, search.candidates, search.nodes),
         init_channels=search.init_channels,
         layers=search.layers,
         classes=images.classes,
         in_channels=images.channels,
+        stem=search.stem,
         relaxation=relaxation(search.relaxation),
     )
     weights, alphas = search.weights, search.alphas
@@ -86,7 +54,7 @@ def build_image_search(config: Config) -> tuple[SearchModule, pl.LightningDataMo
         ),
         alphas=AlphaRecipe(alphas.lr, (alphas.betas[0], alphas.betas[1]), alphas.weight_decay),
         radius=config.order.radius,
-        classes=images.classes,
+        scores=partial(ClassificationScores, images.classes),
         select=rule(config.select.name),
     )
     return module, data
@@ -99,15 +67,23 @@ def build_classifier(config: Config, genotype: Genotype) -> tuple[ClassifierModu
         UserError: if the genotype builds no classifier or the data do not fit it.
     """
     train, images = config.train, load_images(config)
-    data = RetrainImages(images, _settings(config, config.train_batch_size, train.cutout))
+    data = retrain_data(config, images)
+    _, height, width = image_shape(config, images)
     network = Classifier(
         genotype,
         init_channels=train.init_channels,
         layers=train.layers,
         classes=images.classes,
         in_channels=images.channels,
-        auxiliary=train.auxiliary_weight > 0,
+        auxiliary=train.auxiliary_weight > 0 and tower_fits(train.layers, train.stem, min(height, width)),
+        stem=train.stem,
     )
+    return classifier_module(config, network, images.classes), data
+
+
+def classifier_module(config: Config, network: Classifier, classes: int) -> ClassifierModule:
+    """A classifier in its LightningModule, to be trained as `train` says, or tested."""
+    train = config.train
     recipe = ClassifierRecipe(
         lr=train.lr,
         lr_min=train.lr_min,
@@ -116,5 +92,9 @@ def build_classifier(config: Config, genotype: Genotype) -> tuple[ClassifierModu
         epochs=train.epochs,
         drop_path=train.drop_path,
         auxiliary_weight=train.auxiliary_weight,
+        schedule=train.schedule,
+        lr_decay=train.lr_decay,
+        warmup_epochs=train.warmup_epochs,
+        label_smoothing=train.label_smoothing,
     )
-    return ClassifierModule(network, recipe, images.classes), data
+    return ClassifierModule(network, recipe, classes)

@@ -8,15 +8,18 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from darts_pl import zoo
-from darts_pl.callbacks import LastCheckpoint, MetricsTable, RandomStates, progress_callbacks
+from darts_pl.callbacks import LastCheckpoint, MetricsTable, RandomStates, progress_callbacks, weight_average
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype, parse
-from darts_pl.ops import names
+from darts_pl.networks import count_multiply_adds, count_parameters
+from darts_pl.ops import activations, names
 from darts_pl.report import save_cells
 from darts_pl.runs import build_loggers, build_trainer
 from darts_pl.runs.folder import Summary, read_genotype
 from darts_pl.tasks.context import Context
+from darts_pl.tasks.image_data import image_shape, load_images
 from darts_pl.tasks.images import build_classifier
+from darts_pl.tasks.text import train_language_model, trains_language_model
 
 
 def retrain(context: Context) -> Summary:
@@ -41,7 +44,7 @@ def find_genotype(wanted: str | None) -> Genotype:
         raise UserError(f"genotype={wanted}: neither a file, nor a folder, nor one of {', '.join(zoo.ZOO)}")
     genotype = read_genotype(path)
     try:
-        genotype.check_operations(names())
+        genotype.check_operations(activations() if genotype.kind == "rnn" else names())
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     return genotype
@@ -52,9 +55,11 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
 
     Args:
         context: configuration and folder.
-        genotype: of kind "cnn".
+        genotype: of any kind that fits the data.
         title: what the lines on screen call it.
     """
+    if trains_language_model(context.config, genotype):
+        return train_language_model(context, genotype, title)
     config, folder = context.config, context.folder
     started = time.monotonic()
     pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -65,17 +70,20 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         epochs=config.train.epochs,
         callbacks=[
             RandomStates(),
+            *weight_average(config.train.ema),
             MetricsTable(folder.metrics),
             LastCheckpoint(folder.checkpoint),
             *progress_callbacks(title),
         ],
         loggers=build_loggers(config.logger, folder, context.resolved),
         grad_clip=config.train.grad_clip,
+        accumulate=config.train.accumulate,
         debug=config.debug,
     )
     trainer.fit(module, datamodule=data, ckpt_path=folder.to_continue(config.resume), weights_only=True)
     fitted = dict(trainer.callback_metrics)
-    trainer.test(module, datamodule=data, verbose=False, weights_only=True)
+    trainer.test(module, datamodule=data, ckpt_path=folder.checkpoint, verbose=False, weights_only=True)
+    channels, height, width = image_shape(config, load_images(config))
     metrics = {name: float(value) for name, value in (fitted | trainer.callback_metrics).items() if "/" in name}
     summary: Summary = {
         "task": "retrain",
@@ -83,7 +91,11 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         "data": config.data.name,
         "genotype": str(genotype),
         "epochs": config.train.epochs,
-        "parameters": module.network.count_parameters(),
+        "parameters": count_parameters(module.network),
+        "multiply_adds": count_multiply_adds(module.network, channels, height, width),
+        "channels": channels,
+        "height": height,
+        "width": width,
         **metrics,
         "seconds": round(time.monotonic() - started, 3),
     }

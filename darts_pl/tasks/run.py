@@ -16,14 +16,20 @@ from darts_pl.report import cell_text
 from darts_pl.runs import RunFolder
 from darts_pl.runs.folder import Summary
 from darts_pl.tasks.context import Context
+from darts_pl.tasks.export import export
 from darts_pl.tasks.retrain import retrain
 from darts_pl.tasks.search import search
 from darts_pl.tasks.search_and_retrain import search_and_retrain
+from darts_pl.tasks.test import test
+from darts_pl.tasks.zoo import zoo
 
 TASKS: Mapping[str, Callable[[Context], Summary]] = {
     "search": search,
     "retrain": retrain,
     "search_and_retrain": search_and_retrain,
+    "test": test,
+    "export": export,
+    "zoo": zoo,
 }
 
 
@@ -44,8 +50,15 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
     context = Context(config, resolved, folder)
     summary = TASKS[config.task.name](context)
     _print_summary(summary, folder)
-    objective = summary.get(config.task.objective)
-    return objective if isinstance(objective, float) else None
+    return _objective(summary, config.task.objective or "")
+
+
+def _objective(summary: Summary, name: str) -> float | None:
+    """What a sweep maximises; for text, which has no accuracy, the perplexity with a minus sign."""
+    value, perplexity = summary.get(name), summary.get(name.replace("accuracy", "perplexity"))
+    if isinstance(value, float):
+        return value
+    return -perplexity if isinstance(perplexity, float) else None
 
 
 def _print_summary(summary: Summary, folder: RunFolder) -> None:
@@ -59,12 +72,20 @@ def _print_summary(summary: Summary, folder: RunFolder) -> None:
         ("search/valid_loss", "search valid loss      {:.4f}"),
         ("test/accuracy", "test accuracy          {:.4f}"),
         ("random/test_accuracy", "random cell's          {:.4f}"),
+        ("test/top5", "test top 5             {:.4f}"),
+        ("search/valid_perplexity", "search perplexity      {:.2f}"),
+        ("retrain/best_valid_perplexity", "valid perplexity       {:.2f}"),
+        ("test/perplexity", "test perplexity        {:.2f}"),
+        ("random/test_perplexity", "random cell's          {:.2f}"),
+        ("unigram/perplexity", "word frequencies'      {:.2f}"),
         ("parameters", "parameters             {:,}"),
+        ("multiply_adds", "multiply-adds          {:,}"),
         ("seconds", "seconds                {:.0f}"),
     ):
         if name in summary:
             print(form.format(summary[name]))
-    print(f"genotype               {genotype}")
+    if genotype is not None:
+        print(f"genotype               {genotype}")
     print(f"folder                 {_shown(folder.path)}")
 
 

@@ -15,9 +15,13 @@ from darts_pl.runs import build_loggers, build_trainer
 from darts_pl.runs.folder import Summary
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.images import build_image_search
+from darts_pl.tasks.text import build_text_search
 
 #: By `search.space`: what builds the LightningModule and its paired data.
-BUILDERS: Mapping[str, Callable[[Config], tuple[SearchModule, pl.LightningDataModule]]] = {"cnn": build_image_search}
+BUILDERS: Mapping[str, Callable[[Config], tuple[SearchModule, pl.LightningDataModule]]] = {
+    "cnn": build_image_search,
+    "rnn": build_text_search,
+}
 
 
 def search(context: Context) -> Summary:

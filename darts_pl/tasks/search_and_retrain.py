@@ -25,7 +25,9 @@ def search_and_retrain(context: Context) -> Summary:
         space = build_space(config.search.space, config.search.candidates, config.search.nodes)
         by_chance = random_genotype(space, config.seed)
         chance = train_genotype(context.inside("random"), by_chance, title="random")
-        summary["random/test_accuracy"] = chance["test/accuracy"]
+        for score in ("accuracy", "perplexity"):
+            if f"test/{score}" in chance:
+                summary[f"random/test_{score}"] = chance[f"test/{score}"]
         summary["random/parameters"] = chance["parameters"]
         summary["random/genotype"] = str(by_chance)
     summary["seconds"] = round(time.monotonic() - started, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from torch.utils.data import DataLoader
 from darts_pl import interop
 from darts_pl.bilevel import hypergradient
 from darts_pl.data import BatchLoader
-from darts_pl.modules import AlphaRecipe, SearchModule, WeightRecipe
+from darts_pl.modules import AlphaRecipe, ClassificationScores, LanguageScores, SearchModule, WeightRecipe
 from darts_pl.runs import quiet_lightning
-from darts_pl.spaces import CnnSupernet, Outcome, build_space
+from darts_pl.spaces import CnnSupernet, Outcome, RnnSupernet, build_space
 
 CANDIDATES = (
     "none",
@@ -30,6 +31,10 @@ CANDIDATES = (
 )
 FOLDER = Path(os.environ.get("DARTS_GOLDENS") or Path(__file__).parents[1] / "goldens")
 TRAJECTORIES = sorted(FOLDER.glob("cnn_trajectory*.pt"))
+#: Names of the alphas in the recordings.
+ALPHA_KEYS = {"normal": "alphas_normal", "reduce": "alphas_reduce", "recurrent": "alphas"}
+RECURRENT_TRAJECTORIES = sorted(FOLDER.glob("rnn_trajectory*.pt"))
+ACTIVATIONS = ("none", "tanh", "relu", "sigmoid", "identity")
 
 
 class RecordingModule(SearchModule):
@@ -48,7 +53,7 @@ class RecordingModule(SearchModule):
                     "lr": self.trainer.optimizers[0].param_groups[0]["lr"],
                     "train_loss": outcome.loss,
                     "grad_norm": self.grad_norm.clone(),
-                    **{f"alphas_{name}": alpha.detach().clone() for name, alpha in self.supernet.alphas.items()},
+                    **{ALPHA_KEYS[name]: alpha.detach().clone() for name, alpha in self.supernet.alphas.items()},
                     "weight_l2": torch.nn.utils.get_total_norm([weight.detach() for weight in weights]),
                 }
             )
@@ -80,12 +85,8 @@ def module_of(golden: dict[str, Any]) -> RecordingModule:
         ),
         alphas=AlphaRecipe(hyper["alpha_lr"], hyper["alpha_betas"], hyper["alpha_weight_decay"]),
         radius=hyper["fd_radius"],
-        classes=hyper["num_classes"],
+        scores=partial(ClassificationScores, hyper["num_classes"]),
     )
-
-
-def golden_valid(golden: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
-    return golden["batches"][0]["valid_x"].double(), golden["batches"][0]["valid_y"]
 
 
 @pytest.mark.parity
@@ -94,28 +95,78 @@ def test_the_search_module_follows_the_recorded_trajectory(path: Path) -> None:
     golden = torch.load(path, weights_only=True)
     steps = golden["hyper"]["steps_per_epoch"]
 
+    batches = [
+        {half: (batch[f"{half}_x"].double(), batch[f"{half}_y"]) for half in ("train", "valid")}
+        for batch in golden["batches"]
+    ]
+    follow(path, golden, module_of(golden), batches, steps, golden["hyper"]["epochs"])
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("path", RECURRENT_TRAJECTORIES, ids=lambda path: path.stem)
+def test_the_same_module_follows_the_recorded_recurrent_trajectory(path: Path) -> None:
+    golden = torch.load(path, weights_only=True)
+    batches = [
+        {half: (batch[f"{half}_x"], batch[f"{half}_y"]) for half in ("train", "valid")} for batch in golden["batches"]
+    ]
+    module = recurrent_module_of(golden)
+    follow(path, golden, module, batches, len(batches), 1)
+    assert module.trainer.optimizers[0].param_groups[0]["lr"] == golden["hyper"]["lr"]
+
+
+def recurrent_module_of(golden: dict[str, Any]) -> RecordingModule:
+    hyper = golden["hyper"]
+    edges, _ = golden["alphas"].shape
+    nodes = next(n for n in range(1, 20) if n * (n + 1) // 2 == edges)
+    supernet = RnnSupernet(
+        build_space("rnn", ACTIVATIONS, nodes), vocabulary=hyper["vocabulary"], units=hyper["hidden"]
+    )
+    interop.load(supernet, interop.import_recurrent(supernet, golden["state_dict"]))
+    supernet.load_alphas({"recurrent": golden["alphas"]})
+    return RecordingModule(
+        supernet,
+        order=hypergradient(hyper["order"]),
+        weights=WeightRecipe(
+            lr=hyper["lr"],
+            lr_min=hyper["lr"],
+            momentum=0.0,
+            weight_decay=hyper["weight_decay"],
+            grad_clip=hyper["clip"],
+            epochs=1,
+            clip_virtual=True,
+            bptt=hyper.get("bptt", len(golden["batches"][0]["train_x"])),
+            slowness=hyper["tar_beta"],
+        ),
+        alphas=AlphaRecipe(hyper["alpha_lr"], (0.9, 0.999), hyper["alpha_weight_decay"]),
+        radius=hyper["fd_radius"],
+        scores=LanguageScores,
+    )
+
+
+def follow(
+    path: Path, golden: dict[str, Any], module: RecordingModule, batches: list[Any], steps: int, epochs: int
+) -> None:
+    """Train `module` on `batches`, `steps` of them an epoch, and compare every step with the recorded one."""
+
     class Recorded:
         def __len__(self) -> int:
             return steps
 
-        def __call__(self, epoch: int, index: int) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-            batch = golden["batches"][epoch * steps + index]
-            return {half: (batch[f"{half}_x"].double(), batch[f"{half}_y"]) for half in ("train", "valid")}
+        def __call__(self, epoch: int, index: int) -> Any:
+            return batches[epoch * steps + index]
 
     quiet_lightning()
-    torch.manual_seed(0)
-    module = module_of(golden)
     trainer = pl.Trainer(
         accelerator="cpu",
         precision="64-true",
-        max_epochs=golden["hyper"]["epochs"],
+        max_epochs=epochs,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
     loader = BatchLoader(Recorded())
-    trainer.fit(module, loader, val_dataloaders=DataLoader([golden_valid(golden)], batch_size=None))
+    trainer.fit(module, loader, val_dataloaders=DataLoader([batches[0]["valid"]], batch_size=None))
     assert trainer.global_step == len(golden["after"])  # only weight steps count
     worst = {
         key: max(

@@ -89,9 +89,7 @@ def test_training_loss_with_and_without_slowness_and_the_gradient_norm_are_the_r
 @pytest.mark.parametrize(("order", "function"), [("first", first_order), ("second", second_order)])
 def test_alpha_gradients_are_the_recorded_ones(rnn_supernet_file, run, recorded, agrees, order, function):
     expected, hyper = recorded(f"grad_alpha_{order}"), recorded("hyper")
-    inner = InnerStep(
-        lr=hyper["lr"], weight_decay=hyper["weight_decay"], clip=hyper["clip"], radius=hyper["fd_radius"]
-    )
+    inner = InnerStep(lr=hyper["lr"], weight_decay=hyper["weight_decay"], clip=hyper["clip"], radius=hyper["fd_radius"])
     found = function(run.supernet, run.train, run.valid, inner).gradient
     agrees(rnn_supernet_file, f"grad_alpha_{order}", found["recurrent"], expected)
 

@@ -1,0 +1,74 @@
+"""What is measured on a split: metrics by name, fed with the outcome of every batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, Metric
+from torchmetrics.classification import MulticlassAccuracy
+
+from darts_pl.spaces import Outcome
+
+
+class Perplexity(MeanMetric):
+    """exp of the weighted mean of losses in nats."""
+
+    def compute(self) -> Tensor:
+        """The perplexity of all that was seen."""
+        return super().compute().exp()
+
+
+class Scores(nn.ModuleDict):
+    """Metrics of one split by name; "loss" is among them."""
+
+    def observe(self, outcome: Outcome, batch: Any) -> int:
+        """Take in the outcome of a batch; returns how many samples stand behind its mean loss."""
+        raise NotImplementedError  # images and text count differently
+
+    def metrics(self) -> Iterator[tuple[str, Metric]]:
+        """Name and metric."""
+        for name, metric in self.items():
+            assert isinstance(metric, Metric)
+            yield name, metric
+
+
+class ClassificationScores(Scores):
+    """Loss and accuracy of batches ``(x, y [B])``; top-5 accuracy too where it makes sense.
+
+    Args:
+        classes: number of classes.
+    """
+
+    def __init__(self, classes: int) -> None:
+        metrics: dict[str, nn.Module] = {
+            "loss": MeanMetric(),
+            "accuracy": MulticlassAccuracy(classes, average="micro"),
+        }
+        if classes > 10:
+            metrics["top5"] = MulticlassAccuracy(classes, top_k=5, average="micro")
+        super().__init__(metrics)
+
+    def observe(self, outcome: Outcome, batch: Any) -> int:
+        labels = batch[1]
+        for name, metric in self.metrics():
+            if name == "loss":
+                metric.update(outcome.loss, weight=len(labels))
+            else:
+                metric.update(outcome.outputs, labels)
+        return len(labels)
+
+
+class LanguageScores(Scores):
+    """Loss and perplexity of batches ``(tokens, targets [T, B], ...)``; each word counts once, a negative
+    target not at all."""
+
+    def __init__(self) -> None:
+        super().__init__({"loss": MeanMetric(), "perplexity": Perplexity()})
+
+    def observe(self, outcome: Outcome, batch: Any) -> int:
+        counted = (batch[1] >= 0).sum()
+        for _, metric in self.metrics():
+            metric.update(outcome.loss, weight=counted)
+        return batch[1].numel()

@@ -1,0 +1,122 @@
+"""The images that `data` names, small ones in memory or photos in folders, and their data modules."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import pytorch_lightning as pl
+
+from darts_pl.config import Config
+from darts_pl.data import (
+    ImageArrays,
+    ImageSettings,
+    PhotoFolders,
+    PhotoSettings,
+    RetrainImages,
+    RetrainPhotos,
+    SearchImages,
+    SearchPhotos,
+    load,
+    photo_folders,
+)
+from darts_pl.errors import UserError
+
+#: Smaller images vanish in the cells that halve them.
+SMALLEST_IMAGE = 8
+
+Images = ImageArrays | PhotoFolders
+
+
+@lru_cache(maxsize=1)
+def _read(kind: str, name: str, path: str | None) -> Images:
+    """The data set, read once for the tasks of one command."""
+    return photo_folders(path) if kind == "photos" else load(name, path)
+
+
+def load_images(config: Config) -> Images:
+    """The data set that `data` names.
+
+    Raises:
+        UserError: if it is unknown, missing, malformed, or its images are too small.
+    """
+    if config.data.kind not in ("images", "photos"):
+        raise UserError(f"data={config.data.name}: holds no images; use data=cifar10, npz, imagenet, ...")
+    images = _read(config.data.kind, config.data.name, config.data.path)
+    if isinstance(images, ImageArrays) and min(images.height, images.width) < SMALLEST_IMAGE:
+        raise UserError(
+            f"data: images of {images.height}x{images.width} pixels are too small; "
+            f"the networks need {SMALLEST_IMAGE}x{SMALLEST_IMAGE} or more"
+        )
+    return images
+
+
+def image_shape(config: Config, images: Images) -> tuple[int, int, int]:
+    """(channels, height, width) of what a network reads."""
+    if isinstance(images, ImageArrays):
+        return images.channels, images.height, images.width
+    return images.channels, config.data.size, config.data.size
+
+
+def search_data(config: Config, images: Images) -> pl.LightningDataModule:
+    """Paired batches of two halves of the training split.
+
+    Raises:
+        UserError: if the data do not fit the settings.
+    """
+    portion = config.search.train_portion
+    if isinstance(images, ImageArrays):
+        return SearchImages(images, _image_settings(config, config.search_batch_size, train_portion=portion))
+    return SearchPhotos(images, _photo_settings(config, config.search_batch_size, train_portion=portion))
+
+
+def retrain_data(config: Config, images: Images) -> pl.LightningDataModule:
+    """The whole training split, and the test split.
+
+    Raises:
+        UserError: if the data do not fit the settings.
+    """
+    cutout = config.train.cutout
+    if isinstance(images, ImageArrays):
+        return RetrainImages(images, _image_settings(config, config.train_batch_size, cutout=cutout))
+    return RetrainPhotos(images, _photo_settings(config, config.train_batch_size, cutout=cutout))
+
+
+def test_data(config: Config, images: Images) -> pl.LightningDataModule:
+    """The test split alone is meant to be read; batches of the training split have any size."""
+    if isinstance(images, ImageArrays):
+        return RetrainImages(images, _image_settings(config, 1))
+    return RetrainPhotos(images, _photo_settings(config, 1))
+
+
+def _image_settings(config: Config, batch_size: int, **others: Any) -> ImageSettings:
+    data = config.data
+    return ImageSettings(
+        batch_size=batch_size,
+        eval_batch_size=data.eval_batch_size,
+        seed=config.seed,
+        crop_padding=data.crop_padding,
+        flip=data.flip,
+        mean=None if data.mean is None else tuple(data.mean),
+        std=None if data.std is None else tuple(data.std),
+        **others,
+    )
+
+
+def _photo_settings(config: Config, batch_size: int, **others: Any) -> PhotoSettings:
+    data = config.data
+    return PhotoSettings(
+        batch_size=batch_size,
+        eval_batch_size=data.eval_batch_size,
+        seed=config.seed,
+        mean=tuple(data.mean),
+        std=tuple(data.std),
+        share=data.share,
+        size=data.size,
+        resize=data.resize,
+        crop_scale=data.crop_scale,
+        flip=data.flip,
+        color_jitter=tuple(data.color_jitter),
+        workers=data.workers,
+        **others,
+    )

@@ -1,0 +1,129 @@
+"""A trained final network, found by `run=FOLDER` or by `checkpoint=FILE genotype=NAME`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from darts_pl import interop
+from darts_pl.config import Config, typed
+from darts_pl.errors import UserError
+from darts_pl.genotype import Genotype
+from darts_pl.networks import Classifier, build
+from darts_pl.runs import RunFolder
+from darts_pl.runs.folder import read_genotype
+from darts_pl.tasks.context import Context
+from darts_pl.tasks.retrain import find_genotype
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained classifier and where it comes from.
+
+    Args:
+        network: in evaluation mode, on the CPU.
+        genotype: what it was built from.
+        checkpoint: the file with its weights.
+        config: that of the command, with the data of the run where the command names none.
+        summary: of the run that trained it; empty for a bare checkpoint.
+    """
+
+    network: Classifier
+    genotype: Genotype
+    checkpoint: Path
+    config: Config
+    summary: Mapping[str, Any]
+
+
+def find_trained(context: Context) -> Trained:
+    """The network that the command names. Its sizes are read from the checkpoint.
+
+    Raises:
+        UserError: if there is none, or the checkpoint does not belong to the genotype.
+    """
+    config = context.config
+    folder = None if config.run is None else _finished_training(Path(config.run))
+    if config.checkpoint is None and folder is None:
+        raise UserError("which network? give run=FOLDER of a finished training, or checkpoint=FILE genotype=NAME")
+    if folder is not None:
+        config = _with_data_of(folder, context)
+    if config.genotype is None and folder is not None:
+        genotype = read_genotype(folder.path)
+    else:
+        genotype = find_genotype(config.genotype)
+    checkpoint = Path(config.checkpoint) if config.checkpoint is not None else _checkpoint_of(folder)
+    summary = {} if folder is None or config.checkpoint is not None else _summary_of(folder)
+    return Trained(load_classifier(checkpoint, genotype), genotype, checkpoint, config, summary)
+
+
+def load_classifier(checkpoint: Path, genotype: Genotype) -> Classifier:
+    """The final network for images in a checkpoint, ours or the authors', in evaluation mode.
+
+    Raises:
+        UserError: if the file is no such checkpoint, or its network has another genotype.
+    """
+    if genotype.kind != "cnn":
+        raise UserError(f"a genotype of kind {genotype.kind!r} builds no network for images; give one of kind 'cnn'")
+    try:
+        tensors = interop.import_network(interop.read(checkpoint))
+        network = build(genotype, **interop.classifier_sizes(tensors))
+        interop.load(network, tensors, named=interop.authors_name)
+    except UserError as error:
+        text = str(error)
+        raise UserError(text if str(checkpoint) in text else f"{checkpoint}: {text}") from None
+    assert isinstance(network, Classifier)
+    return network.eval()
+
+
+def _finished_training(path: Path) -> RunFolder:
+    """The folder of a finished training at `path`, or inside that of task=search_and_retrain."""
+    if not path.is_dir():
+        raise UserError(f"run={path}: there is no such folder")
+    for folder in (RunFolder(path / "retrain"), RunFolder(path)):
+        if folder.genotype.is_file() and folder.checkpoint.is_file() and _summary_of(folder).get("task") == "retrain":
+            return folder
+    raise UserError(f"run={path}: not the folder of a finished training (task=retrain or search_and_retrain)")
+
+
+def _checkpoint_of(folder: RunFolder | None) -> Path:
+    assert folder is not None
+    return folder.checkpoint
+
+
+def _summary_of(folder: RunFolder) -> Mapping[str, Any]:
+    try:
+        found = json.loads((folder.path / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _with_data_of(folder: RunFolder, context: Context) -> Config:
+    """The command's configuration with the run's `data`, unless the command names other data."""
+    given = HydraConfig.get().overrides.task
+    files = [path / ".hydra" / "config.yaml" for path in (folder.path, folder.path.parent)]
+    found = [file for file in files if file.is_file()]
+    if not found or any(override.split("=")[0] in ("data", "experiment") for override in given):
+        return context.config
+    try:
+        run = OmegaConf.load(found[0])
+        assert isinstance(run, DictConfig)
+        data = OmegaConf.create(OmegaConf.to_container(run.data, resolve=True))
+    except (OSError, AssertionError, OmegaConfBaseException):
+        raise UserError(f"{found[0]}: not the configuration of a run; name the data with data=...") from None
+    for override in given:
+        key, _, _ = override.partition("=")
+        if key.startswith("data."):
+            OmegaConf.update(data, key.removeprefix("data."), OmegaConf.select(_tree(context), key))
+    return typed(OmegaConf.create({**context.resolved, "data": data}))
+
+
+def _tree(context: Context) -> DictConfig:
+    return OmegaConf.create(dict(context.resolved))

@@ -1,0 +1,55 @@
+"""task=zoo: the published cells and the sizes of their networks."""
+
+from __future__ import annotations
+
+import time
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from darts_pl.networks import PAPER_NETWORKS, size_of
+from darts_pl.runs.folder import Summary
+from darts_pl.tasks.context import Context
+from darts_pl.zoo import ZOO
+
+#: Columns of text that the table needs; a narrower terminal wraps its lines.
+NARROWEST = 120
+
+
+def zoo(context: Context) -> Summary:
+    """Print the table, write its numbers as the summary and return it."""
+    started = time.monotonic()
+    table = Table(box=SIMPLE)
+    table.add_column("genotype", no_wrap=True)
+    table.add_column("source", min_width=30)
+    table.add_column("nodes", no_wrap=True)
+    for name in PAPER_NETWORKS:
+        for size in ("parameters", "multiply-adds"):
+            table.add_column(f"{name}\n{size}", justify="right", no_wrap=True)
+    summary: Summary = {"task": "zoo"}
+    for name, published in ZOO.items():
+        cells = published.genotype.cells
+        row = [name, published.source, " + ".join(str(len(cell.nodes)) for cell in cells.values())]
+        for which in PAPER_NETWORKS:
+            if published.genotype.kind != "cnn":
+                row += ["-", "-"]
+                continue
+            parameters, multiply_adds = size_of(published.genotype, which)
+            row += [f"{parameters:,}", f"{multiply_adds:,}"]
+            summary[f"{name}/{which}_parameters"] = parameters
+            summary[f"{name}/{which}_multiply_adds"] = multiply_adds
+        table.add_row(*row)
+    summary["seconds"] = round(time.monotonic() - started, 3)
+    console = Console()
+    console.width = max(console.width, NARROWEST)
+    console.print(table)
+    for which, paper in PAPER_NETWORKS.items():
+        print(
+            f"{which}: {paper.layers} cells, C={paper.init_channels}, {paper.classes} classes, "
+            f"{paper.side}x{paper.side} pixels"
+        )
+    print("parameters without the auxiliary tower; multiply-adds of convolutions and linear layers for one image")
+    print("(published counts, such as 574M for DARTS on ImageNet, follow another convention)")
+    context.folder.write_summary(summary)
+    return summary

@@ -1,0 +1,237 @@
+"""Photos in folders: what is found, how a file is read, and batches that do not depend on who reads them."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from darts_pl.data import PhotoSettings, RetrainPhotos, SearchPhotos, photo_folders
+from darts_pl.data.photos import BrokenPhotoError, read_photo, stratified_order
+from darts_pl.errors import UserError
+
+CLASSES = ("ant", "bee", "cat")
+
+
+def write(path, size=(40, 30), mode="RGB", seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).convert(mode).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Eight training and four test photos of each class."""
+    for label, name in enumerate(CLASSES):
+        for split, count in (("train", 8), ("val", 4)):
+            for number in range(count):
+                write(tmp_path / split / name / f"{number}.png", seed=100 * label + number)
+    return tmp_path
+
+
+def settings(**changes):
+    plain = {"batch_size": 4, "eval_batch_size": 5, "seed": 0, "mean": (0.5,) * 3, "std": (0.25,) * 3}
+    return PhotoSettings(**{**plain, "size": 16, "resize": 20, "workers": 0, **changes})
+
+
+def test_the_photos_of_both_splits_are_found_by_class(folder):
+    photos = photo_folders(str(folder))
+    assert photos.class_names == CLASSES
+    assert (len(photos.train), len(photos.test), photos.classes) == (24, 12, 3)
+    for path, label in zip(photos.test.paths, photos.test.labels, strict=True):
+        assert Path(path).parent == folder / "val" / CLASSES[label]
+
+
+def spoil(folder, how):
+    if how == "train":
+        (folder / "train").rename(folder / "elsewhere")
+    if how == "val":
+        (folder / "val").rename(folder / "elsewhere")
+    if how == "empty":
+        for photo in (folder / "train" / "bee").iterdir():
+            photo.unlink()
+        (folder / "train" / "bee" / "notes.txt").write_text("no photo")
+    if how == "other":
+        (folder / "val" / "bee").rename(folder / "val" / "bumblebee")
+    if how == "flat":
+        for name in CLASSES:
+            (folder / "train" / name).rename(folder / name)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("train", "train/ is missing"),
+        ("val", "val/ is missing"),
+        ("empty", "class folder train/bee/ holds no photo"),
+        ("other", "class 'bee' is in train/ but not in val/"),
+        ("flat", "train/ has no folder of photos for each class"),
+    ],
+)
+def test_a_folder_that_lacks_something_is_refused_with_its_name(folder, how, message):
+    spoil(folder, how)
+    with pytest.raises(UserError, match=message) as caught:
+        photo_folders(str(folder))
+    assert str(folder) in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 3
+
+
+@pytest.mark.parametrize("path", [None, "/no/such/folder"])
+def test_a_missing_folder_is_refused(path):
+    with pytest.raises(UserError, match="no such folder"):
+        photo_folders(path)
+
+
+def test_every_prefix_of_the_stratified_order_holds_all_classes_in_proportion():
+    labels = np.repeat([0, 1, 2], [50, 100, 10])
+    order = stratified_order(labels)
+    assert sorted(order) == list(range(160))
+    for size in (16, 40, 80, 120):
+        counts = np.bincount(labels[order[:size]], minlength=3)
+        assert np.abs(counts - size / 160 * np.array([50, 100, 10])).max() <= 1
+    assert not np.array_equal(order[labels[order] == 0], np.arange(50))
+
+
+@pytest.mark.parametrize(
+    ("mode", "ending"), [("L", "png"), ("P", "png"), ("CMYK", "jpg"), ("RGBA", "png"), ("LA", "png"), ("1", "png")]
+)
+def test_a_photo_of_any_mode_is_read_as_pillow_converts_it(tmp_path, mode, ending):
+    path = tmp_path / f"photo.{ending}"
+    write(path, mode=mode)
+    photo = read_photo(str(path))
+    assert photo.mode == "RGB"
+    with Image.open(path) as other:
+        assert other.mode == mode
+        assert np.array_equal(np.asarray(photo), np.asarray(other.convert("RGB")))
+
+
+def test_a_grey_photo_of_16_bits_keeps_its_upper_8(tmp_path):
+    values = np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    read = np.asarray(read_photo(str(tmp_path / "deep.png")))
+    assert np.array_equal(read, np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2))
+
+
+def test_a_truncated_missing_or_foreign_file_is_named(tmp_path):
+    write(tmp_path / "whole.jpg", size=(200, 200))
+    data = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "half.jpg").write_bytes(data[: len(data) // 2])
+    (tmp_path / "text.png").write_text("no photo")
+    (tmp_path / "empty.png").write_bytes(b"")
+    for name in ("half.jpg", "text.png", "empty.png", "none.png"):
+        with pytest.raises(BrokenPhotoError, match=name):
+            read_photo(str(tmp_path / name))
+
+
+def test_a_broken_photo_ends_a_run_with_its_name_and_the_remedy(folder):
+    (folder / "train" / "bee" / "3.png").write_bytes(b"\x89PNG broken")
+    with pytest.raises(UserError, match=r"bee/3\.png: not a readable photo(.|\n)*mend or remove"):
+        list(RetrainPhotos(photo_folders(str(folder)), settings()).train_dataloader())
+
+
+def test_batches_have_the_networks_size_whatever_the_photos_have(folder):
+    write(folder / "train" / "ant" / "tiny.png", size=(5, 3))  # smaller than the crop: enlarged
+    write(folder / "val" / "ant" / "tiny.png", size=(3, 9))
+    write(folder / "train" / "ant" / "long.png", size=(300, 4))
+    data = RetrainPhotos(photo_folders(str(folder)), settings())
+    for loader, photos in ((data.train_dataloader(), 26), (data.test_dataloader(), 13)):
+        batches = list(loader)
+        assert sum(len(y) for _, y in batches) == photos
+        for x, y in batches:
+            assert x.shape == (len(y), 3, 16, 16)
+            assert x.dtype == torch.float32
+            assert x.is_contiguous(memory_format=torch.channels_last)
+            assert y.dtype == torch.int64
+
+
+def test_a_test_photo_is_the_normalised_centre_of_the_resized_one(folder):
+    photos = photo_folders(str(folder))
+    x, y = next(iter(RetrainPhotos(photos, settings()).test_dataloader()))
+    with Image.open(photos.test.paths[0]) as first:  # 40x30: to 26x20, and of that the centre
+        resized = np.asarray(first.resize((26, 20), Image.Resampling.BILINEAR))
+    centre = resized[2:18, 5:21].transpose(2, 0, 1)
+    torch.testing.assert_close(x[0], torch.tensor((centre / 255 - 0.5) / 0.25, dtype=torch.float32))
+    assert y.tolist() == photos.test.labels[:5].tolist()
+
+
+def same(one, other):
+    assert len(one) == len(other)
+    for (x, y), (other_x, other_y) in zip(one, other, strict=True):
+        assert torch.equal(x, other_x)
+        assert torch.equal(y, other_y)
+
+
+def test_batches_are_functions_of_seed_and_epoch_and_leave_torchs_generator_alone(folder):
+    photos = photo_folders(str(folder))
+
+    def epochs(seed):
+        loader = RetrainPhotos(photos, settings(seed=seed)).train_dataloader()
+        found = []
+        for epoch in (0, 1):
+            loader.sampler.set_epoch(epoch)
+            found.append(list(loader))
+        return found
+
+    state = torch.get_rng_state()
+    first, again, other = epochs(3), epochs(3), epochs(4)
+    assert torch.equal(torch.get_rng_state(), state)
+    for one, two in zip(first, again, strict=True):
+        same(one, two)
+    assert not torch.equal(first[0][0][0], first[1][0][0])
+    assert not torch.equal(first[0][0][0], other[0][0][0])
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+def test_workers_read_the_same_batches_and_an_epoch_can_start_anywhere(folder):
+    photos = photo_folders(str(folder))
+    alone = RetrainPhotos(photos, settings(cutout=6)).train_dataloader()
+    data = RetrainPhotos(photos, settings(cutout=6, workers=2))
+    together = data.train_dataloader()
+    for epoch in (0, 1):
+        for loader in (alone, together):
+            loader.sampler.set_epoch(epoch)
+        same(list(alone), list(together))
+    for loader in (alone, together):
+        loader.sampler.set_epoch(0)
+        loader.start_at(3)
+    same(list(alone), list(together))
+    data.teardown("fit")
+
+
+def test_a_search_pairs_two_halves_that_hold_all_classes_and_validates_in_order(folder):
+    data = SearchPhotos(photo_folders(str(folder)), settings(batch_size=3, train_portion=0.5))
+    train, valid = data._halves()
+    assert not set(train.paths) & set(valid.paths)
+    assert np.bincount(train.labels).tolist() == np.bincount(valid.labels).tolist() == [4, 4, 4]
+    batches = list(data.train_dataloader())
+    assert len(batches) == 4
+    assert all(set(batch) == {"train", "valid"} for batch in batches)
+    labels = [label for _, y in data.val_dataloader() for label in y.tolist()]
+    assert labels == valid.labels.tolist()
+
+
+def test_a_share_of_the_photos_is_the_same_share_of_every_class(folder):
+    data = SearchPhotos(photo_folders(str(folder)), settings(batch_size=2, share=0.5))
+    train, valid = data._halves()
+    assert np.bincount(train.labels).tolist() == np.bincount(valid.labels).tolist() == [2, 2, 2]
+    with pytest.raises(UserError, match="batch_size=7 is more than the 6 photos of the train half"):
+        SearchPhotos(photo_folders(str(folder)), settings(batch_size=7, share=0.5))
+    with pytest.raises(UserError, match="batch_size=25 is more than the 24 photos of the training split"):
+        RetrainPhotos(photo_folders(str(folder)), settings(batch_size=25))
+
+
+def test_ranks_share_a_joint_batch_as_one_process_would_read_it(folder):
+    photos = photo_folders(str(folder))
+
+    def batches(rank, world_size, batch_size):
+        data = RetrainPhotos(photos, settings(batch_size=batch_size, cutout=4))
+        data.trainer = SimpleNamespace(
+            global_rank=rank, world_size=world_size, strategy=SimpleNamespace(root_device=torch.device("cpu"))
+        )
+        return list(data.train_dataloader())
+
+    for one, two, joint in zip(batches(0, 2, 4), batches(1, 2, 4), batches(0, 1, 8), strict=True):
+        assert torch.equal(torch.cat([one[0], two[0]]), joint[0])
+        assert torch.equal(torch.cat([one[1], two[1]]), joint[1])

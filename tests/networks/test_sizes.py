@@ -1,0 +1,74 @@
+"""Sizes of the published networks: recorded figures, and a count made without the program's own."""
+
+import pytest
+import torch
+from torch import nn
+
+from darts_pl.networks import PAPER_NETWORKS, Classifier, build, count_multiply_adds, count_parameters, size_of
+from darts_pl.zoo import ZOO, published
+
+#: (parameters, multiply-adds); those of DARTS were recorded from the authors' code, but for the
+#: multiply-adds other than V2's on CIFAR-10. The test below counts all of them in another way.
+SIZES = {
+    ("darts_v1", "cifar"): (3_169_414, 500_987_520),
+    ("darts_v2", "cifar"): (3_349_342, 528_359_040),
+    ("nasnet", "cifar"): (3_830_950, 603_452_448),
+    ("amoebanet", "cifar"): (3_145_078, 488_931_552),
+    ("darts_v1", "imagenet"): (4_510_432, 505_864_704),
+    ("darts_v2", "imagenet"): (4_718_752, 529_911_552),
+    ("nasnet", "imagenet"): (5_564_320, 604_031_616),
+    ("amoebanet", "imagenet"): (4_627_360, 526_746_624),
+}
+
+
+def test_every_published_convolutional_cell_is_counted_here():
+    assert {name for name, _ in SIZES} == {name for name, entry in ZOO.items() if entry.genotype.kind == "cnn"}
+
+
+@pytest.mark.parametrize(("name", "which"), SIZES)
+def test_a_published_network_has_the_recorded_size(name, which):
+    assert size_of(published(name), which) == SIZES[name, which]
+
+
+def by_hooks(network, images):
+    """Multiply-adds, counted at every convolution and linear layer from the shapes that pass."""
+    counts = []
+
+    def convolution(module, _, output):
+        inputs = module.in_channels // module.groups * module.kernel_size[0] * module.kernel_size[1]
+        counts.append(inputs * output[0].numel())
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(convolution)
+        elif isinstance(module, nn.Linear):
+            module.register_forward_hook(lambda module, _, __: counts.append(module.weight.numel()))
+    with torch.no_grad():
+        network.eval()(images)
+    return sum(counts)
+
+
+@pytest.mark.parametrize("which", PAPER_NETWORKS)
+@pytest.mark.parametrize("name", [name for name, entry in ZOO.items() if entry.genotype.kind == "cnn"])
+def test_multiply_adds_are_those_of_a_count_layer_by_layer(name, which):
+    paper = PAPER_NETWORKS[which]
+    with torch.device("meta"):
+        network = build(
+            published(name),
+            init_channels=paper.init_channels,
+            layers=paper.layers,
+            classes=paper.classes,
+            stem=paper.stem,
+        )
+        assert by_hooks(network, torch.empty(1, 3, paper.side, paper.side)) == SIZES[name, which][1]
+
+
+def test_the_tower_counts_neither_as_parameters_nor_as_multiply_adds_and_nothing_is_changed():
+    plain, towered = (
+        Classifier(published("darts_v2"), init_channels=4, layers=3, auxiliary=auxiliary) for auxiliary in (False, True)
+    )
+    before = {name: values.clone() for name, values in towered.state_dict().items()}
+    assert count_parameters(plain) == count_parameters(towered) < sum(p.numel() for p in towered.parameters())
+    assert count_multiply_adds(plain, 3, 32, 32) == count_multiply_adds(towered, 3, 32, 32)
+    assert towered.training
+    assert all(torch.equal(before[name], values) for name, values in towered.state_dict().items())

@@ -1,0 +1,79 @@
+"""Searching and training on photos in folders, from the command line."""
+
+import shutil
+
+import pytest
+
+SMALL = ["data.size=16", "data.resize=20", "data.workers=0", "data.batch_size=6"]
+NETWORK = ["train.layers=1", "train.init_channels=2", "train.epochs=1", "train.auxiliary_weight=0"]
+
+
+@pytest.mark.parametrize("name", ["imagenet", "image_folder"])
+def test_photos_bring_their_recipe_and_stem_and_train_a_network(name, photos, tmp_path, summary_of):
+    command = ["task=retrain", "genotype=darts_v1", f"data={name}", f"data.path={photos}", *SMALL, *NETWORK]
+    summary = summary_of(tmp_path / "run", *command)
+    assert (summary["data"], summary["height"], summary["width"], summary["channels"]) == (name, 16, 16, 3)
+    assert summary["multiply_adds"] > 0
+    config = (tmp_path / "run" / ".hydra" / "config.yaml").read_text()
+    assert "schedule: exponential" in config
+    assert "stem: imagenet" in config
+    again = summary_of(tmp_path / "again", *command)
+    assert again["test/loss"] == summary["test/loss"]
+    assert again["retrain/train_loss"] == summary["retrain/train_loss"]
+
+
+def test_a_cell_is_searched_on_a_share_of_the_photos(photos, tmp_path, summary_of):
+    command = ["search=cnn", "order=first", "data=imagenet", f"data.path={photos}", *SMALL, "data.batch_size=3"]
+    command += ["search.layers=3", "search.init_channels=2", "search.epochs=1", "search.nodes=2", "data.share=0.5"]
+    command += ["search.candidates=[none,skip_connect,max_pool_3x3]"]
+    summary = summary_of(tmp_path / "run", *command)
+    assert summary["batches"] == 2  # 24 photos, half of them, in two halves, three a batch
+    assert "search/valid_accuracy" in summary
+
+
+@pytest.fixture
+def spoilt(photos, tmp_path):
+    return shutil.copytree(photos, tmp_path / "spoilt")
+
+
+def test_folders_that_cannot_be_used_are_refused(spoilt, refused):
+    command = ["task=retrain", "genotype=darts_v1", "data=imagenet", *SMALL, *NETWORK]
+    here = [*command, f"data.path={spoilt}"]
+    for photo in (spoilt / "val" / "dark").iterdir():
+        photo.unlink()
+    assert "val/dark/ holds no photo" in refused(*here)
+    shutil.rmtree(spoilt / "val")
+    assert "val/ is missing" in refused(*here)
+    shutil.rmtree(spoilt / "train")
+    assert "train/ is missing" in refused(*here)
+    assert "no such folder" in refused(*command, f"data.path={spoilt / 'nowhere'}")
+    assert "data.path is missing" in refused(*command)
+
+
+def test_a_truncated_jpeg_is_named(spoilt, refused):
+    victim = spoilt / "val" / "dark" / "2.jpg"
+    victim.write_bytes(victim.read_bytes()[:300])
+    command = ["task=retrain", "genotype=darts_v1", "data=imagenet", f"data.path={spoilt}", *SMALL, *NETWORK]
+    assert str(victim) in refused(*command)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("data.resize=12", ["data.resize=12", "data.size=16"]),
+        ("data.share=0", ["data.share=0"]),
+        ("data.color_jitter=[0.4,0.4]", ["data.color_jitter", "hue"]),
+        ("data.mean=[0.5]", ["data.mean", "3 channels"]),
+        ("data.batch_size=25", ["batch_size=25", "24 photos"]),
+        ("train.stem=vit", ["train.stem=vit", "imagenet"]),
+        ("train.schedule=step", ["train.schedule=step", "cosine"]),
+        ("train.ema=1", ["train.ema=1"]),
+        ("train.accumulate=0", ["train.accumulate=0"]),
+        ("train.label_smoothing=1", ["train.label_smoothing=1"]),
+        ("data.crop_padding=4", ["data.crop_padding"]),
+    ],
+)
+def test_senseless_settings_are_refused(override, words, photos, refused):
+    command = ["task=retrain", "genotype=darts_v1", "data=imagenet", f"data.path={photos}", *SMALL, *NETWORK]
+    message = refused(*command, override)
+    assert all(word in message for word in words), message

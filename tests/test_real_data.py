@@ -1,0 +1,42 @@
+"""Reduced trainings on real images, well above chance. DARTS_DATA names the folder that holds them."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from darts_pl.cli import main
+
+pytestmark = [pytest.mark.real_data, pytest.mark.slow]
+
+
+def data(name: str) -> Path:
+    folder = os.environ.get("DARTS_DATA")
+    path = Path(folder or "") / name
+    if not folder or not path.exists():
+        pytest.skip(f"DARTS_DATA does not hold {name}")
+    return path
+
+
+def accuracy(folder: Path, *arguments: str) -> float:
+    assert main([*arguments, f"hydra.run.dir={folder}"]) == 0
+    return float(json.loads((folder / "summary.json").read_text())["test/accuracy"])
+
+
+def test_a_published_cell_learns_from_cifar_images(tmp_path: Path) -> None:
+    command = ["experiment=cifar10_small_retrain", f"data.path={data('cifar10-lossless-5k.npz')}"]
+    assert accuracy(tmp_path, *command, "train.layers=3", "train.init_channels=4", "train.epochs=3") > 0.25
+
+
+def test_a_published_cell_learns_from_photos_and_scores_the_same_again(tmp_path: Path) -> None:
+    command = [
+        "experiment=imagenette_retrain",
+        f"data.path={data('imagenette-mini')}",
+        "data.size=64",
+        "data.resize=72",
+    ]
+    small = ["train.layers=3", "train.init_channels=12", "train.epochs=6", "data.workers=1"]
+    trained = accuracy(tmp_path / "run", *command, *small)
+    assert trained > 0.17  # chance is 0.10, with a standard deviation of 0.015 on 400 photos
+    assert accuracy(tmp_path / "test", "task=test", f"run={tmp_path / 'run'}", "data.workers=0") == trained
