@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import netrc
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,9 +28,21 @@ def build_loggers(config: LoggerConfig, folder: RunFolder, resolved: Mapping[str
     return [_wandb(config.wandb, folder, resolved)]
 
 
+def finish_loggers(exit_code: int) -> None:
+    """End the open W&B run, if there is one: 0 shows as finished, anything else as crashed.
+
+    Without it the next run of the same process (a retraining after a search, the next job of a
+    sweep) would go on in the same W&B run.
+    """
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        wandb.finish(exit_code=exit_code)
+
+
 def _wandb(config: WandbConfig, folder: RunFolder, resolved: Mapping[str, Any]) -> Logger:
     mode = os.environ.get("WANDB_MODE") or config.mode or ("online" if _logged_in() else "offline")
     folder.path.mkdir(parents=True, exist_ok=True)
+    finish_loggers(0)
     return WandbLogger(
         project=config.project,
         entity=config.entity,

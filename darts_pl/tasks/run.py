@@ -13,7 +13,7 @@ from darts_pl.config import Config
 from darts_pl.errors import UserError
 from darts_pl.genotype import parse
 from darts_pl.report import cell_text
-from darts_pl.runs import RunFolder
+from darts_pl.runs import RunFolder, finish_loggers
 from darts_pl.runs.folder import Summary
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.export import export
@@ -48,7 +48,12 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
     folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
     resolved: Any = OmegaConf.to_container(composed, resolve=True)
     context = Context(config, resolved, folder)
-    summary = TASKS[config.task.name](context)
+    exit_code = 1
+    try:
+        summary = TASKS[config.task.name](context)
+        exit_code = 0
+    finally:
+        finish_loggers(exit_code)
     _print_summary(summary, folder)
     return _objective(summary, config.task.objective or "")
 
