@@ -49,7 +49,6 @@ def export(context: Context) -> Summary:
     summary: Summary = {
         "task": "export",
         "format": wanted,
-        "genotype": str(trained.genotype),
         "checkpoint": str(trained.checkpoint),
         "file": str(path),
         "input": name,

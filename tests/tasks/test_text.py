@@ -190,7 +190,7 @@ def test_on_penn_treebank_the_perplexity_of_a_small_search_falls(tmp_path: Path)
     folder = Path(os.environ.get("DARTS_DATA") or "nowhere") / "ptb"
     if not folder.is_dir():
         pytest.skip("DARTS_DATA does not hold ptb")
-    small = ["task=search", "order=first", "data.share=0.05", "search.epochs=3", "search.batch_size=32"]
+    small = ["task=search", "order=first", "data.share=0.02", "data.eval_batch_size=50", "search.epochs=3"]
     run(tmp_path, "experiment=ptb_small", *small, f"data.path={folder}")
     header, *rows = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
     perplexities = [float(row[header.index("search/valid_perplexity")]) for row in rows]
