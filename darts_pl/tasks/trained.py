@@ -106,18 +106,23 @@ def _summary_of(folder: RunFolder) -> Mapping[str, Any]:
 
 
 def _with_data_of(folder: RunFolder, context: Context) -> Config:
-    """The command's configuration with the run's `data`, unless the command names other data."""
+    """The command's configuration with the run's `data`, unless the command names other data.
+
+    Single values that the command gives, such as ``data.path``, hold in either case.
+    """
     given = HydraConfig.get().overrides.task
     files = [path / ".hydra" / "config.yaml" for path in (folder.path, folder.path.parent)]
     found = [file for file in files if file.is_file()]
-    if not found or any(override.split("=")[0] in ("data", "experiment") for override in given):
+    if not found or any(override.startswith("experiment=") for override in given):
         return context.config
     try:
         run = OmegaConf.load(found[0])
         assert isinstance(run, DictConfig)
-        data = OmegaConf.create(OmegaConf.to_container(run.data, resolve=True))
+        data = DictConfig(OmegaConf.to_container(run.data, resolve=True))
     except (OSError, AssertionError, OmegaConfBaseException):
         raise UserError(f"{found[0]}: not the configuration of a run; name the data with data=...") from None
+    if any(override.startswith("data=") and override != f"data={data.get('name')}" for override in given):
+        return context.config
     for override in given:
         key, _, _ = override.partition("=")
         if key.startswith("data."):

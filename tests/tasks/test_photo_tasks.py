@@ -17,6 +17,9 @@ def test_photos_bring_their_recipe_and_stem_and_train_a_network(name, photos, tm
     config = (tmp_path / "run" / ".hydra" / "config.yaml").read_text()
     assert "schedule: exponential" in config
     assert "stem: imagenet" in config
+    # The crop stays that of the run where the command names the same data, and only who reads them differs.
+    same = ["task=test", f"run={tmp_path / 'run'}", f"data={name}", f"data.path={photos}", "data.workers=0"]
+    assert summary_of(tmp_path / "test", *same)["test/loss"] == summary["test/loss"]
     again = summary_of(tmp_path / "again", *command)
     assert again["test/loss"] == summary["test/loss"]
     assert again["retrain/train_loss"] == summary["retrain/train_loss"]
