@@ -10,7 +10,7 @@ from darts_pl.bilevel.gradient import (
     second_order_exact,
 )
 from darts_pl.bilevel.inner import InnerStep, Mean, identity_mean
-from darts_pl.bilevel.passes import evaluate, no_trace
+from darts_pl.bilevel.passes import evaluate, gradients, no_trace
 
 __all__ = [
     "ORDERS",
@@ -20,6 +20,7 @@ __all__ = [
     "Mean",
     "evaluate",
     "first_order",
+    "gradients",
     "hypergradient",
     "identity_mean",
     "no_trace",

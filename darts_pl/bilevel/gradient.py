@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from darts_pl.bilevel.inner import InnerStep, Mean, clip_by_norm, identity_mean, total_norm
-from darts_pl.bilevel.passes import RandomState, evaluate, full_precision, no_trace
+from darts_pl.bilevel.passes import RandomState, evaluate, full_precision, gradients, no_trace
 from darts_pl.spaces import Outcome, Supernet
 
 
@@ -25,7 +25,6 @@ class AlphaGradient:
     Args:
         gradient: by cell type, of the shape of the alphas, averaged over ranks.
         valid: the outcome on the valid batch (in second order at the virtually moved weights).
-        train_carry: state carried by the train pass of the virtual step, None in first order.
         ratio: norm of the second-order term (times xi) over norm of the first-order term, a
             scalar tensor; None in first order.
     """
@@ -55,7 +54,7 @@ def first_order(
     names, alphas = _alphas(supernet)
     with no_trace(supernet):
         outcome = evaluate(supernet, valid, weights)
-        gradient = list(torch.autograd.grad(outcome.loss, alphas))
+        gradient = gradients(outcome.loss, alphas)
     return AlphaGradient(dict(zip(names, mean(gradient), strict=True)), _detached(outcome))
 
 
@@ -79,7 +78,7 @@ def second_order(
         random = RandomState([*alphas])
         weights = {name: weight.detach().requires_grad_() for name, weight in supernet.weights().items()}
         outcome = evaluate(supernet, train, weights | _detached_alphas(supernet))
-        step = mean(list(torch.autograd.grad(outcome.loss, list(weights.values()))))
+        step = mean(gradients(outcome.loss, list(weights.values())))
         valid_outcome, direct, vector, coefficient = _at_moved_weights(supernet, valid, step, inner, mean)
         with torch.no_grad():
             norm = total_norm(vector)
@@ -91,7 +90,7 @@ def second_order(
                 moved = torch._foreach_add([weight.detach() for weight in weights.values()], offset, alpha=sign)
             random.rewind()
             outcome = evaluate(supernet, train, dict(zip(weights, moved, strict=True)))
-            sides.append(torch.autograd.grad(outcome.loss, alphas))
+            sides.append(gradients(outcome.loss, alphas))
         with torch.no_grad():
             implicit = [(plus - minus) / (2 * eps) for plus, minus in zip(*sides, strict=True)]
         return _combined(names, direct, implicit, coefficient, inner, mean, valid_outcome)
@@ -116,10 +115,11 @@ def second_order_exact(
     with no_trace(supernet), full_precision():
         weights = {name: weight.detach().requires_grad_() for name, weight in supernet.weights().items()}
         outcome = evaluate(supernet, train, weights)
-        gradient = torch.autograd.grad(outcome.loss, list(weights.values()), create_graph=True)
+        gradient = gradients(outcome.loss, list(weights.values()), create_graph=True)
         step = mean([part.detach() for part in gradient])
         valid_outcome, direct, vector, coefficient = _at_moved_weights(supernet, valid, step, inner, mean)
-        implicit = list(torch.autograd.grad(gradient, alphas, grad_outputs=vector))
+        used = [index for index, part in enumerate(gradient) if part.requires_grad]  # the others are masked
+        implicit = gradients([gradient[index] for index in used], alphas, [vector[index] for index in used])
         return _combined(names, direct, implicit, coefficient, inner, mean, valid_outcome)
 
 
@@ -133,7 +133,7 @@ def _at_moved_weights(
         moved, coefficient = inner.moved([weight.detach() for weight in own.values()], step)
     moved = [weight.requires_grad_() for weight in moved]
     outcome = evaluate(supernet, valid, dict(zip(own, moved, strict=True)))
-    gradient = torch.autograd.grad(outcome.loss, alphas + moved)
+    gradient = gradients(outcome.loss, alphas + moved)
     with torch.no_grad():
         vector, _ = clip_by_norm(mean(list(gradient[len(alphas) :])), inner.clip)
     return outcome, list(gradient[: len(alphas)]), vector, coefficient

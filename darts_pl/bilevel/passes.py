@@ -35,6 +35,20 @@ def evaluate(supernet: Supernet, batch: Any, tensors: Mapping[str, Tensor]) -> O
     return functional_call(_Loss(supernet), {f"supernet.{name}": tensor for name, tensor in tensors.items()}, (batch,))
 
 
+def gradients(
+    of: Tensor | Sequence[Tensor],
+    tensors: Sequence[Tensor],
+    vectors: Sequence[Tensor] | None = None,
+    *,
+    create_graph: bool = False,
+) -> list[Tensor]:
+    """Gradient of `of` (or of the inner product with `vectors`) for each of `tensors`; zero for one
+    that the pass did not use, such as a weight of a masked candidate."""
+    return list(
+        torch.autograd.grad(of, tensors, vectors, create_graph=create_graph, allow_unused=True, materialize_grads=True)
+    )
+
+
 @contextmanager
 def no_trace(supernet: nn.Module) -> Iterator[None]:
     """Within it passes may update buffers and draw random numbers; on leaving both are as before."""

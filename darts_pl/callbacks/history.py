@@ -42,6 +42,11 @@ class MetricsTable(Checkpoint):
         if trainer.is_global_zero:
             self._write()
 
+    @property
+    def last(self) -> dict[str, float]:
+        """The last epoch's row, also where a continued run had nothing left to do."""
+        return self.rows[-1] if self.rows else {}
+
     def _write(self) -> None:
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         text = io.StringIO()

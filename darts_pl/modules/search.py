@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torchmetrics import MeanMetric
 
-from darts_pl.bilevel import Hypergradient, InnerStep, evaluate, identity_mean
+from darts_pl.bilevel import Hypergradient, InnerStep, evaluate, gradients, identity_mean
 from darts_pl.genotype import Genotype
 from darts_pl.modules.learning_rate import scaled_lr
 from darts_pl.modules.scores import Scores
@@ -151,8 +151,8 @@ class SearchModule(pl.LightningModule):
         loss = outcome.loss
         if self.weight_recipe.slowness:
             loss = loss + self.weight_recipe.slowness * slowness(outcome.outputs)
-        gradients = self.mean(list(torch.autograd.grad(loss, list(weights.values()))))
-        for weight, gradient in zip(weights.values(), gradients, strict=True):
+        averaged = self.mean(gradients(loss, list(weights.values())))
+        for weight, gradient in zip(weights.values(), averaged, strict=True):
             weight.grad = gradient
         # Not clipped: the norm is what clipping by an infinite norm returns.
         clip = self.weight_recipe.grad_clip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +54,12 @@ class RunFolder:
         atomic.write(self.genotype, genotype.to_json())
 
     def write_summary(self, summary: Mapping[str, float | int | str | bool | None]) -> None:
-        """Write `summary.json`."""
-        atomic.write(self.path / "summary.json", json.dumps(dict(summary), indent=2) + "\n")
+        """Write `summary.json`; a number that is not finite, which JSON does not know, becomes null."""
+        finite = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in summary.items()
+        }
+        atomic.write(self.path / "summary.json", json.dumps(finite, indent=2, allow_nan=False) + "\n")
 
 
 def read_genotype(path: Path) -> Genotype:

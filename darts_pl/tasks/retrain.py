@@ -14,7 +14,7 @@ from darts_pl.genotype import Genotype, parse
 from darts_pl.networks import count_multiply_adds, count_parameters
 from darts_pl.ops import activations, names
 from darts_pl.report import save_cells
-from darts_pl.runs import build_loggers, build_trainer
+from darts_pl.runs import build_loggers, build_trainer, fit
 from darts_pl.runs.folder import Summary, read_genotype
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.image_data import image_shape, load_images
@@ -64,6 +64,7 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
     started = time.monotonic()
     pl.seed_everything(config.seed, workers=True, verbose=False)
     module, data = build_classifier(config, genotype)
+    table = MetricsTable(folder.metrics)
     trainer = build_trainer(
         config.hardware,
         folder,
@@ -71,7 +72,7 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         callbacks=[
             RandomStates(),
             *weight_average(config.train.ema),
-            MetricsTable(folder.metrics),
+            table,
             LastCheckpoint(folder.checkpoint),
             *progress_callbacks(title),
         ],
@@ -80,11 +81,10 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         accumulate=config.train.accumulate,
         debug=config.debug,
     )
-    trainer.fit(module, datamodule=data, ckpt_path=folder.to_continue(config.resume), weights_only=True)
-    fitted = dict(trainer.callback_metrics)
+    fit(trainer, module, data, folder, config.resume)
     trainer.test(module, datamodule=data, ckpt_path=folder.checkpoint, verbose=False, weights_only=True)
     channels, height, width = image_shape(config, load_images(config))
-    metrics = {name: float(value) for name, value in (fitted | trainer.callback_metrics).items() if "/" in name}
+    metrics = {name: float(value) for name, value in (table.last | trainer.callback_metrics).items() if "/" in name}
     summary: Summary = {
         "task": "retrain",
         "seed": config.seed,

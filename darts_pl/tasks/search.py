@@ -11,7 +11,7 @@ from darts_pl.callbacks import ArchitectureHistory, LastCheckpoint, MetricsTable
 from darts_pl.config import Config
 from darts_pl.modules import SearchModule
 from darts_pl.report import save_cells
-from darts_pl.runs import build_loggers, build_trainer
+from darts_pl.runs import build_loggers, build_trainer, fit
 from darts_pl.runs.folder import Summary
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.images import build_image_search
@@ -30,13 +30,14 @@ def search(context: Context) -> Summary:
     started = time.monotonic()
     pl.seed_everything(config.seed, workers=True, verbose=False)
     module, data = BUILDERS[config.search.space](config)
+    table = MetricsTable(folder.metrics)
     trainer = build_trainer(
         config.hardware,
         folder,
         epochs=config.search.epochs,
         callbacks=[
             RandomStates(),
-            MetricsTable(folder.metrics),
+            table,
             ArchitectureHistory(folder.path),
             LastCheckpoint(folder.checkpoint),
             *progress_callbacks("search"),
@@ -44,9 +45,9 @@ def search(context: Context) -> Summary:
         loggers=build_loggers(config.logger, folder, context.resolved),
         debug=config.debug,
     )
-    trainer.fit(module, datamodule=data, ckpt_path=folder.to_continue(config.resume), weights_only=True)
+    fit(trainer, module, data, folder, config.resume)
     genotype = module.genotype()
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("search/")}
+    metrics = {name: value for name, value in table.last.items() if name.startswith("search/")}
     summary: Summary = {
         "task": "search",
         "seed": config.seed,

@@ -18,7 +18,7 @@ from darts_pl.genotype import Genotype
 from darts_pl.modules import AlphaRecipe, LanguageModule, LanguageRecipe, LanguageScores, SearchModule, WeightRecipe
 from darts_pl.networks import LanguageModel
 from darts_pl.report import save_cells
-from darts_pl.runs import build_loggers, build_trainer
+from darts_pl.runs import build_loggers, build_trainer, fit
 from darts_pl.runs.folder import Summary
 from darts_pl.selection import rule
 from darts_pl.spaces import Dropouts, RnnSupernet, build_space, relaxation
@@ -160,13 +160,14 @@ def train_language_model(context: Context, genotype: Genotype, title: str) -> Su
     started = time.monotonic()
     pl.seed_everything(config.seed, workers=True, verbose=False)
     module, data = build_language_model(config, genotype)
+    table = MetricsTable(folder.metrics)
     trainer = build_trainer(
         config.hardware,
         folder,
         epochs=config.train.epochs,
         callbacks=[
             RandomStates(),
-            MetricsTable(folder.metrics),
+            table,
             LastCheckpoint(folder.checkpoint),
             *progress_callbacks(title),
         ],
@@ -174,10 +175,9 @@ def train_language_model(context: Context, genotype: Genotype, title: str) -> Su
         grad_clip=config.train.grad_clip,
         debug=config.debug,
     )
-    trainer.fit(module, datamodule=data, ckpt_path=folder.to_continue(config.resume), weights_only=True)
-    fitted = dict(trainer.callback_metrics)
+    fit(trainer, module, data, folder, config.resume)
     trainer.test(module, datamodule=data, verbose=False, weights_only=True)
-    metrics = {name: float(value) for name, value in (fitted | trainer.callback_metrics).items() if "/" in name}
+    metrics = {name: float(value) for name, value in (table.last | trainer.callback_metrics).items() if "/" in name}
     summary: Summary = {
         "task": "retrain",
         "seed": config.seed,
