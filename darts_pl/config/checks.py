@@ -50,6 +50,10 @@ RULES: Mapping[str, Rule] = {
     "search.alphas.weight_decay": _NOT_NEGATIVE,
     "search.alphas.betas": _BETAS,
     "order.radius": _POSITIVE,
+    "logger.wandb.mode": (
+        lambda value: value in (None, "online", "offline", "disabled"),
+        "online, offline, disabled, or null",
+    ),
     "hardware.threads": (lambda value: value is None or value >= 1, "at least 1, or null for one per core"),
     "train.layers": _COUNT,
     "train.init_channels": _COUNT,
@@ -105,6 +109,10 @@ RULES: Mapping[str, Rule] = {
 }
 
 
+#: What a search may run in; bfloat16 in first order only.
+SEARCH_PRECISIONS = ("32-true", "64-true", "bf16-mixed")
+
+
 def refuse_senseless(config: Config) -> None:
     """Raise UserError for the first value that makes no sense, naming it and its range."""
     for key, value in _values(config, ""):
@@ -143,15 +151,18 @@ def _refuse_low_precision(config: Config) -> None:
     precision, order = config.hardware.precision, config.order.name
     if config.task.name not in ("search", "search_and_retrain"):
         return
-    if precision == "16-mixed":
+    if "bf16" in precision and order != "first":
         raise UserError(
-            "hardware.precision=16-mixed: a search scales no losses, so float16 gradients of the alphas underflow\n"
-            "use hardware.precision=32-true, or bf16-mixed with order=first"
-        )
-    if precision == "bf16-mixed" and order != "first":
-        raise UserError(
-            f"hardware.precision=bf16-mixed with order={order}: "
+            f"hardware.precision={precision} with order={order}: "
             "differences of nearly equal losses drown in bfloat16\nuse hardware.precision=32-true, or order=first"
+        )
+    if precision not in SEARCH_PRECISIONS:
+        reason = (
+            "a search scales no losses, so float16 gradients of the alphas underflow\n" if "16" in precision else ""
+        )
+        raise UserError(
+            f"hardware.precision={precision}: {reason}use hardware.precision=32-true, 64-true, "
+            "or bf16-mixed with order=first"
         )
 
 

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from torchmetrics import MeanMetric
 
 from darts_pl.bilevel import Hypergradient, InnerStep, evaluate, gradients, identity_mean
+from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.modules.learning_rate import scaled_lr
 from darts_pl.modules.scores import Scores
@@ -199,6 +200,7 @@ class SearchModule(pl.LightningModule):
         self._observe("valid", self.valid_metrics, outcome, batch)
 
     def on_train_epoch_end(self) -> None:
+        self._refuse_divergence()
         optimizer, _ = self._plain_optimizers()
         self.log("search/lr", optimizer.param_groups[0]["lr"])
         scheduler = self.lr_schedulers()
@@ -216,6 +218,17 @@ class SearchModule(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.carried = dict(checkpoint.get("carried", {}))
+
+    def _refuse_divergence(self) -> None:
+        """Stop before a checkpoint or a genotype is made of numbers that are not finite."""
+        if all(bool(alpha.isfinite().all()) for alpha in self.supernet.alphas.values()) and bool(
+            torch.as_tensor(self.grad_norm).isfinite()
+        ):
+            return
+        raise UserError(
+            f"the search diverged in epoch {self.current_epoch + 1}: alphas or gradients are not finite\n"
+            "lower search.weights.lr or search.alphas.lr; the checkpoint is that of the epoch before, if there was one"
+        )
 
     def genotype(self) -> Genotype:
         """What the selection rule derives now."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from darts_pl.config import HardwareConfig
 from darts_pl.errors import UserError
@@ -66,25 +68,36 @@ def build_trainer(
     settings: dict[str, Any] = {}
     if debug:
         settings = {"limit_train_batches": 1, "limit_val_batches": 1, "limit_test_batches": 1}
-    return pl.Trainer(
-        accelerator=_accelerator(hardware.accelerator),
-        devices=hardware.devices,
-        precision=hardware.precision,  # type: ignore[arg-type]  # Lightning checks the value
-        strategy=hardware.strategy,
-        deterministic=hardware.deterministic,
-        max_epochs=epochs,
-        callbacks=list(callbacks),
-        logger=list(loggers) or False,
-        gradient_clip_val=grad_clip,
-        accumulate_grad_batches=accumulate,
-        default_root_dir=folder.path,
-        enable_checkpointing=True,
-        enable_progress_bar=any(_is_bar(callback) for callback in callbacks),
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,  # the data modules shard themselves
-        **settings,
-    )
+    with _named(hardware):
+        return pl.Trainer(
+            accelerator=_accelerator(hardware.accelerator),
+            devices=hardware.devices,
+            precision=hardware.precision,  # type: ignore[arg-type]  # Lightning checks the value
+            strategy=hardware.strategy,
+            deterministic=hardware.deterministic,
+            max_epochs=epochs,
+            callbacks=list(callbacks),
+            logger=list(loggers) or False,
+            gradient_clip_val=grad_clip,
+            accumulate_grad_batches=accumulate,
+            default_root_dir=folder.path,
+            enable_checkpointing=True,
+            enable_progress_bar=any(_is_bar(callback) for callback in callbacks),
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,  # the data modules shard themselves
+            **settings,
+        )
+
+
+@contextmanager
+def _named(hardware: HardwareConfig) -> Iterator[None]:
+    """Turns what Lightning says of impossible hardware into one line with the values."""
+    try:
+        yield
+    except (ValueError, TypeError, MisconfigurationException) as error:
+        given = ", ".join(f"{name}={getattr(hardware, name)}" for name in ("devices", "strategy", "precision"))
+        raise UserError(f"hardware: {given}: {str(error).splitlines()[0]:.200}") from error
 
 
 def _accelerator(name: str) -> str:
