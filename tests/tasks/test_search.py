@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,49 @@ def test_a_search_continued_after_a_stop_ends_as_one_never_stopped(
     ]
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_resuming_a_finished_search_keeps_its_scores_and_fewer_epochs_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search(tmp_path, "order=first")
+    first, again = {}, {}
+    for summary in (first, again):
+        summary |= json.loads((tmp_path / "summary.json").read_text())
+        summary.pop("seconds")
+        search(tmp_path, "order=first", "resume=true")
+    assert first == again
+    assert "search/valid_accuracy" in again
+    capsys.readouterr()
+    assert main([*SMALL, "order=first", "search.epochs=1", "resume=true", f"hydra.run.dir={tmp_path}"]) == 2
+    assert "2 epochs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", ["damage", "search.init_channels=4"])
+def test_a_damaged_or_foreign_checkpoint_is_refused_and_left_alone(
+    change: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search(tmp_path, "order=first", "search.epochs=1")
+    checkpoint = tmp_path / "checkpoints" / "last.ckpt"
+    if change == "damage":
+        checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    before = checkpoint.read_bytes()
+    arguments = [] if change == "damage" else [change]
+    status = main([*SMALL, "order=first", "search.epochs=2", "resume=true", *arguments, f"hydra.run.dir={tmp_path}"])
+    error = capsys.readouterr().err
+    assert status == 2, error
+    assert "last.ckpt" in error
+    assert "Traceback" not in error
+    assert checkpoint.read_bytes() == before
+
+
+def test_a_diverged_search_is_refused_without_a_genotype(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [*SMALL, "order=first", "search.epochs=1", "search.weights.lr=1e9", f"hydra.run.dir={tmp_path}"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torchmetrics warns of the values that are not finite
+        assert main(command) == 2
+    assert "diverged in epoch 1" in capsys.readouterr().err
+    assert not (tmp_path / "genotype.json").exists()
 
 
 def test_a_retraining_with_drop_path_continued_after_a_stop_ends_as_one_never_stopped(
