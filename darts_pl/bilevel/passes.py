@@ -32,7 +32,9 @@ def evaluate(supernet: Supernet, batch: Any, tensors: Mapping[str, Tensor]) -> O
         batch: what its `loss` takes.
         tensors: replacements by parameter name. One that does not require a gradient costs none.
     """
-    return functional_call(_Loss(supernet), {f"supernet.{name}": tensor for name, tensor in tensors.items()}, (batch,))
+    named = {f"supernet.{name}": tensor for name, tensor in tensors.items()}
+    # No parameter of a supernet has two names, and looking for such costs more than the swap itself.
+    return functional_call(_Loss(supernet), named, (batch,), tie_weights=False)
 
 
 def gradients(

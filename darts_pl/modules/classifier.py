@@ -73,10 +73,12 @@ class ClassifierModule(pl.LightningModule):
         self.network = network
         self.recipe = recipe
         self.train_loss = MeanMetric()
-        self.train_accuracy = MulticlassAccuracy(classes, average="micro")
+        self.train_accuracy = MulticlassAccuracy(classes, average="micro", validate_args=False)
         self.test_loss = MeanMetric()
-        self.test_accuracy = MulticlassAccuracy(classes, average="micro")
-        self.test_top5 = MulticlassAccuracy(classes, top_k=5, average="micro") if classes > 10 else None
+        self.test_accuracy = MulticlassAccuracy(classes, average="micro", validate_args=False)
+        self.test_top5 = (
+            MulticlassAccuracy(classes, top_k=5, average="micro", validate_args=False) if classes > 10 else None
+        )
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         recipe = self.recipe

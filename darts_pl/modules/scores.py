@@ -44,10 +44,10 @@ class ClassificationScores(Scores):
     def __init__(self, classes: int) -> None:
         metrics: dict[str, nn.Module] = {
             "loss": MeanMetric(),
-            "accuracy": MulticlassAccuracy(classes, average="micro"),
+            "accuracy": MulticlassAccuracy(classes, average="micro", validate_args=False),
         }
         if classes > 10:
-            metrics["top5"] = MulticlassAccuracy(classes, top_k=5, average="micro")
+            metrics["top5"] = MulticlassAccuracy(classes, top_k=5, average="micro", validate_args=False)
         super().__init__(metrics)
 
     def observe(self, outcome: Outcome, batch: Any) -> int:

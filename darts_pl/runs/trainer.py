@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from darts_pl.config import HardwareConfig
@@ -30,6 +31,11 @@ def quiet_lightning() -> None:
         ".*`training_step` returned `None`.*",  # a step left out on purpose, after a non-finite loss
     ):
         warnings.filterwarnings("ignore", message)
+
+
+def is_rank_zero() -> bool:
+    """Whether this process is the one that writes files and prints."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def build_trainer(

@@ -13,7 +13,7 @@ from darts_pl.config import Config
 from darts_pl.errors import UserError
 from darts_pl.genotype import parse
 from darts_pl.report import cell_text
-from darts_pl.runs import RunFolder, finish_loggers
+from darts_pl.runs import RunFolder, finish_loggers, is_rank_zero
 from darts_pl.runs.folder import Summary
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.export import export
@@ -54,7 +54,8 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
         exit_code = 0
     finally:
         finish_loggers(exit_code)
-    _print_summary(summary, folder)
+    if is_rank_zero():
+        _print_summary(summary, folder)
     return _objective(summary, config.task.objective or "")
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
+from darts_pl.genotype import parse
 from darts_pl.report import save_cells
-from darts_pl.runs.folder import Summary, read_genotype
+from darts_pl.runs import is_rank_zero
+from darts_pl.runs.folder import Summary
 from darts_pl.selection import random_genotype
 from darts_pl.spaces import build_space
 from darts_pl.tasks.context import Context
@@ -18,7 +20,7 @@ def search_and_retrain(context: Context) -> Summary:
     started = time.monotonic()
     config, folder = context.config, context.folder
     searched = search(context.inside("search"))
-    genotype = read_genotype(folder.sub("search").genotype)
+    genotype = parse(str(searched["genotype"]))  # not from the file, which another rank may still be writing
     trained = train_genotype(context.inside("retrain"), genotype, title="retrain")
     summary: Summary = {**searched, **trained, "task": "search_and_retrain"}
     if config.task.compare_random:
@@ -31,7 +33,8 @@ def search_and_retrain(context: Context) -> Summary:
         summary["random/parameters"] = chance["parameters"]
         summary["random/genotype"] = str(by_chance)
     summary["seconds"] = round(time.monotonic() - started, 3)
-    folder.write_genotype(genotype)
-    save_cells(genotype, folder.path)
-    folder.write_summary(summary)
+    if is_rank_zero():
+        folder.write_genotype(genotype)
+        save_cells(genotype, folder.path)
+        folder.write_summary(summary)
     return summary
