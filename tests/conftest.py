@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,3 +32,18 @@ def _same_start() -> Iterator[None]:
     dtype = torch.get_default_dtype()
     yield
     torch.set_default_dtype(dtype)
+
+
+@pytest.fixture
+def real_data() -> Callable[[str], Path]:
+    """The path of a data set in the folder that DARTS_DATA names. The project ships no real data, so
+    where it is absent the test that asks for it is skipped."""
+
+    def find(name: str) -> Path:
+        folder = os.environ.get("DARTS_DATA")
+        path = Path(folder or "") / name
+        if not folder or not path.exists():
+            pytest.skip(f"DARTS_DATA does not hold {name}")  # not ours to ship
+        return path
+
+    return find

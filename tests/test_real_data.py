@@ -1,7 +1,7 @@
 """Reduced trainings on real images, well above chance. DARTS_DATA names the folder that holds them."""
 
 import json
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,28 +11,22 @@ from darts_pl.cli import main
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 
 
-def data(name: str) -> Path:
-    folder = os.environ.get("DARTS_DATA")
-    path = Path(folder or "") / name
-    if not folder or not path.exists():
-        pytest.skip(f"DARTS_DATA does not hold {name}")
-    return path
-
-
 def accuracy(folder: Path, *arguments: str) -> float:
     assert main([*arguments, f"hydra.run.dir={folder}"]) == 0
     return float(json.loads((folder / "summary.json").read_text())["test/accuracy"])
 
 
-def test_a_published_cell_learns_from_cifar_images(tmp_path: Path) -> None:
-    command = ["experiment=cifar10_small_retrain", f"data.path={data('cifar10-lossless-5k.npz')}"]
+def test_a_published_cell_learns_from_cifar_images(tmp_path: Path, real_data: Callable[[str], Path]) -> None:
+    command = ["experiment=cifar10_small_retrain", f"data.path={real_data('cifar10-lossless-5k.npz')}"]
     assert accuracy(tmp_path, *command, "train.layers=3", "train.init_channels=4", "train.epochs=3") > 0.25
 
 
-def test_a_published_cell_learns_from_photos_and_scores_the_same_again(tmp_path: Path) -> None:
+def test_a_published_cell_learns_from_photos_and_scores_the_same_again(
+    tmp_path: Path, real_data: Callable[[str], Path]
+) -> None:
     command = [
         "experiment=imagenette_retrain",
-        f"data.path={data('imagenette-mini')}",
+        f"data.path={real_data('imagenette-mini')}",
         "data.size=64",
         "data.resize=72",
     ]

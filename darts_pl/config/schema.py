@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
-# OmegaConf reads these annotations at run time and knows Optional[X] but not every X | None.
-# ruff: noqa: UP045
+# ruff: noqa: UP045 -- OmegaConf reads these annotations at run time and knows Optional[X] but not every X | None
 
 
 @dataclass

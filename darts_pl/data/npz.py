@@ -77,7 +77,13 @@ def _read_key(file: Path, archive: Any, key: str) -> np.ndarray:
                 "store a plain array of numbers (class_names: an array of strings)"
             ) from None
         raise UserError(f"{file}: {key} is damaged ({error})") from None
-    except (EOFError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except (
+        EOFError,
+        OSError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+    ) as error:  # the last: zipfile on an unknown compression
         raise UserError(f"{file}: {key} is damaged ({error}); write the file again") from None
     except MemoryError:
         raise UserError(f"{file}: {key} does not fit into memory") from None

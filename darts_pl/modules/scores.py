@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,12 +21,12 @@ class Perplexity(MeanMetric):
         return super().compute().exp()
 
 
-class Scores(nn.ModuleDict):
+class Scores(nn.ModuleDict, ABC):
     """Metrics of one split by name; "loss" is among them."""
 
+    @abstractmethod
     def observe(self, outcome: Outcome, batch: Any) -> int:
         """Take in the outcome of a batch; returns how many samples stand behind its mean loss."""
-        raise NotImplementedError  # images and text count differently
 
     def metrics(self) -> Iterator[tuple[str, Metric]]:
         """Name and metric."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torchvision.ops import stochastic_depth
@@ -105,7 +103,10 @@ class Classifier(nn.Module):
         self.tower_after = 2 * layers // 3
         self.stem = build_stem(stem, in_channels, init_channels)
         cells = genotype.cells
-        width: Callable[[bool], int] = lambda reduction: len(cells["reduce" if reduction else "normal"].concat)  # noqa: E731
+
+        def width(reduction: bool) -> int:
+            return len(cells["reduce" if reduction else "normal"].concat)
+
         plans = plan_cells(self.stem, init_channels, layers, width)
         self.cells = nn.ModuleList(FinalCell(cells["reduce" if plan.reduction else "normal"], plan) for plan in plans)
         widths = [plan.channels * width(plan.reduction) for plan in plans]

@@ -6,6 +6,7 @@ channels-last memory. With K = 1 this is the ordinary operation of a final netwo
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -43,7 +44,7 @@ class NodeOutput:
         return self._repeated[edges]
 
 
-class EdgeOperation(nn.Module):
+class EdgeOperation(nn.Module, ABC):
     """A candidate on K parallel edges that leave one node.
 
     Subclasses implement `on_edges`. An operation without weights of its own may set
@@ -60,6 +61,7 @@ class EdgeOperation(nn.Module):
         super().__init__()
         self.edges = edges
 
+    @abstractmethod
     def on_edges(self, node: NodeOutput, scale: Tensor | None = None) -> Tensor:
         """The maps of the K edges, [B, K*C, H', W'].
 
@@ -67,7 +69,6 @@ class EdgeOperation(nn.Module):
             node: the output of the node that the edges leave.
             scale: [K*C], the mixing weight of each edge repeated over its channels; None = 1.
         """
-        raise NotImplementedError  # every subclass says what it computes
 
     def forward(self, x: Tensor) -> Tensor:
         """The operation applied to x [B, C, H, W]; with K = 1 that of a final network."""

@@ -5,6 +5,7 @@ Sequences lie as [T, B]: T steps of B streams side by side.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -88,7 +89,7 @@ class TiedWords(nn.Module):
         return nn.functional.linear(outputs, self.weight, self.bias)
 
 
-class GatedCell(nn.Module):
+class GatedCell(nn.Module, ABC):
     """A recurrent cell whose node 0 and intermediate nodes are gated (paper section A.1.2).
 
     Node 0 is ``h + c * (tanh(d) - h)`` with ``[sigmoid^-1(c), d] = [x, h] @ first``. Node i has one
@@ -133,10 +134,11 @@ class GatedCell(nn.Module):
             outputs.append(hidden)
         return torch.stack(outputs)
 
+    @abstractmethod
     def prepare(self, *extra: Any) -> Any:
         """What all steps of a sequence share."""
-        raise NotImplementedError  # a mixed cell and a derived one differ
 
+    @abstractmethod
     def output(self, start: Tensor, mask: Tensor | None, prepared: Any) -> Tensor:
         """The new hidden state [B, H]: mean of the concatenated nodes.
 
@@ -145,7 +147,6 @@ class GatedCell(nn.Module):
             mask: for every state that a matrix product reads [B, H]; None masks nothing.
             prepared: what `prepare` returned.
         """
-        raise NotImplementedError
 
     def gates_and_candidates(self, state: Tensor, mask: Tensor | None, matrix: Tensor) -> tuple[Tensor, Tensor]:
         """For the K nodes that read one state: pre-activations of gate and candidate, each [B, K, H].

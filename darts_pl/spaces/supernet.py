@@ -90,7 +90,7 @@ class Supernet(nn.Module):
 
     def loss(self, batch: Any) -> Outcome:
         """Loss, outputs and carried state of one batch."""
-        raise NotImplementedError  # every supernet says what it minimises
+        raise NotImplementedError  # alphas can be relaxed, masked and selected from without a loss
 
     def continued(self, batch: Any, carry: Any) -> Any:
         """The batch as one that continues from the carried state of the batch before it, None at a start."""

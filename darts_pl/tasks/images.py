@@ -6,21 +6,18 @@ from functools import partial
 
 import pytorch_lightning as pl
 
-from darts_pl.bilevel import hypergradient
 from darts_pl.config import Config
 from darts_pl.genotype import Genotype
 from darts_pl.modules import (
-    AlphaRecipe,
     ClassificationScores,
     ClassifierModule,
     ClassifierRecipe,
     SearchModule,
-    WeightRecipe,
 )
 from darts_pl.networks import Classifier, tower_fits
-from darts_pl.selection import rule
 from darts_pl.spaces import CnnSupernet, build_space, relaxation
 from darts_pl.tasks.image_data import image_shape, load_images, retrain_data, search_data
+from darts_pl.tasks.search_module import search_module
 
 
 def build_image_search(config: Config) -> tuple[SearchModule, pl.LightningDataModule]:
@@ -40,24 +37,7 @@ def build_image_search(config: Config) -> tuple[SearchModule, pl.LightningDataMo
         stem=search.stem,
         relaxation=relaxation(search.relaxation),
     )
-    weights, alphas = search.weights, search.alphas
-    module = SearchModule(
-        supernet,
-        order=hypergradient(config.order.name),
-        weights=WeightRecipe(
-            lr=weights.lr,
-            lr_min=weights.lr_min,
-            momentum=weights.momentum,
-            weight_decay=weights.weight_decay,
-            grad_clip=weights.grad_clip,
-            epochs=search.epochs,
-        ),
-        alphas=AlphaRecipe(alphas.lr, (alphas.betas[0], alphas.betas[1]), alphas.weight_decay),
-        radius=config.order.radius,
-        scores=partial(ClassificationScores, images.classes),
-        select=rule(config.select.name),
-    )
-    return module, data
+    return search_module(config, supernet, partial(ClassificationScores, images.classes)), data
 
 
 def build_classifier(config: Config, genotype: Genotype) -> tuple[ClassifierModule, pl.LightningDataModule]:

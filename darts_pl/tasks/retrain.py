@@ -8,15 +8,14 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from darts_pl import zoo
-from darts_pl.callbacks import LastCheckpoint, MetricsTable, RandomStates, progress_callbacks, weight_average
+from darts_pl.callbacks import weight_average
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype, parse
 from darts_pl.networks import count_multiply_adds, count_parameters
 from darts_pl.ops import activations, names
-from darts_pl.report import save_cells
-from darts_pl.runs import build_loggers, build_trainer, fit
 from darts_pl.runs.folder import Summary, read_genotype
 from darts_pl.tasks.context import Context
+from darts_pl.tasks.fitted import fitted, leave_result
 from darts_pl.tasks.image_data import image_shape, load_images
 from darts_pl.tasks.images import build_classifier
 from darts_pl.tasks.text import train_language_model, trains_language_model
@@ -64,27 +63,20 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
     started = time.monotonic()
     pl.seed_everything(config.seed, workers=True, verbose=False)
     module, data = build_classifier(config, genotype)
-    table = MetricsTable(folder.metrics)
-    trainer = build_trainer(
-        config.hardware,
-        folder,
+    done = fitted(
+        context,
+        module,
+        data,
+        title=title,
         epochs=config.train.epochs,
-        callbacks=[
-            RandomStates(),
-            *weight_average(config.train.ema),
-            table,
-            LastCheckpoint(folder.checkpoint),
-            *progress_callbacks(title),
-        ],
-        loggers=build_loggers(config.logger, folder, context.resolved),
+        callbacks=weight_average(config.train.ema),
         grad_clip=config.train.grad_clip,
         accumulate=config.train.accumulate,
-        debug=config.debug,
     )
-    fit(trainer, module, data, folder, config.resume)
+    trainer = done.trainer
     trainer.test(module, datamodule=data, ckpt_path=folder.checkpoint, verbose=False, weights_only=True)
     channels, height, width = image_shape(config, load_images(config))
-    metrics = {name: float(value) for name, value in (table.last | trainer.callback_metrics).items() if "/" in name}
+    metrics = {name: float(value) for name, value in (done.last | trainer.callback_metrics).items() if "/" in name}
     summary: Summary = {
         "task": "retrain",
         "seed": config.seed,
@@ -99,8 +91,5 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         **metrics,
         "seconds": round(time.monotonic() - started, 3),
     }
-    if trainer.is_global_zero:
-        folder.write_genotype(genotype)
-        save_cells(genotype, folder.path)
-        folder.write_summary(summary)
+    leave_result(trainer, folder, genotype, summary)
     return summary

@@ -9,20 +9,17 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from darts_pl.bilevel import hypergradient
-from darts_pl.callbacks import LastCheckpoint, MetricsTable, RandomStates, progress_callbacks
 from darts_pl.config import Config
 from darts_pl.data import Corpus, Lengths, RetrainText, SearchText, TextSettings, load_corpus, unigram_perplexity
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
-from darts_pl.modules import AlphaRecipe, LanguageModule, LanguageRecipe, LanguageScores, SearchModule, WeightRecipe
+from darts_pl.modules import LanguageModule, LanguageRecipe, LanguageScores, SearchModule
 from darts_pl.networks import LanguageModel
-from darts_pl.report import save_cells
-from darts_pl.runs import build_loggers, build_trainer, fit
 from darts_pl.runs.folder import Summary
-from darts_pl.selection import rule
 from darts_pl.spaces import Dropouts, RnnSupernet, build_space, relaxation
 from darts_pl.tasks.context import Context
+from darts_pl.tasks.fitted import fitted, leave_result
+from darts_pl.tasks.search_module import search_module
 
 
 @lru_cache(maxsize=1)
@@ -74,25 +71,8 @@ def build_text_search(config: Config) -> tuple[SearchModule, pl.LightningDataMod
         dropouts=_dropouts(search),
         relaxation=relaxation(search.relaxation),
     )
-    weights, alphas = search.weights, search.alphas
-    module = SearchModule(
-        supernet,
-        order=hypergradient(config.order.name),
-        weights=WeightRecipe(
-            lr=weights.lr,
-            lr_min=weights.lr_min,
-            momentum=weights.momentum,
-            weight_decay=weights.weight_decay,
-            grad_clip=weights.grad_clip,
-            epochs=search.epochs,
-            clip_virtual=True,
-            bptt=search.bptt,
-            slowness=search.slowness,
-        ),
-        alphas=AlphaRecipe(alphas.lr, (alphas.betas[0], alphas.betas[1]), alphas.weight_decay),
-        radius=config.order.radius,
-        scores=LanguageScores,
-        select=rule(config.select.name),
+    module = search_module(
+        config, supernet, LanguageScores, clip_virtual=True, bptt=search.bptt, slowness=search.slowness
     )
     return module, data
 
@@ -156,28 +136,14 @@ def train_language_model(context: Context, genotype: Genotype, title: str) -> Su
         genotype: of kind "rnn".
         title: what the lines on screen call it.
     """
-    config, folder = context.config, context.folder
+    config = context.config
     started = time.monotonic()
     pl.seed_everything(config.seed, workers=True, verbose=False)
     module, data = build_language_model(config, genotype)
-    table = MetricsTable(folder.metrics)
-    trainer = build_trainer(
-        config.hardware,
-        folder,
-        epochs=config.train.epochs,
-        callbacks=[
-            RandomStates(),
-            table,
-            LastCheckpoint(folder.checkpoint),
-            *progress_callbacks(title),
-        ],
-        loggers=build_loggers(config.logger, folder, context.resolved),
-        grad_clip=config.train.grad_clip,
-        debug=config.debug,
-    )
-    fit(trainer, module, data, folder, config.resume)
+    done = fitted(context, module, data, title=title, epochs=config.train.epochs, grad_clip=config.train.grad_clip)
+    trainer = done.trainer
     trainer.test(module, datamodule=data, verbose=False, weights_only=True)
-    metrics = {name: float(value) for name, value in (table.last | trainer.callback_metrics).items() if "/" in name}
+    metrics = {name: float(value) for name, value in (done.last | trainer.callback_metrics).items() if "/" in name}
     summary: Summary = {
         "task": "retrain",
         "seed": config.seed,
@@ -190,8 +156,5 @@ def train_language_model(context: Context, genotype: Genotype, title: str) -> Su
         "unigram/perplexity": unigram_perplexity(load_text(config)),
         "seconds": round(time.monotonic() - started, 3),
     }
-    if trainer.is_global_zero:
-        folder.write_genotype(genotype)
-        save_cells(genotype, folder.path)
-        folder.write_summary(summary)
+    leave_result(trainer, context.folder, genotype, summary)
     return summary

@@ -1,6 +1,5 @@
 """The user's own arrays: what is read, and how each malformed file is refused."""
 
-import os
 import pathlib
 
 import numpy as np
@@ -162,12 +161,8 @@ def test_a_pickled_array_never_runs_its_code(tmp_path):
 
 
 @pytest.mark.real_data
-def test_the_first_cifar_images_are_read():
-    folder = os.environ.get("DARTS_DATA")
-    path = pathlib.Path(folder or "") / "cifar10-lossless-5k.npz"
-    if not folder or not path.is_file():
-        pytest.skip("DARTS_DATA does not hold cifar10-lossless-5k.npz")
-    arrays = load("npz", str(path))
+def test_the_first_cifar_images_are_read(real_data):
+    arrays = load("npz", str(real_data("cifar10-lossless-5k.npz")))
     assert arrays.x_train.shape == (4000, 32, 32, 3)
     assert arrays.x_test.shape == (1000, 32, 32, 3)
     assert arrays.classes == 10

@@ -1,10 +1,8 @@
 """Texts as numbers, and how they are cut into sequences."""
 
 import math
-import os
 import random
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import torch
@@ -195,11 +193,8 @@ def test_a_text_shorter_than_one_batch_is_refused_and_a_search_keeps_no_test_tex
 
 
 @pytest.mark.real_data
-def test_penn_treebank_has_its_published_size(caplog):
-    folder = Path(os.environ.get("DARTS_DATA") or "nowhere") / "ptb"
-    if not folder.is_dir():
-        pytest.skip("DARTS_DATA does not hold ptb")
-    corpus = load_corpus("ptb", str(folder))
+def test_penn_treebank_has_its_published_size(caplog, real_data):
+    corpus = load_corpus("ptb", str(real_data("ptb")))
     sizes = (len(corpus.train), len(corpus.valid), len(corpus.test), len(corpus.words))
     assert sizes == (929_589, 73_760, 82_430, 10_000)
     assert not caplog.text

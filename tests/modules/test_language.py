@@ -112,7 +112,9 @@ def test_a_step_has_the_learning_rate_times_length_over_bptt_and_the_gradient_is
     assert trace.lr == [2.0]  # as before, after the step
 
 
-def test_the_hidden_state_is_carried_through_an_epoch_and_starts_anew_in_the_next() -> None:
+def test_the_hidden_state_is_carried_through_an_epoch_and_starts_anew_in_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     module, seen = module_of(), []
     forward = module.network.forward
 
@@ -122,7 +124,7 @@ def test_the_hidden_state_is_carried_through_an_epoch_and_starts_anew_in_the_nex
             seen.append((hidden, sequence.outputs[-1].detach()))
         return sequence
 
-    module.network.forward = record  # type: ignore[method-assign]
+    monkeypatch.setattr(module.network, "forward", record)
     fit(module, [text(6), text(6), text(4)], epochs=2)
     starts, ends = zip(*seen, strict=True)
     assert starts[0] is None
@@ -178,7 +180,7 @@ def test_averaging_changes_nothing_in_the_steps_themselves() -> None:
     assert torch.equal(*ends)
 
 
-def spoil(module: LanguageModule, *, at: tuple[int, ...]) -> None:
+def spoil(monkeypatch: pytest.MonkeyPatch, module: LanguageModule, *, at: tuple[int, ...]) -> None:
     """Make the loss of some training steps infinite."""
     steps, forward = iter(range(1000)), module.network.forward
 
@@ -187,12 +189,14 @@ def spoil(module: LanguageModule, *, at: tuple[int, ...]) -> None:
         bad = module.training and next(steps) in at
         return sequence._replace(logits=sequence.logits * math.nan) if bad else sequence
 
-    module.network.forward = broken  # type: ignore[method-assign]
+    monkeypatch.setattr(module.network, "forward", broken)
 
 
-def test_a_non_finite_loss_leads_back_to_the_best_weights(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_non_finite_loss_leads_back_to_the_best_weights(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     module, trace = module_of(), Trace()
-    spoil(module, at=(3,))
+    spoil(monkeypatch, module, at=(3,))
     trainer = fit(module, [text(6), text(6)], epochs=2, callbacks=(trace,))
     assert torch.equal(trace.weights[3], trace.weights[1])  # those that the first epoch validated
     assert not torch.equal(trace.weights[2], trace.weights[1])
@@ -200,21 +204,23 @@ def test_a_non_finite_loss_leads_back_to_the_best_weights(caplog: pytest.LogCapt
     assert trainer.callback_metrics["retrain/rollbacks"] == 1
 
 
-def test_a_roll_back_before_any_validation_leads_to_the_initial_weights_and_restarts_averaging() -> None:
+def test_a_roll_back_before_any_validation_leads_to_the_initial_weights_and_restarts_averaging(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     module, trace = module_of(), Trace()
     module.network.double()
     module.best = {name: value.double() for name, value in module.best.items()}
     module._start_averaging()
     start = flat(module.network)
-    spoil(module, at=(1,))
+    spoil(monkeypatch, module, at=(1,))
     fit(module, [text(6), text(6), text(6)], callbacks=(trace,))
     assert torch.equal(trace.weights[1], start)
     assert torch.equal(trace.averaged[2], trace.weights[2])
 
 
-def test_the_training_ends_with_advice_when_it_has_rolled_back_too_often() -> None:
+def test_the_training_ends_with_advice_when_it_has_rolled_back_too_often(monkeypatch: pytest.MonkeyPatch) -> None:
     module = module_of(rollbacks=2)
-    spoil(module, at=(0, 1, 2))
+    spoil(monkeypatch, module, at=(0, 1, 2))
     with pytest.raises(UserError, match=r"(?s)after 2 roll-backs.*train\.lr=2\.0.*train\.rollbacks=2") as caught:
         fit(module, [text(6)] * 4)
     assert len(str(caught.value).splitlines()) <= 3
@@ -249,12 +255,12 @@ def test_perplexity_is_exp_of_the_mean_over_all_words_whatever_the_batch(batch_s
     assert found["test/perplexity"] == pytest.approx(math.exp(float(expected)), rel=1e-6)
 
 
-def test_a_test_scores_the_weights_of_the_best_validation() -> None:
+def test_a_test_scores_the_weights_of_the_best_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     module = module_of()
     losses = iter([3.0, 2.0, 4.0])
     end = module.end_of_validation
     trace = Trace()
-    module.end_of_validation = lambda loss: end(next(losses))  # type: ignore[method-assign]
+    monkeypatch.setattr(module, "end_of_validation", lambda loss: end(next(losses)))
     fit(module, [text(6)], epochs=3, callbacks=(trace,))
     trainer_of().test(module, BatchLoader(Given([text(6)])), verbose=False)
     assert torch.equal(flat(module.network), trace.weights[1])

@@ -18,17 +18,8 @@ from darts_pl.data import BatchLoader
 from darts_pl.modules import AlphaRecipe, ClassificationScores, LanguageScores, SearchModule, WeightRecipe
 from darts_pl.runs import quiet_lightning
 from darts_pl.spaces import CnnSupernet, Outcome, RnnSupernet, build_space
+from tests.paper import CANDIDATES
 
-CANDIDATES = (
-    "none",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
 FOLDER = Path(os.environ.get("DARTS_GOLDENS") or Path(__file__).parents[1] / "goldens")
 TRAJECTORIES = sorted(FOLDER.glob("cnn_trajectory*.pt"))
 #: Names of the alphas in the recordings.

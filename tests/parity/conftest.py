@@ -60,6 +60,24 @@ def recorded_in() -> Callable[[Path], dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
+def quantities() -> Callable[[Path], Callable[[str], Any]]:
+    """For a file, what gives its recorded quantities; a file need not hold every one, and a test of
+    one that it lacks is skipped."""
+
+    def of(path: Path) -> Callable[[str], Any]:
+        data = read(path)
+
+        def get(key: str) -> Any:
+            if key not in data:
+                pytest.skip(f"{path.name} has no {key}")  # files may hold some of the quantities only
+            return data[key]
+
+        return get
+
+    return of
+
+
+@pytest.fixture(scope="session")
 def agrees() -> Callable[[Path, str, Tensor, Tensor], None]:
     """Asserts that a tensor is the recorded one, and keeps the error for the summary."""
 

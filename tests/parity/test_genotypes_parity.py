@@ -8,17 +8,7 @@ import torch
 from darts_pl.genotype import from_pairs
 from darts_pl.selection.magnitude import strongest
 from darts_pl.spaces import build_space, softmax
-
-CANDIDATES = (
-    "none",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
+from tests.paper import CANDIDATES
 
 pytestmark = pytest.mark.parity
 

@@ -50,18 +50,11 @@ def run(rnn_supernet_file, recorded_in):
 
 
 @pytest.fixture
-def recorded(rnn_supernet_file, recorded_in, run):
+def recorded(rnn_supernet_file, quantities, run):
     """Gives one recorded quantity, or skips where the file lacks it; the supernet is as at the start, in train mode."""
     run.supernet.load_state_dict(run.start)
     run.supernet.train()
-    data = recorded_in(rnn_supernet_file)
-
-    def get(key):
-        if key not in data:
-            pytest.skip(f"{rnn_supernet_file.name} has no {key}")
-        return data[key]
-
-    return get
+    return quantities(rnn_supernet_file)
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])

@@ -10,17 +10,7 @@ from darts_pl.bilevel import InnerStep, first_order, second_order
 from darts_pl.genotype import from_pairs
 from darts_pl.selection import magnitude
 from darts_pl.spaces import CnnSupernet, build_space
-
-CANDIDATES = (
-    "none",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
+from tests.paper import CANDIDATES
 
 pytestmark = pytest.mark.parity
 
@@ -65,17 +55,10 @@ def run(supernet_file, recorded_in):
 
 
 @pytest.fixture
-def recorded(supernet_file, recorded_in, run):
+def recorded(supernet_file, quantities, run):
     """Gives one recorded quantity, or skips where the file does not have it; the supernet is as at the start."""
     run.supernet.load_state_dict(run.start)
-    data = recorded_in(supernet_file)
-
-    def get(key):
-        if key not in data:
-            pytest.skip(f"{supernet_file.name} has no {key}")
-        return data[key]
-
-    return get
+    return quantities(supernet_file)
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])

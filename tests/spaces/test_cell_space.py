@@ -6,17 +6,7 @@ import torch
 from darts_pl.errors import UserError
 from darts_pl.spaces import CellSpace, SearchSpace, Supernet, build_space, relaxation
 from darts_pl.spaces.space import uniform_cell
-
-PAPER = (
-    "none",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
+from tests.paper import CANDIDATES as PAPER
 
 
 def test_edges_are_numbered_node_by_node_and_inside_a_node_by_source():

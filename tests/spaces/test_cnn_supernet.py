@@ -7,17 +7,7 @@ from torch import nn
 from darts_pl.errors import UserError
 from darts_pl.interop import export_supernet
 from darts_pl.spaces import CellSpace, CnnSupernet, SearchSpace, build_space, reductions
-
-PAPER = (
-    "none",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
+from tests.paper import CANDIDATES as PAPER
 
 
 def supernet(space, dtype=torch.float64, **sizes):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -186,12 +186,11 @@ def test_the_quickstart_finds_a_cell_that_predicts_better_than_word_frequencies(
 
 @pytest.mark.slow
 @pytest.mark.real_data
-def test_on_penn_treebank_the_perplexity_of_a_small_search_falls(tmp_path: Path) -> None:
-    folder = Path(os.environ.get("DARTS_DATA") or "nowhere") / "ptb"
-    if not folder.is_dir():
-        pytest.skip("DARTS_DATA does not hold ptb")
+def test_on_penn_treebank_the_perplexity_of_a_small_search_falls(
+    tmp_path: Path, real_data: Callable[[str], Path]
+) -> None:
     small = ["task=search", "order=first", "data.share=0.02", "data.eval_batch_size=50", "search.epochs=3"]
-    run(tmp_path, "experiment=ptb_small", *small, f"data.path={folder}")
+    run(tmp_path, "experiment=ptb_small", *small, f"data.path={real_data('ptb')}")
     header, *rows = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
     perplexities = [float(row[header.index("search/valid_perplexity")]) for row in rows]
     assert perplexities == sorted(perplexities, reverse=True)

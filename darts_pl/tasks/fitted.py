@@ -1,0 +1,77 @@
+"""What searches and trainings share: a fitted module, and the files that a finished run leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+from darts_pl.callbacks import LastCheckpoint, MetricsTable, RandomStates, progress_callbacks
+from darts_pl.genotype import Genotype
+from darts_pl.report import save_cells
+from darts_pl.runs import RunFolder, build_loggers, build_trainer, fit
+from darts_pl.runs.folder import Summary
+from darts_pl.tasks.context import Context
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A Trainer that has done its epochs, and the metrics of the last of them.
+
+    Args:
+        trainer: the Trainer.
+        last: metrics by name, also where a continued run had no epoch left to do.
+    """
+
+    trainer: pl.Trainer
+    last: dict[str, float]
+
+
+def fitted(
+    context: Context,
+    module: pl.LightningModule,
+    data: pl.LightningDataModule,
+    *,
+    title: str,
+    epochs: int,
+    callbacks: Sequence[Callback] = (),
+    grad_clip: float | None = None,
+    accumulate: int = 1,
+) -> Fitted:
+    """Fit `module` in the context's folder, with metrics, checkpoint and progress.
+
+    Args:
+        context: hardware, loggers, folder, and whether a checkpoint is continued.
+        module: what is fitted.
+        data: what it is fitted on.
+        title: what the lines on screen call it.
+        epochs: number of epochs.
+        callbacks: beside those that every run has.
+        grad_clip: largest gradient norm, for modules in automatic optimization.
+        accumulate: batches per optimizer step, likewise.
+    """
+    config, folder = context.config, context.folder
+    table = MetricsTable(folder.metrics)
+    trainer = build_trainer(
+        config.hardware,
+        folder,
+        epochs=epochs,
+        # The checkpoint comes after all whose state it holds.
+        callbacks=[RandomStates(), *callbacks, table, LastCheckpoint(folder.checkpoint), *progress_callbacks(title)],
+        loggers=build_loggers(config.logger, folder, context.resolved),
+        grad_clip=grad_clip,
+        accumulate=accumulate,
+        debug=config.debug,
+    )
+    fit(trainer, module, data, folder, config.resume)
+    return Fitted(trainer, table.last)
+
+
+def leave_result(trainer: pl.Trainer, folder: RunFolder, genotype: Genotype, summary: Summary) -> None:
+    """Write genotype, drawings and summary, on one rank."""
+    if trainer.is_global_zero:
+        folder.write_genotype(genotype)
+        save_cells(genotype, folder.path)
+        folder.write_summary(summary)
