@@ -69,6 +69,7 @@ def npz(folder: Path, **changes: object) -> Path:
         (["task=retrain", "data=digits", "genotype=darts_v9"], ["darts_v9", "darts_v2"]),
         (["data=npz"], ["data.path"]),
         (["data=npz", "data.path=/no/such.npz"], ["/no/such.npz"]),
+        (["data=npz", "data.path=/"], ["folder", ".npz"]),
         (["layers"], ["layers"]),
     ],
 )
@@ -103,7 +104,7 @@ def test_a_malformed_data_file_is_refused(
     [
         ("no json at all", ["JSON"]),
         ('{"normal": [["warp", 0], ["warp", 1]], "normal_concat": [2], "reduce": [["warp", 0], ["warp", 1]], '
-         '"reduce_concat": [2]}', ["warp"]),
+         '"reduce_concat": [2]}', ["warp", "imports="]),
         ('{"normal": [["skip_connect", 0], ["skip_connect", 7]], "normal_concat": [2], '
          '"reduce": [["skip_connect", 0], ["skip_connect", 1]], "reduce_concat": [2]}', ["node 7"]),
     ],

@@ -43,6 +43,8 @@ def npz(path: str | None) -> ImageArrays:
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:
+    if file.is_dir():
+        raise UserError(f"data.path={file}: is a folder; name the .npz file in it")
     if not file.is_file():
         raise UserError(f"data.path={file}: there is no such file")
     try:

@@ -45,7 +45,7 @@ def find_genotype(wanted: str | None) -> Genotype:
     try:
         genotype.check_operations(activations() if genotype.kind == "rnn" else names())
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{path}: {error}\nyour own: name the module that registers it in imports=[...]") from None
     return genotype
 
 
