@@ -31,9 +31,9 @@ def export(context: Context) -> Summary:
     """
     started = time.monotonic()
     wanted = context.config.format or "onnx"
+    trained = find_trained(context)
     if wanted == "onnx":
         _require_extra()
-    trained = find_trained(context)
     shape = _shape(trained)
     path = context.folder.path / f"network.{wanted}"
     images = torch.randn(CHECKED, *shape, generator=torch.Generator().manual_seed(0))

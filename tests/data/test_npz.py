@@ -123,7 +123,7 @@ def pickle_file(path):
 
 BROKEN = {
     "no file": (lambda path: None, "there is no such file"),
-    "a folder": (lambda path: path.mkdir(), "there is no such file"),
+    "a folder": (lambda path: path.mkdir(), "is a folder"),
     "an empty file": (lambda path: path.touch(), "not an npz file"),
     "text": (lambda path: path.write_text("x_train: none\n"), "not an npz file"),
     "a pickle": (pickle_file, "not an npz file"),
