@@ -1,0 +1,38 @@
+"""Which folder a command could mean that names none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def newest_folder(parent: Path, holding: str, besides: Path | None = None) -> Path | None:
+    """The folder in `parent` whose newest file of the pattern `holding` is the newest of all.
+
+    Args:
+        parent: where the folders lie, such as ``outputs/search``; need not exist.
+        holding: what such a folder holds, as a pattern below it: ``**/last.ckpt`` for a run that can be
+            continued, ``multirun.yaml`` for a sweep.
+        besides: a folder that is not meant, such as the one that this command has just made.
+
+    Returns:
+        The folder, or None where no folder holds such a file. Of equally new ones the last by name.
+    """
+    if not parent.is_dir():
+        return None
+    excluded = None if besides is None else besides.resolve()
+    found = [
+        (max(times), folder)
+        for folder in parent.iterdir()
+        if folder.is_dir() and folder.resolve() != excluded and (times := _times(folder, holding))
+    ]
+    return max(found)[1] if found else None
+
+
+def _times(folder: Path, pattern: str) -> list[int]:
+    times = []
+    for file in folder.glob(pattern):
+        try:
+            times.append(file.stat().st_mtime_ns)
+        except FileNotFoundError:  # replaced or removed by a run that is still going on
+            continue
+    return times
