@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+
+#: Error numbers of a disk, or a user's share of it, that holds no more.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write(path: Path, content: bytes | str) -> None:
@@ -22,3 +26,13 @@ def write_with(path: Path, writer: Callable[[Path], object]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def to_disk(path: Path) -> None:
+    """Wait until the file's content stands on the disk, so that not even a power cut leaves a hole in it.
+
+    Raises:
+        OSError: if the disk cannot hold it.
+    """
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -14,8 +14,6 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -24,28 +22,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from darts_pl import rundir
 from darts_pl.config import Config, nearest_key, typed
 from darts_pl.errors import UserError
+from darts_pl.interruption import Interrupted, handled
+from darts_pl.sweeps import Refused, SweepStart, all_failed, report, run_in_sweep
 
 # Read when torch is loaded, which is later. Threads that wait for work then sleep instead of spinning:
 # on a busy machine the spinning of one program starves the others, and a search takes many times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
-class Interrupted(BaseException):
-    """SIGINT or SIGTERM arrived. Not a KeyboardInterrupt: Lightning turns that into exit status 1."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-class Refused(BaseException):
-    """A single run was refused. Carries the error past Hydra, which would add lines of its own."""
-
-    def __init__(self, error: UserError) -> None:
-        super().__init__(error)
-        self.error = error
 
 
 def config_folder() -> Path:
@@ -62,17 +47,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; None = those of the process.
     """
     show_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    SweepStart.folder = None
+    status = _status(argv, show_traceback)
+    if SweepStart.folder is None:
+        return status
+    of_jobs = report(SweepStart.folder, show_traceback)
+    return status or of_jobs
+
+
+def _status(argv: Sequence[str] | None, show_traceback: bool) -> int:
+    """Run a command line, say what went wrong, and return the exit status, but for failed jobs of a sweep."""
+    rundir.register_resolver()
     try:
-        with _signals(), _arguments(argv), _environment("HYDRA_FULL_ERROR", "1"):  # errors come to us, not to Hydra
+        with handled(), _arguments(argv), _environment("HYDRA_FULL_ERROR", "1"):  # errors come to us, not to Hydra
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(_run)()
         return 0
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
-    except (Interrupted, KeyboardInterrupt) as interruption:
-        number = interruption.number if isinstance(interruption, Interrupted) else signal.SIGINT
-        print(f"\ninterrupted by {signal.Signals(number).name}", file=sys.stderr)
-        return 128 + number
+    except KeyboardInterrupt:
+        return _tell(Interrupted(signal.SIGINT))
+    except Interrupted as interruption:
+        return _tell(interruption)
     except (Exception, Refused) as raised:
+        if all_failed(SweepStart.folder):
+            return 0  # what a sweeper says then, which has nothing to compare
         error = raised.error if isinstance(raised, Refused) else raised
         message = _mendable(error)
         if show_traceback or message is None:
@@ -82,23 +80,44 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1 if message is None else 2
 
 
+def _tell(interruption: Interrupted) -> int:
+    """Say what interrupted the run and how to go on; returns the exit status."""
+    lines = [f"interrupted by {signal.Signals(interruption.number).name}"]
+    if interruption.saved is not None:
+        lines.append(f"saved {interruption.saved}")
+        lines.append(f"go on with the same command and {interruption.remedy}")
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print("\n" + "\n".join(lines), file=sys.stderr)
+    return interruption.exit_status
+
+
 def console() -> None:
     """Entry point of the console script."""
     sys.exit(main())
 
 
-def _run(config: DictConfig) -> Any:
+def _run(config: DictConfig) -> float | None:
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        return run_in_sweep(config, _task, _mendable)
+    try:
+        return _task(config)
+    except UserError as error:
+        rundir.forget_if_empty()
+        raise Refused(error) from error
+
+
+def _task(config: DictConfig) -> float | None:
     try:
         typed_config: Config = typed(config)
         for module in typed_config.imports:
             _import(module)
+        rundir.refuse_unnamed(typed_config.resume)
         from darts_pl.tasks import run_task  # here, so that --help and tab completion stay quick
 
         return run_task(typed_config, config)
-    except UserError as error:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            raise
-        raise Refused(error) from error
+    except Interrupted as interruption:
+        interruption.remedy = rundir.how_to_go_on()
+        raise
 
 
 def _import(module: str) -> None:
@@ -162,16 +181,3 @@ def _environment(name: str, value: str) -> Iterator[None]:
             os.environ.pop(name, None)
         else:
             os.environ[name] = before
-
-
-@contextmanager
-def _signals() -> Iterator[None]:
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise Interrupted(number)
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

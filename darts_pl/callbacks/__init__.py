@@ -1,17 +1,25 @@
 """What watches a run."""
 
 from darts_pl.callbacks.averaging import weight_average
-from darts_pl.callbacks.checkpoint import LastCheckpoint
+from darts_pl.callbacks.checkpoint import LastCheckpoint, StopWhenAsked, previous
 from darts_pl.callbacks.history import ArchitectureHistory, MetricsTable
+from darts_pl.callbacks.pictures import ArchitecturePictures, PictureLogger
 from darts_pl.callbacks.progress import EpochLines, progress_callbacks
-from darts_pl.callbacks.random_state import RandomStates
+from darts_pl.callbacks.ranks import RanksAgree, RankStates
+from darts_pl.callbacks.throughput import Throughput
 
 __all__ = [
     "ArchitectureHistory",
+    "ArchitecturePictures",
     "EpochLines",
     "LastCheckpoint",
     "MetricsTable",
-    "RandomStates",
+    "PictureLogger",
+    "RankStates",
+    "RanksAgree",
+    "StopWhenAsked",
+    "Throughput",
+    "previous",
     "progress_callbacks",
     "weight_average",
 ]

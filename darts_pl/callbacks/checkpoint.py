@@ -1,32 +1,175 @@
-"""`checkpoints/last.ckpt`, written after every epoch."""
+"""`checkpoints/last.ckpt`, written after every epoch, every so many steps, and before a run is interrupted."""
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.trainer.states import RunningStage
 
 from darts_pl import atomic
+from darts_pl.errors import UserError
+from darts_pl.interruption import Interrupted, handled
+
+#: Key of a checkpoint: the settings that it belongs to.
+SETTINGS_KEY = "settings"
+_VALIDATION = "epoch_loop.val_loop.batch_progress"
 
 
 class LastCheckpoint(Checkpoint):
-    """Saves the whole state of the run after every epoch, when schedulers have stepped and all
-    metrics of the epoch are known.
+    """Saves the whole state of the run: after every epoch, when schedulers have stepped and all
+    metrics of the epoch are known, and every `every` steps.
 
-    The file is written to a temporary name and renamed. It holds tensors and plain values only, so
-    that ``torch.load(path, weights_only=True)`` reads it.
+    The file is written under a temporary name. When it is whole, the one before is renamed to
+    `previous.ckpt` and the new one takes its place: at any moment one of the two is whole. It holds
+    tensors and plain values only, so that ``torch.load(path, weights_only=True)`` reads it.
 
     Args:
         path: of the checkpoint.
+        settings: what the run is, stored with it and compared when it is continued.
+        every: batches between two checkpoints within an epoch; None = only after epochs.
+
+    Raises:
+        UserError: if the disk is full.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, settings: Mapping[str, Any] | None = None, every: int | None = None) -> None:
         self.path = path
+        self.settings = dict(settings or {})
+        self.every = every
+        self._before: Path | None = None  # the newest file that is known to be whole
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint[SETTINGS_KEY] = self.settings
+        if trainer.state.stage == RunningStage.VALIDATING:
+            # A validation that was cut off is made anew: for Lightning one that has begun and done nothing.
+            counts = dict.fromkeys(("ready", "started"), 1) | dict.fromkeys(("processed", "completed"), 0)
+            none_yet = dict.fromkeys(counts, 0)
+            checkpoint["loops"]["fit_loop"][_VALIDATION] = {
+                "total": counts,
+                "current": none_yet,
+                "is_last_batch": False,
+            }
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.ckpt_path is not None:
+            self._before = Path(trainer.ckpt_path)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.every is not None and (batch_idx + 1) % self.every == 0 and is_safe(trainer, batch_idx):
+            self.save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if trainer.world_size == 1:
-            atomic.write_with(self.path, lambda temporary: trainer.save_checkpoint(temporary, weights_only=False))
-        else:  # saving is collective; only rank zero writes, through Lightning's own atomic save
-            trainer.save_checkpoint(self.path, weights_only=False)
+        self.save(trainer)
+
+    def save(self, trainer: pl.Trainer) -> None:
+        """Write the checkpoint now, on all ranks together."""
+        temporary = self.path.with_name(".writing.last.ckpt")
+        if trainer.is_global_zero:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            trainer.save_checkpoint(temporary, weights_only=False)  # "weights only" would leave out the optimizers
+            if trainer.is_global_zero:
+                atomic.to_disk(temporary)
+                if self._before == self.path:
+                    self.path.replace(previous(self.path))
+                elif self._before is None:  # those of another run, in a folder that is used again
+                    previous(self.path).unlink(missing_ok=True)
+                temporary.replace(self.path)
+            self._before = self.path
+        except OSError as error:
+            if error.errno not in atomic.DISK_FULL:
+                raise
+            raise UserError(
+                f"{self.path}: not written, {error.strerror}\nthe checkpoint before it is whole; make room and "
+                "continue with resume=true"
+            ) from error
+        finally:
+            if trainer.is_global_zero:
+                temporary.unlink(missing_ok=True)
+        trainer.strategy.barrier("checkpoint")
+
+
+class StopWhenAsked(Checkpoint):
+    """Answers Ctrl-C and SIGTERM between two batches: saves a checkpoint, then raises `Interrupted`.
+
+    A second signal stops at once, without saving. All ranks stop at the same batch, whichever of
+    them was asked. It comes after the `LastCheckpoint`, which has then saved an epoch's end already.
+
+    Args:
+        checkpoint: what saves.
+    """
+
+    def __init__(self, checkpoint: LastCheckpoint) -> None:
+        self.checkpoint = checkpoint
+        self._asked: int | None = None
+        self._handlers = ExitStack()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._handlers.enter_context(handled(self._note))
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._asked is not None:
+            raise Interrupted(number)
+        self._asked = number
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if is_safe(trainer, batch_idx) and self._is_asked(trainer):
+            self._stop(trainer, save=True)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if trainer.state.stage == RunningStage.VALIDATING and self._is_asked(trainer):
+            self._stop(trainer, save=True)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._is_asked(trainer):
+            self._stop(trainer, save=False)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._handlers.close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._handlers.close()
+
+    def _is_asked(self, trainer: pl.Trainer) -> bool:
+        return bool(trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False))
+
+    def _stop(self, trainer: pl.Trainer, save: bool) -> None:
+        if save:
+            self.checkpoint.save(trainer)
+        raise Interrupted(self._asked or signal.SIGTERM, self.checkpoint.path)
+
+
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the one at `path` is kept."""
+    return path.with_name("previous.ckpt")
+
+
+def is_safe(trainer: pl.Trainer, batch_idx: int) -> bool:
+    """Whether a checkpoint written at the end of this training batch can be continued: not with
+    gradients half accumulated, nor behind an epoch's last batch, where Lightning would leave out what
+    ends the epoch."""
+    done = batch_idx + 1
+    return done < trainer.num_training_batches and done % trainer.accumulate_grad_batches == 0

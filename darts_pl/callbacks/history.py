@@ -31,13 +31,16 @@ class MetricsTable(Checkpoint):
         self.rows: list[dict[str, float]] = []
         self._started = time.monotonic()
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started = time.monotonic()
+        if self.rows and trainer.is_global_zero:
+            self._write()  # without what came after the checkpoint that is continued
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         row: dict[str, float] = {"epoch": trainer.current_epoch, "batches": trainer.global_step}
         row |= {name: float(value) for name, value in sorted(trainer.callback_metrics.items()) if "/" in name}
-        row["seconds"] = round(time.monotonic() - self._started, 3)
+        now = time.monotonic()
+        row["seconds"], self._started = round(now - self._started, 3), now
         self.rows.append(row)
         if trainer.is_global_zero:
             self._write()

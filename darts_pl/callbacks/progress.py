@@ -41,10 +41,9 @@ class EpochLines(Checkpoint):
         self._started: float | None = None
         self._first_epoch = 0
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._started is None:
-            self._started = time.monotonic()
-            self._first_epoch = trainer.current_epoch
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._started = time.monotonic()
+        self._first_epoch = trainer.current_epoch
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero or self._started is None:

@@ -34,6 +34,8 @@ def _one_of(*values: str) -> Rule:
 #: Dotted key -> (what must hold, how to say it). A key that a variant lacks is passed over.
 RULES: Mapping[str, Rule] = {
     "seed": (lambda value: 0 <= value < 2**32, "0 to 4294967295"),
+    "resume": (lambda value: isinstance(value, (bool, str)) and value != "", "true, false, or the folder of a run"),
+    "save_every": (lambda value: value is None or value >= 1, "at least 1, or null for epochs' ends only"),
     "search.layers": (lambda value: value >= 3, "at least 3: with fewer, no cell is a normal one"),
     "search.init_channels": (lambda value: value >= 1 and value % 2 == 0, "at least 2, and even"),
     "search.epochs": _COUNT,
@@ -54,6 +56,8 @@ RULES: Mapping[str, Rule] = {
         lambda value: value in (None, "online", "offline", "disabled"),
         "online, offline, disabled, or null",
     ),
+    "logger.wandb.timeout": _POSITIVE,
+    "logger.every_n_steps": _COUNT,
     "hardware.threads": (lambda value: value is None or value >= 1, "at least 1, or null for one per core"),
     "train.layers": _COUNT,
     "train.init_channels": _COUNT,

@@ -215,13 +215,17 @@ class WandbConfig:
     mode: Optional[str]
     project: str
     entity: Optional[str]
+    timeout: float
 
 
 @dataclass
 class LoggerConfig:
-    """Loggers beside `metrics.csv`."""
+    """Loggers beside `metrics.csv`, and what they are given."""
 
+    every_n_steps: int
+    alphas: bool
     wandb: Optional[WandbConfig]
+    tensorboard: bool
 
 
 #: The schema of a section whose keys depend on one of them: section -> (key, its values' schemas).
@@ -237,7 +241,8 @@ class Config:
     """Everything a task is given."""
 
     seed: int
-    resume: bool
+    resume: Any  # true, false, or the folder of a run
+    save_every: Optional[int]
     imports: list[str]
     genotype: Optional[str]
     run: Optional[str]

@@ -10,9 +10,9 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
+from darts_pl.modules.running import FiniteWatch, Mean, load_metric_states, metric_states, reset_metrics
 from darts_pl.networks import Classifier
 
 
@@ -72,13 +72,14 @@ class ClassifierModule(pl.LightningModule):
         super().__init__()
         self.network = network
         self.recipe = recipe
-        self.train_loss = MeanMetric()
+        self.train_loss = Mean()
         self.train_accuracy = MulticlassAccuracy(classes, average="micro", validate_args=False)
-        self.test_loss = MeanMetric()
+        self.test_loss = Mean()
         self.test_accuracy = MulticlassAccuracy(classes, average="micro", validate_args=False)
         self.test_top5 = (
             MulticlassAccuracy(classes, top_k=5, average="micro", validate_args=False) if classes > 10 else None
         )
+        self.finite = FiniteWatch(("train loss",), "lower train.lr")
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         recipe = self.recipe
@@ -88,10 +89,12 @@ class ClassifierModule(pl.LightningModule):
         return [optimizer], [LambdaLR(optimizer, lambda epoch: recipe.lr_at(epoch) / recipe.lr)]
 
     def on_train_epoch_start(self) -> None:
-        self.network.drop_path = self.recipe.drop_path * self.current_epoch / self.recipe.epochs
-        self.log("retrain/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+        reset_metrics(self._running())
+        self.finite.start()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        # Here, not where an epoch starts: one that is continued in its middle has no start.
+        self.network.drop_path = self.recipe.drop_path * self.current_epoch / self.recipe.epochs
         images, labels = batch
         logits = self.network(images)
         auxiliary = None
@@ -101,13 +104,35 @@ class ClassifierModule(pl.LightningModule):
         loss = nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)
         self.train_loss.update(loss.detach(), weight=len(labels))
         self.train_accuracy.update(logits.detach(), labels)
-        self.log("retrain/train_loss", self.train_loss, on_step=False, on_epoch=True)
-        self.log("retrain/train_accuracy", self.train_accuracy, on_step=False, on_epoch=True)
-        self.log("loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True, logger=False)
+        self.finite.observe(loss)
+        self.log("loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True)
         if auxiliary is not None:
             of_tower = nn.functional.cross_entropy(auxiliary, labels, label_smoothing=smoothing)
             loss = loss + self.recipe.auxiliary_weight * of_tower
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        self.finite.check(self.current_epoch)
+        self.log("retrain/train_loss", self.train_loss)
+        self.log("retrain/train_accuracy", self.train_accuracy)
+        self.log("retrain/lr", self.recipe.lr_at(self.current_epoch))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.finite.check(self.current_epoch)  # no checkpoint is made of numbers that are not finite
+
+    def rank_state(self) -> dict[str, Any]:
+        """What is this process's own: running statistics, and metrics of the epoch so far."""
+        return {"buffers": dict(self.network.named_buffers()), "metrics": metric_states(self._running())}
+
+    def load_rank_state(self, state: dict[str, Any]) -> None:
+        """Takes what `rank_state` gave."""
+        for name, buffer in self.network.named_buffers():
+            buffer.copy_(state["buffers"][name])
+        load_metric_states(self._running(), state["metrics"])
+        self.finite.start(self.train_loss.update_count)
+
+    def _running(self) -> dict[str, nn.Module]:
+        return {"loss": self.train_loss, "accuracy": self.train_accuracy}
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         images, labels = batch

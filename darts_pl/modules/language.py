@@ -10,11 +10,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from darts_pl.errors import UserError
 from darts_pl.modules.learning_rate import scaled_lr
+from darts_pl.modules.running import load_metric_states, metric_states, reset_metrics
 from darts_pl.modules.scores import LanguageScores
 from darts_pl.networks import LanguageModel
 from darts_pl.spaces import Outcome, slowness, word_loss
@@ -96,6 +97,9 @@ class LanguageModule(pl.LightningModule):
         assert isinstance(network, LanguageModel)
         return network
 
+    def on_train_epoch_start(self) -> None:
+        reset_metrics(self._running())
+
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self._length = len(batch[0])
 
@@ -113,8 +117,8 @@ class LanguageModule(pl.LightningModule):
             self.roll_back("training")
             return None  # no gradient: the optimizer leaves the weights alone
         self.hidden = sequence.outputs[-1].detach()
-        self._observe("retrain/train", self.train_scores, loss.detach(), batch)
-        self.log("loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True, logger=False)
+        self.train_scores.observe(Outcome(loss.detach(), loss.detach()), batch)
+        self.log("loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True)
         if self.recipe.slowness:
             loss = loss + self.recipe.slowness * slowness(sequence.outputs)
         if self.recipe.activation:
@@ -129,6 +133,10 @@ class LanguageModule(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self.hidden = None  # the next epoch starts at the beginning of the text
+        for name, metric in self.train_scores.metrics():
+            if metric.update_called:
+                self.log(f"retrain/train_{name}", metric)
+        self.log("retrain/lr", self.recipe.lr)
         self.log("retrain/averaging", float(self.averaged is not None))
         self.log("retrain/rollbacks", float(self.rollbacks))
 
@@ -187,15 +195,25 @@ class LanguageModule(pl.LightningModule):
             "losses": list(self.losses),
             "best": self.best,
             "rollbacks": self.rollbacks,
-            "hidden": self.hidden,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         saved = checkpoint["language"]
         self.losses, self.best, self.rollbacks = list(saved["losses"]), saved["best"], saved["rollbacks"]
-        self.hidden = saved["hidden"]
         if any(name.startswith("averaged.") for name in checkpoint["state_dict"]):
             self._start_averaging()
+
+    def rank_state(self) -> dict[str, Any]:
+        """What is this process's own: the hidden state, and metrics of the epoch so far."""
+        return {"hidden": self.hidden, "metrics": metric_states(self._running())}
+
+    def load_rank_state(self, state: dict[str, Any]) -> None:
+        """Takes what `rank_state` gave."""
+        self.hidden = state["hidden"]
+        load_metric_states(self._running(), state["metrics"])
+
+    def _running(self) -> dict[str, nn.Module]:
+        return {"train": self.train_scores}
 
     def _start_averaging(self) -> None:
         self.averaged = AveragedModel(self.network)

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric
+from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
+from darts_pl.modules.running import Mean
 from darts_pl.spaces import Outcome
 
 
-class Perplexity(MeanMetric):
+class Perplexity(Mean):
     """exp of the weighted mean of losses in nats."""
 
     def compute(self) -> Tensor:
@@ -44,7 +45,7 @@ class ClassificationScores(Scores):
 
     def __init__(self, classes: int) -> None:
         metrics: dict[str, nn.Module] = {
-            "loss": MeanMetric(),
+            "loss": Mean(),
             "accuracy": MulticlassAccuracy(classes, average="micro", validate_args=False),
         }
         if classes > 10:
@@ -66,7 +67,7 @@ class LanguageScores(Scores):
     target not at all."""
 
     def __init__(self) -> None:
-        super().__init__({"loss": MeanMetric(), "perplexity": Perplexity()})
+        super().__init__({"loss": Mean(), "perplexity": Perplexity()})
 
     def observe(self, outcome: Outcome, batch: Any) -> int:
         counted = (batch[1] >= 0).sum()

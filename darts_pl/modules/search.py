@@ -11,18 +11,19 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
-from torchmetrics import MeanMetric
 
 from darts_pl.bilevel import Hypergradient, InnerStep, evaluate, gradients, identity_mean
-from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.modules.learning_rate import scaled_lr
+from darts_pl.modules.running import DivergedError, FiniteWatch, Mean, load_metric_states, metric_states, reset_metrics
 from darts_pl.modules.scores import Scores
 from darts_pl.selection import SelectionRule
 from darts_pl.selection.magnitude import magnitude
 from darts_pl.spaces import Outcome, Supernet, slowness
 
 SKIP = "skip_connect"
+#: Steps between two looks at whether all was finite, for which the host waits for the device.
+CHECK_EVERY = 50
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,10 @@ class SearchModule(pl.LightningModule):
         self.select = select
         self.train_metrics = scores()
         self.valid_metrics = scores()
-        self.ratio = MeanMetric()
+        self.ratio = Mean()
+        self.finite = FiniteWatch(
+            ("train loss", "valid loss", "gradient norm"), "lower search.weights.lr or search.alphas.lr"
+        )
         #: by stream ("train" and "valid" of a step, "eval" of a validation) what the next batch starts from
         self.carried: dict[str, Any] = {}
 
@@ -124,10 +128,14 @@ class SearchModule(pl.LightningModule):
         bptt = self.weight_recipe.bptt
         with scaled_lr(self._plain_optimizers()[0], 1.0 if bptt is None else len(train[0]) / bptt):
             seen = self._alpha_step(train, valid)
-            outcome = self._weight_step(train)
+            outcome, norm = self._weight_step(train)
         if outcome.carry is not None:
             self.carried |= {"train": outcome.carry, "valid": seen.carry}
-        self._observe("train", self.train_metrics, outcome, train)
+        self.train_metrics.observe(outcome, train)
+        self.log("loss", outcome.loss, on_step=True, on_epoch=False, prog_bar=True)
+        self.finite.observe(outcome.loss, seen.loss, norm)
+        if (batch_idx + 1) % CHECK_EVERY == 0:
+            self.finite.check(self.current_epoch)
 
     def _alpha_step(self, train: Any, valid: Any) -> Outcome:
         """Move the alphas; returns what the pass on the valid batch saw."""
@@ -139,10 +147,10 @@ class SearchModule(pl.LightningModule):
         optimizer.zero_grad()
         if result.ratio is not None:
             self.ratio.update(result.ratio)
-            self.log("search/second_to_first", self.ratio, on_step=False, on_epoch=True)
         return result.valid
 
-    def _weight_step(self, train: Any) -> Outcome:
+    def _weight_step(self, train: Any) -> tuple[Outcome, Tensor]:
+        """Move the weights; returns what the pass saw, and the norm of the gradient before clipping."""
         optimizers = self.optimizers()
         assert isinstance(optimizers, list)
         optimizer = optimizers[0]
@@ -157,10 +165,10 @@ class SearchModule(pl.LightningModule):
             weight.grad = gradient
         # Not clipped: the norm is what clipping by an infinite norm returns.
         clip = self.weight_recipe.grad_clip
-        self.grad_norm = nn.utils.clip_grad_norm_(weights.values(), math.inf if clip is None else clip)
+        norm = nn.utils.clip_grad_norm_(weights.values(), math.inf if clip is None else clip)
         optimizer.step()
         optimizer.zero_grad()
-        return Outcome(outcome.loss.detach(), outcome.outputs.detach(), outcome.carry)
+        return Outcome(outcome.loss.detach(), outcome.outputs.detach(), outcome.carry), norm
 
     def _plain_optimizers(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
         """Of weights and alphas; steps taken with these do not count in `trainer.global_step`."""
@@ -197,12 +205,23 @@ class SearchModule(pl.LightningModule):
         outcome = self.supernet.loss(self.supernet.continued(batch, self.carried.get("eval")))
         if outcome.carry is not None:
             self.carried["eval"] = outcome.carry
-        self._observe("valid", self.valid_metrics, outcome, batch)
+        size = self.valid_metrics.observe(outcome, batch)
+        for name, metric in self.valid_metrics.metrics():
+            self.log(f"search/valid_{name}", metric, on_step=False, on_epoch=True, batch_size=size)
+
+    def on_train_epoch_start(self) -> None:
+        reset_metrics(self._running())
+        self.finite.start()
 
     def on_train_epoch_end(self) -> None:
         self._refuse_divergence()
-        optimizer, _ = self._plain_optimizers()
-        self.log("search/lr", optimizer.param_groups[0]["lr"])
+        # Here, not in each step: an epoch that is continued after its last batch takes none.
+        for name, metric in self.train_metrics.metrics():
+            self.log(f"search/train_{name}", metric)
+        if self.ratio.update_called:
+            self.log("search/second_to_first", self.ratio)
+        for name, optimizer in zip(("lr", "lr_alphas"), self._plain_optimizers(), strict=True):
+            self.log(f"search/{name}", optimizer.param_groups[0]["lr"])
         scheduler = self.lr_schedulers()
         assert isinstance(scheduler, CosineAnnealingLR)
         scheduler.step()
@@ -213,33 +232,37 @@ class SearchModule(pl.LightningModule):
         self.carried.clear()  # the next epoch starts at the beginning of its streams
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if self.carried:
-            checkpoint["carried"] = dict(self.carried)
+        self._refuse_divergence()
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.carried = dict(checkpoint.get("carried", {}))
+    def rank_state(self) -> dict[str, Any]:
+        """What is this process's own: running statistics, what is carried, metrics of the epoch so far."""
+        return {
+            "buffers": dict(self.supernet.named_buffers()),
+            "carried": {stream: carry for stream, carry in self.carried.items() if stream != "eval"},
+            "metrics": metric_states(self._running()),
+        }
+
+    def load_rank_state(self, state: dict[str, Any]) -> None:
+        """Takes what `rank_state` gave."""
+        for name, buffer in self.supernet.named_buffers():
+            buffer.copy_(state["buffers"][name])
+        self.carried = dict(state["carried"])
+        load_metric_states(self._running(), state["metrics"])
+        self.finite.start(dict(self.train_metrics.metrics())["loss"].update_count)
 
     def _refuse_divergence(self) -> None:
         """Stop before a checkpoint or a genotype is made of numbers that are not finite."""
-        if all(bool(alpha.isfinite().all()) for alpha in self.supernet.alphas.values()) and bool(
-            torch.as_tensor(self.grad_norm).isfinite()
-        ):
-            return
-        raise UserError(
-            f"the search diverged in epoch {self.current_epoch + 1}: alphas or gradients are not finite\n"
-            "lower search.weights.lr or search.alphas.lr; the checkpoint is that of the epoch before, if there was one"
-        )
+        self.finite.check(self.current_epoch)
+        if not all(bool(alpha.isfinite().all()) for alpha in self.supernet.alphas.values()):
+            epoch = self.current_epoch + 1
+            raise DivergedError(f"diverged in epoch {epoch}: the alphas are not finite\n{self.finite.remedy}")
+
+    def _running(self) -> dict[str, nn.Module]:
+        return {"train": self.train_metrics, "ratio": self.ratio}
 
     def genotype(self) -> Genotype:
         """What the selection rule derives now."""
         return self.select(self.supernet)
-
-    def _observe(self, split: str, metrics: Scores, outcome: Outcome, batch: Any) -> None:
-        size = metrics.observe(outcome, batch)
-        for name, metric in metrics.metrics():
-            self.log(f"search/{split}_{name}", metric, on_step=False, on_epoch=True, batch_size=size)
-        if split == "train":
-            self.log("loss", outcome.loss, on_step=True, on_epoch=False, prog_bar=True, logger=False)
 
 
 def entropy(weights: Tensor) -> Tensor:

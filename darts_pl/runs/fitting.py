@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
+from darts_pl.callbacks.checkpoint import SETTINGS_KEY
 from darts_pl.errors import UserError
+from darts_pl.modules.running import DivergedError
 from darts_pl.runs.folder import RunFolder
+from darts_pl.runs.settings import difference
+
+_log = logging.getLogger(__name__)
+
+#: Processes that Lightning started for other ranks; those of a first Trainer serve the later ones too.
+_children: list[subprocess.Popen[bytes]] = []
 
 
 def fit(
-    trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule, folder: RunFolder, resume: bool
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+    data: pl.LightningDataModule,
+    folder: RunFolder,
+    resume: bool,
+    settings: Mapping[str, Any],
 ) -> None:
     """Fit `module`, continuing the folder's checkpoint if that is asked for and there is one.
 
+    Args:
+        trainer: for as many epochs as wanted.
+        module: what is fitted.
+        data: what it is fitted on.
+        folder: of the run.
+        resume: whether a checkpoint is continued.
+        settings: what the run is; a checkpoint must be of the same.
+
     Raises:
-        UserError: if the checkpoint is damaged, belongs to another network, or has more epochs.
+        UserError: if no checkpoint of the folder is whole, or it belongs to another run, or the
+            losses become non-finite.
     """
-    checkpoint = folder.to_continue(resume)
-    if checkpoint is None:
-        if resume and trainer.is_global_zero:
-            print(f"no checkpoint in {folder.path}: starting from the beginning", flush=True)
-        trainer.fit(module, datamodule=data, weights_only=True)
-        return
-    _check(checkpoint, trainer.max_epochs)
+    checkpoint = to_continue(folder, settings) if resume else None
+    if resume and checkpoint is None and trainer.is_global_zero:
+        print(f"no checkpoint in {folder.path}: starting from the beginning", flush=True)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except DivergedError as error:
+        raise UserError(f"{error}\n{_before(folder)}") from error
     except RuntimeError as error:
         if "loading state_dict" not in str(error):
             raise
@@ -36,15 +60,47 @@ def fit(
             f"{checkpoint}: belongs to a network of other sizes or operations\n"
             f"repeat the settings in {folder.path / '.hydra'}, or give another hydra.run.dir"
         ) from error
+    finally:
+        _end_children(trainer)
 
 
-def _check(checkpoint: Path, epochs: int | None) -> None:
-    try:
-        done = int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"]) + 1
-    except (RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+def to_continue(folder: RunFolder, settings: Mapping[str, Any]) -> Path | None:
+    """The newest whole checkpoint of a folder, or None where there is none at all.
+
+    Raises:
+        UserError: if there are some and none is whole, or the newest belongs to another run.
+    """
+    present = [path for path in (folder.checkpoint, folder.previous_checkpoint) if path.is_file()]
+    for path in present:
+        try:
+            stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            epochs, ours = int(stored["epoch"]), stored.get(SETTINGS_KEY)
+        except (RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+            _log.warning("%s: damaged, or no checkpoint (%s)", path, type(error).__name__)
+            continue
+        differs = difference(ours, settings) if ours else None
+        if differs is not None:
+            raise UserError(f"{path}: is of a run with {differs}\nrepeat its settings, or give another hydra.run.dir")
+        if path != folder.checkpoint:
+            _log.warning("continuing the checkpoint before it, %s, of epoch %d", path, epochs + 1)
+        return path
+    if present:
         raise UserError(
-            f"{checkpoint}: damaged, or no checkpoint ({type(error).__name__})\n"
+            f"{present[0]}: damaged, or no checkpoint, and no whole one is beside it\n"
             "remove it and run the command again to start from the beginning"
-        ) from error
-    if epochs is not None and epochs >= 0 and done > epochs:
-        raise UserError(f"{checkpoint}: has {done} epochs, more than the {epochs} asked for; ask for {done} or more")
+        )
+    return None
+
+
+def _before(folder: RunFolder) -> str:
+    if folder.checkpoint.is_file():
+        return f"the checkpoint before it is {folder.checkpoint}"
+    return "there is no checkpoint before it"
+
+
+def _end_children(trainer: pl.Trainer) -> None:
+    """After an error, end the processes that this one started: they would wait for it."""
+    _children.extend(getattr(trainer.strategy.launcher, "procs", []))
+    if not trainer.state.finished:
+        for process in _children:
+            process.terminate()

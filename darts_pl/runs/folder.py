@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts_pl import atomic
+from darts_pl.callbacks import previous
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype, parse
 
@@ -32,6 +33,11 @@ class RunFolder:
         return self.path / "checkpoints" / "last.ckpt"
 
     @property
+    def previous_checkpoint(self) -> Path:
+        """The one before it, kept until the next is whole."""
+        return previous(self.checkpoint)
+
+    @property
     def metrics(self) -> Path:
         """One row an epoch."""
         return self.path / "metrics.csv"
@@ -40,10 +46,6 @@ class RunFolder:
     def genotype(self) -> Path:
         """What the search derived."""
         return self.path / "genotype.json"
-
-    def to_continue(self, resume: bool) -> Path | None:
-        """The checkpoint to continue, if that is asked for and there is one."""
-        return self.checkpoint if resume and self.checkpoint.is_file() else None
 
     def sub(self, name: str) -> RunFolder:
         """The folder of a run inside this one."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from darts_pl.callbacks import LastCheckpoint, MetricsTable, RandomStates, progress_callbacks
+from darts_pl.callbacks import LastCheckpoint, MetricsTable, RankStates, StopWhenAsked, Throughput, progress_callbacks
 from darts_pl.genotype import Genotype
 from darts_pl.report import save_cells
-from darts_pl.runs import RunFolder, build_loggers, build_trainer, fit
+from darts_pl.runs import RunFolder, build_loggers, build_trainer, fit, log_summary
 from darts_pl.runs.folder import Summary
 from darts_pl.tasks.context import Context
 
@@ -36,6 +37,7 @@ def fitted(
     *,
     title: str,
     epochs: int,
+    settings: Mapping[str, Any],
     callbacks: Sequence[Callback] = (),
     grad_clip: float | None = None,
     accumulate: int = 1,
@@ -48,24 +50,33 @@ def fitted(
         data: what it is fitted on.
         title: what the lines on screen call it.
         epochs: number of epochs.
+        settings: what the run is, see `settings_of`; a checkpoint of others is not continued.
         callbacks: beside those that every run has.
         grad_clip: largest gradient norm, for modules in automatic optimization.
         accumulate: batches per optimizer step, likewise.
     """
     config, folder = context.config, context.folder
+    loggers = build_loggers(config, folder, context.resolved, title)
     table = MetricsTable(folder.metrics)
+    checkpoint = LastCheckpoint(folder.checkpoint, settings, config.save_every)
     trainer = build_trainer(
         config.hardware,
         folder,
         epochs=epochs,
         # The checkpoint comes after all whose state it holds.
-        callbacks=[RandomStates(), *callbacks, table, LastCheckpoint(folder.checkpoint), *progress_callbacks(title)],
-        loggers=build_loggers(config.logger, folder, context.resolved),
+        callbacks=[
+            *(RankStates(), *callbacks, table, checkpoint),
+            *([Throughput()] if loggers else []),
+            *progress_callbacks(title),
+            StopWhenAsked(checkpoint),
+        ],
+        loggers=loggers,
+        log_every=config.logger.every_n_steps,
         grad_clip=grad_clip,
         accumulate=accumulate,
         debug=config.debug,
     )
-    fit(trainer, module, data, folder, config.resume)
+    fit(trainer, module, data, folder, bool(config.resume), settings)
     return Fitted(trainer, table.last)
 
 
@@ -75,3 +86,4 @@ def leave_result(trainer: pl.Trainer, folder: RunFolder, genotype: Genotype, sum
         folder.write_genotype(genotype)
         save_cells(genotype, folder.path)
         folder.write_summary(summary)
+        log_summary(trainer.loggers, summary)

@@ -14,6 +14,7 @@ from darts_pl.genotype import Genotype, parse
 from darts_pl.networks import count_multiply_adds, count_parameters
 from darts_pl.ops import activations, names
 from darts_pl.runs.folder import Summary, read_genotype
+from darts_pl.runs.settings import settings_of
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.fitted import fitted, leave_result
 from darts_pl.tasks.image_data import image_shape, load_images
@@ -69,6 +70,7 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         data,
         title=title,
         epochs=config.train.epochs,
+        settings=settings_of(context.resolved, "seed", "train", "data", genotype=str(genotype)),
         callbacks=weight_average(config.train.ema),
         grad_clip=config.train.grad_clip,
         accumulate=config.train.accumulate,

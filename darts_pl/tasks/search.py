@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 
 import pytorch_lightning as pl
 
-from darts_pl.callbacks import ArchitectureHistory
+from darts_pl.callbacks import ArchitectureHistory, ArchitecturePictures, RanksAgree
 from darts_pl.config import Config
 from darts_pl.modules import SearchModule
 from darts_pl.runs.folder import Summary
+from darts_pl.runs.settings import settings_of
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.fitted import fitted, leave_result
 from darts_pl.tasks.images import build_image_search
@@ -29,13 +30,15 @@ def search(context: Context) -> Summary:
     started = time.monotonic()
     pl.seed_everything(config.seed, workers=True, verbose=False)
     module, data = BUILDERS[config.search.space](config)
+    history = ArchitectureHistory(context.folder.path)
     done = fitted(
         context,
         module,
         data,
         title="search",
         epochs=config.search.epochs,
-        callbacks=[ArchitectureHistory(context.folder.path)],
+        settings=settings_of(context.resolved, "seed", "search", "order", "data"),
+        callbacks=[history, ArchitecturePictures(history, alphas=config.logger.alphas), RanksAgree()],
     )
     genotype = module.genotype()
     metrics = {name: value for name, value in done.last.items() if name.startswith("search/")}

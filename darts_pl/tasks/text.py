@@ -16,6 +16,7 @@ from darts_pl.genotype import Genotype
 from darts_pl.modules import LanguageModule, LanguageRecipe, LanguageScores, SearchModule
 from darts_pl.networks import LanguageModel
 from darts_pl.runs.folder import Summary
+from darts_pl.runs.settings import settings_of
 from darts_pl.spaces import Dropouts, RnnSupernet, build_space, relaxation
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.fitted import fitted, leave_result
@@ -140,7 +141,15 @@ def train_language_model(context: Context, genotype: Genotype, title: str) -> Su
     started = time.monotonic()
     pl.seed_everything(config.seed, workers=True, verbose=False)
     module, data = build_language_model(config, genotype)
-    done = fitted(context, module, data, title=title, epochs=config.train.epochs, grad_clip=config.train.grad_clip)
+    done = fitted(
+        context,
+        module,
+        data,
+        title=title,
+        epochs=config.train.epochs,
+        settings=settings_of(context.resolved, "seed", "train", "data", genotype=str(genotype)),
+        grad_clip=config.train.grad_clip,
+    )
     trainer = done.trainer
     trainer.test(module, datamodule=data, verbose=False, weights_only=True)
     metrics = {name: float(value) for name, value in (done.last | trainer.callback_metrics).items() if "/" in name}

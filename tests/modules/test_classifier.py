@@ -77,7 +77,7 @@ def test_the_loss_is_cross_entropy_plus_the_weighted_one_of_the_tower(smoothing,
     expected = closed_form(logits) + (0.4 * closed_form(tower) if with_tower else 0)
     torch.testing.assert_close(module.training_step((torch.zeros(6), labels), 0), expected)
     module.eval().test_step((torch.zeros(6), labels), 0)  # neither smoothed nor with a tower
-    torch.testing.assert_close(module.test_loss.compute(), cross_entropy(logits, labels))
+    torch.testing.assert_close(module.test_loss.compute(), cross_entropy(logits, labels).double())
 
 
 class Seen(pl.Callback):
@@ -87,10 +87,10 @@ class Seen(pl.Callback):
         self.drop_paths, self.rates, self.weights = [], [], []
 
     def on_train_batch_start(self, trainer, module, *_):
-        self.drop_paths.append(module.network.drop_path)
         self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_batch_end(self, trainer, module, *_):
+        self.drop_paths.append(module.network.drop_path)
         self.weights.append(module.network.classifier.weight.detach().clone())
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from darts_pl.bilevel import AlphaGradient, InnerStep, first_order
+from darts_pl.callbacks import RankStates
 from darts_pl.data import BatchLoader
 from darts_pl.modules import AlphaRecipe, LanguageScores, SearchModule, WeightRecipe
 from darts_pl.runs import quiet_lightning
@@ -163,10 +164,10 @@ class SaveAfter(pl.Callback):
 def test_a_search_continued_in_the_middle_of_an_epoch_knows_both_hidden_states(tmp_path: Path) -> None:
     batches = Given([6, 3, 6, 5])
     whole = module_of(first_order, epochs=2)
-    fit(whole, batches, 2, SaveAfter(tmp_path / "mid.ckpt", 1))
-    saved = torch.load(tmp_path / "mid.ckpt", weights_only=True)
-    assert set(saved["carried"]) >= {"train", "valid"}
+    fit(whole, batches, 2, RankStates(), SaveAfter(tmp_path / "mid.ckpt", 1))
+    (saved,) = torch.load(tmp_path / "mid.ckpt", weights_only=True)["ranks"]
+    assert set(saved["module"]["carried"]) == {"train", "valid"}
     continued = module_of(first_order, epochs=2)
-    fit(continued, batches, 2, ckpt_path=tmp_path / "mid.ckpt", weights_only=True)
+    fit(continued, batches, 2, RankStates(), ckpt_path=tmp_path / "mid.ckpt", weights_only=True)
     for name, value in whole.supernet.state_dict().items():
         assert torch.equal(value, continued.supernet.state_dict()[name]), name

@@ -35,19 +35,22 @@ class RecordingModule(SearchModule):
         super().__init__(*args, **kwargs)
         self.seen: list[dict[str, Any]] = []
 
-    def _observe(self, split: str, metrics: Any, outcome: Outcome, batch: Any) -> None:
-        super()._observe(split, metrics, outcome, batch)
-        if split == "train":
-            weights = self.supernet.weights().values()
-            self.seen.append(
-                {
-                    "lr": self.trainer.optimizers[0].param_groups[0]["lr"],
-                    "train_loss": outcome.loss,
-                    "grad_norm": self.grad_norm.clone(),
-                    **{ALPHA_KEYS[name]: alpha.detach().clone() for name, alpha in self.supernet.alphas.items()},
-                    "weight_l2": torch.nn.utils.get_total_norm([weight.detach() for weight in weights]),
-                }
-            )
+    def _weight_step(self, train: Any) -> tuple[Outcome, torch.Tensor]:
+        outcome, norm = super()._weight_step(train)
+        self.last = {"train_loss": outcome.loss, "grad_norm": norm.clone()}
+        return outcome, norm
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        super().training_step(batch, batch_idx)
+        weights = self.supernet.weights().values()
+        self.seen.append(
+            {
+                "lr": self.trainer.optimizers[0].param_groups[0]["lr"],
+                **self.last,
+                **{ALPHA_KEYS[name]: alpha.detach().clone() for name, alpha in self.supernet.alphas.items()},
+                "weight_l2": torch.nn.utils.get_total_norm([weight.detach() for weight in weights]),
+            }
+        )
 
 
 def relative(ours: Any, recorded: Any) -> float:

@@ -91,7 +91,7 @@ def test_resuming_a_finished_search_keeps_its_scores_and_fewer_epochs_are_refuse
     assert "search/valid_accuracy" in again
     capsys.readouterr()
     assert main([*SMALL, "order=first", "search.epochs=1", "resume=true", f"hydra.run.dir={tmp_path}"]) == 2
-    assert "2 epochs" in capsys.readouterr().err
+    assert "search.epochs=2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("change", ["damage", "search.init_channels=4"])

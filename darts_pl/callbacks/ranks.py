@@ -1,0 +1,120 @@
+"""What differs between the processes of a run: kept in the checkpoint, and compared where it must not differ."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Protocol
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, Checkpoint
+from pytorch_lightning.trainer.states import TrainerFn
+from pytorch_lightning.utilities import move_data_to_device
+from torch import Tensor
+
+_log = logging.getLogger(__name__)
+
+#: Key of a checkpoint: a list with what each rank keeps.
+KEY = "ranks"
+
+
+class HasRankState(Protocol):
+    """A module with a state that is a rank's own."""
+
+    def rank_state(self) -> dict[str, Any]:
+        """Tensors and plain values."""
+
+    def load_rank_state(self, state: dict[str, Any]) -> None:
+        """Takes what `rank_state` gave."""
+
+
+class RankStates(Callback):
+    """Saves with every checkpoint what is each rank's own, and gives it back when a run is continued.
+
+    That is torch's random generators, from which dropout and drop-path draw (data order and
+    augmentation are functions of seed, epoch and batch), and the `rank_state` of the module: running
+    statistics, metrics of the epoch so far, what is carried from batch to batch.
+
+    Under several ranks each but the first starts with a seed of its own, so that they do not drop
+    the same units.
+    """
+
+    def __init__(self) -> None:
+        self._restored: dict[str, Any] | None = None
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        own = {"random": _generators(), "module": pl_module.rank_state()}
+        checkpoint[KEY] = _gathered(own, trainer.world_size)
+
+    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        if trainer.state.fn != TrainerFn.FITTING or KEY not in checkpoint:
+            return
+        states = checkpoint[KEY]
+        if len(states) == trainer.world_size:
+            self._restored = states[trainer.global_rank]
+        elif trainer.is_global_zero:
+            _log.warning(
+                "the checkpoint is of %d processes and goes on in %d: no longer bit by bit the run that was stopped",
+                *(len(states), trainer.world_size),
+            )
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if self._restored is not None:
+            pl_module.load_rank_state(self._restored["module"])
+            _set_generators(self._restored["random"])
+            self._restored = None
+        elif trainer.global_rank:
+            torch.manual_seed(torch.initial_seed() + trainer.global_rank)
+
+
+class RanksAgree(Checkpoint):
+    """Stops a search whose ranks hold different alphas, at the end of the first epoch with a difference.
+
+    Every rank moves the alphas by the same averaged gradient, so they are equal bit by bit; where
+    they are not, the ranks search different things. Derives from `Checkpoint` so that Lightning
+    calls it last; it comes before the checkpoint is written.
+
+    Raises:
+        RuntimeError: with the largest difference, and the genotypes where these differ too.
+    """
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if trainer.world_size == 1:
+            return
+        own = {name: alpha.detach().cpu() for name, alpha in pl_module.supernet.alphas.items()}
+        held = _gathered((own, str(pl_module.genotype())), trainer.world_size)
+        for rank, (alphas, genotype) in enumerate(held[1:], start=1):
+            for name, first in held[0][0].items():
+                if not torch.equal(first, alphas[name]):
+                    raise RuntimeError(_difference(trainer.current_epoch, rank, name, first, alphas[name]))
+            if genotype != held[0][1]:
+                raise RuntimeError(f"epoch {trainer.current_epoch + 1}: rank {rank} derives another genotype")
+
+
+def _difference(epoch: int, rank: int, name: str, first: Tensor, other: Tensor) -> str:
+    gap = (first.double() - other.double()).abs().nan_to_num(nan=torch.inf)
+    edge, candidate = divmod(int(gap.argmax()), gap.shape[-1])
+    return (
+        f"epoch {epoch + 1}: ranks 0 and {rank} hold different alphas: {name}, edge {edge}, candidate {candidate}: "
+        f"{first[edge, candidate]:.9g} and {other[edge, candidate]:.9g}"
+    )
+
+
+def _gathered(own: Any, world_size: int) -> list[Any]:
+    """What each rank holds, on all ranks, its tensors on the CPU."""
+    if world_size == 1:
+        return [own]
+    held: list[Any] = [None] * world_size
+    torch.distributed.all_gather_object(held, move_data_to_device(own, torch.device("cpu")))
+    return held
+
+
+def _generators() -> dict[str, Any]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def _set_generators(states: dict[str, Any]) -> None:
+    torch.set_rng_state(states["cpu"].cpu())
+    if len(states["cuda"]) == torch.cuda.device_count() > 0:
+        torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
