@@ -26,7 +26,7 @@ from darts_pl import rundir
 from darts_pl.config import Config, nearest_key, typed
 from darts_pl.errors import UserError
 from darts_pl.interruption import Interrupted, handled
-from darts_pl.sweeps import Refused, SweepStart, all_failed, report, run_in_sweep
+from darts_pl.sweeps import Refused, SweepStart, all_failed, extra_wanted, report, run_in_sweep
 
 # Read when torch is loaded, which is later. Threads that wait for work then sleep instead of spinning:
 # on a busy machine the spinning of one program starves the others, and a search takes many times as long.
@@ -144,6 +144,8 @@ def _mendable(error: Exception) -> str | None:
 
 
 def _hydra_message(text: str) -> str:
+    if (wanted := extra_wanted(text)) is not None:
+        return wanted
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown and "not in struct" in text:
@@ -157,6 +159,8 @@ def _hydra_message(text: str) -> str:
         available = re.search(r"Available options in '[^']+':\n((?:\s+\S+\n?)+)", text)
         names = available.group(1).split() if available else []
         return f"unknown {group} {name!r}; known: {', '.join(names)}"
+    if "override_grammar" in text and "Genotype(" in " ".join((text, *sys.argv)):
+        lines.insert(1, "quote the text of a genotype twice, genotype='\"Genotype(...)\"', or give genotype=FILE")
     return "\n".join(line for line in lines if not line.startswith(("full_key:", "object_type=", "reference_type=")))
 
 

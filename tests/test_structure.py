@@ -19,6 +19,7 @@ FLOORS = (
     {"data", "modules", "callbacks"},
     {"runs"},
     {"tasks"},
+    {"sweeps"},
     {"cli"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,0 +1,71 @@
+"""What one job of a sweep leaves in its folder: `job.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from darts_pl import atomic
+
+RUNNING, FINISHED, FAILED = "running", "finished", "failed"
+
+#: Settings that do not change what a job finds.
+OF_NO_CONSEQUENCE = ("resume", "logger")
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """One job of a sweep, and how it ended.
+
+    Args:
+        number: of the job in its sweep.
+        overrides: as on the command line, without the job's place in the sweep.
+        state: RUNNING (also where it was cut off), FINISHED or FAILED.
+        settings: the resolved configuration.
+        objective: what a finished job returned to the sweep.
+        reason: of a failure, in one to three lines.
+        mendable: whether the user can mend the failure.
+        details: the traceback of a failure.
+    """
+
+    number: int
+    overrides: list[str]
+    state: str = RUNNING
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    objective: float | None = None
+    reason: str | None = None
+    mendable: bool = False
+    details: str | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write `job.json`."""
+        atomic.write(folder / "job.json", json.dumps(asdict(self), indent=2) + "\n")
+
+    def same_job(self, settings: Mapping[str, Any]) -> bool:
+        """Whether a job with these settings would find the same."""
+        return _of_consequence(self.settings) == _of_consequence(settings)
+
+
+def read_record(folder: Path) -> JobRecord | None:
+    """The record in a job's folder; None where there is none, or none that can be read."""
+    try:
+        found = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        return JobRecord(**{part.name: found[part.name] for part in fields(JobRecord)})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def read_summary(folder: Path) -> dict[str, Any] | None:
+    """The summary of a finished run; None where there is none, or it is not whole."""
+    try:
+        found = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and "task" in found else None
+
+
+def _of_consequence(settings: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps({name: value for name, value in settings.items() if name not in OF_NO_CONSEQUENCE}))

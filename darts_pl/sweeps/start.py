@@ -1,0 +1,95 @@
+"""Before the first job of a sweep: is all there that it needs?"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from darts_pl.errors import UserError
+
+#: Inside a sweep's folder: one file a job, which names the job's folder.
+JOBS = ".jobs"
+
+#: Where the plugin's default does not fit our jobs, which return what is to be maximised, and None where they fail.
+OPTUNA_DEFAULTS: Mapping[str, tuple[Any, Any]] = {
+    "direction": ("minimize", "maximize"),
+    "max_failure_rate": (0.0, 1.0),
+    "sampler.seed": (None, 0),  # so that a repeated sweep draws the same jobs
+}
+
+
+class Refused(BaseException):
+    """The command was refused. Carries the error past Hydra, which would add lines of its own."""
+
+    def __init__(self, error: UserError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class SweepStart(Callback):
+    """Hydra calls it in the process of the command, before a sweep starts; `conf/config.yaml` names it."""
+
+    #: The folder of the sweep that this process started, if it started one.
+    folder: ClassVar[Path | None] = None
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
+        """Refuse a sweep that cannot work; else make its folder known to all its jobs."""
+        try:
+            _require_folder(config)
+            if "optuna" in str(config.hydra.sweeper._target_):
+                _prepare_optuna(config)
+        except UserError as error:
+            raise Refused(error) from None
+        folder = Path(config.hydra.sweep.dir)
+        # Without this a job with another task would put itself into another sweep's folder.
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(str(folder))}")
+        jobs = folder / JOBS
+        jobs.mkdir(parents=True, exist_ok=True)
+        for file in jobs.glob("*.json"):
+            file.unlink()
+        SweepStart.folder = folder
+
+
+def _require_folder(config: DictConfig) -> None:
+    """`resume` in a folder that was made for this very command would find nothing."""
+    if not config.resume:
+        return
+    if config.resume is not True:
+        raise UserError(
+            f"resume={config.resume} in a sweep: write resume=true, and the sweep's folder as hydra.sweep.dir=FOLDER"
+        )
+    if _is_given(config, "hydra.sweep.dir"):
+        return
+    from darts_pl.runs.latest import newest_folder
+
+    parent = Path(config.hydra.sweep.dir).parent
+    newest = newest_folder(parent, f"{JOBS}/*.json")
+    there = f"{parent} holds no sweep" if newest is None else f"the newest is hydra.sweep.dir={newest}"
+    raise UserError(f"resume=true: which sweep? give hydra.sweep.dir=FOLDER; {there}")
+
+
+def _prepare_optuna(config: DictConfig) -> None:
+    if OmegaConf.select(config, "task.objective") is None:
+        raise UserError(f"task={config.task.name} returns nothing that a sweep could maximise; use task=search")
+    sweeper = config.hydra.sweeper
+    for key, (theirs, ours) in OPTUNA_DEFAULTS.items():
+        if OmegaConf.select(sweeper, key, default="") == theirs and not _is_given(config, f"hydra.sweeper.{key}"):
+            OmegaConf.update(sweeper, key, ours)
+    import optuna
+
+    # Both report each trial in words of their own; the jobs and the end of the sweep do that.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("hydra_plugins.hydra_optuna_sweeper._impl").setLevel(logging.CRITICAL)
+
+
+def _is_given(config: DictConfig, key: str) -> bool:
+    return any(override.lstrip("+").startswith(f"{key}=") for override in config.hydra.overrides.hydra)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "\\'") + "'"
