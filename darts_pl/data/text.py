@@ -114,11 +114,11 @@ def read_lines(path: Path) -> list[str]:
         UserError: if it cannot be read, is not UTF-8 or holds nothing but white space.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # as UTF-8; a byte order mark is no part of the first word
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 (byte {error.start}: {error.reason}); convert it to UTF-8") from None
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; give a text file or its folder as data.path=...") from None
+        raise UserError(f"{path}: {error.strerror}; data.path must name a UTF-8 text file") from None
     if not text.strip():
         raise UserError(f"{path}: the file is empty; it must hold text")
     return text.removesuffix("\n").split("\n")

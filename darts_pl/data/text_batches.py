@@ -100,7 +100,9 @@ class PairedSequences:
     """What a search step reads: ``{"train": batch, "valid": batch}``.
 
     The valid position follows the train position and wraps at the end of the valid text, where a
-    sequence can be shorter than its partner (as in the authors' code).
+    sequence can be shorter than its partner. Elsewhere both have one length, so that the hidden state
+    carried along the valid text misses no word and sees none twice (the authors' code reads `bptt`
+    words of it also where the training sequence has half as many).
 
     Args:
         train: of the training text.

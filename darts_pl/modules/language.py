@@ -64,7 +64,10 @@ class LanguageModule(pl.LightningModule):
     A batch is ``(tokens, targets)``, both [T, B]; the hidden state is carried from batch to batch
     through an epoch. When the validation loss stops falling, SGD goes on with a running average of
     its weights, which is what is validated from then on. The test is taken with the weights of the
-    best validation loss; a non-finite loss sends the training back to them.
+    best validation loss; a non-finite loss, on one rank or more, sends the training back to them.
+
+    A checkpoint holds the weights of the last step ("state_dict") and, under "language", those of
+    the best validation loss ("best") beside the validation losses and the number of roll-backs.
 
     Args:
         network: the language model.
@@ -106,16 +109,17 @@ class LanguageModule(pl.LightningModule):
     @property
     def best_perplexity(self) -> float:
         """The best validation perplexity so far, infinite before the first."""
-        return math.exp(min(self.losses, default=math.inf))
+        return torch.tensor(min(self.losses, default=math.inf), dtype=torch.float64).exp().item()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor | None:
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         tokens, targets = batch
         sequence = self.network(tokens, None if self.hidden is None else self.hidden.to(tokens.device))
         loss = word_loss(sequence.logits, targets)
-        self._rolled_back = not bool(loss.isfinite())
+        self._rolled_back = self._on_any_rank(~loss.isfinite())
         if self._rolled_back:
             self.roll_back("training")
-            return None  # no gradient: the optimizer leaves the weights alone
+            # Under several ranks a step cannot be left out: the gradients of this one are averaged, then dropped.
+            return 0.0 * torch.stack([weight.sum() for weight in self.network.parameters()]).sum()
         self.hidden = sequence.outputs[-1].detach()
         self.train_scores.observe(Outcome(loss.detach(), loss.detach()), batch)
         self.log("loss", loss.detach(), on_step=True, on_epoch=False, prog_bar=True)
@@ -124,6 +128,10 @@ class LanguageModule(pl.LightningModule):
         if self.recipe.activation:
             loss = loss + self.recipe.activation * sequence.dropped.pow(2).mean()
         return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        if self._rolled_back:
+            optimizer.zero_grad(set_to_none=True)  # without a gradient SGD leaves a weight alone, decay included
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
         with scaled_lr(optimizer, self._length / self.recipe.bptt):
@@ -214,6 +222,10 @@ class LanguageModule(pl.LightningModule):
 
     def _running(self) -> dict[str, nn.Module]:
         return {"train": self.train_scores}
+
+    def _on_any_rank(self, happened: Tensor) -> bool:
+        """Whether it happened on one rank or more: all roll back together or none does."""
+        return bool(self.trainer.strategy.reduce(happened.float(), reduce_op="max"))
 
     def _start_averaging(self) -> None:
         self.averaged = AveragedModel(self.network)

@@ -71,6 +71,7 @@ class LanguageScores(Scores):
 
     def observe(self, outcome: Outcome, batch: Any) -> int:
         counted = (batch[1] >= 0).sum()
+        loss = outcome.loss.where(counted > 0, 0.0)  # the mean over no word is NaN, and so would be all the rest
         for _, metric in self.metrics():
-            metric.update(outcome.loss, weight=counted)
+            metric.update(loss, weight=counted)
         return batch[1].numel()

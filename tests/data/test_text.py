@@ -59,6 +59,11 @@ def test_an_own_text_is_split_80_10_10_by_lines(tmp_path):
     assert [corpus.words[i] for i in corpus.test] == ["line", "18", END, "line", "19", END]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_word(tmp_path):
+    (tmp_path / "own.txt").write_bytes(b"\xef\xbb\xbf" + b"the cat\r\n" * 10)
+    assert load_corpus("text", str(tmp_path / "own.txt")).words == ("the", "cat", END)
+
+
 def test_the_bundled_text_is_large_enough_to_learn_from():
     corpus = load_corpus("pydocs")
     assert len(corpus.train) > 50_000
@@ -73,12 +78,14 @@ def test_the_bundled_text_is_large_enough_to_learn_from():
         ("text", "own.txt", b" \n\n", "empty"),
         ("text", "own.txt", b"caf\xe9 au lait\n" * 20, "not UTF-8"),
         ("text", "own.txt", b"one line", "10 lines"),
-        ("text", "other.txt", b"", "No such file"),
+        ("text", "other.txt", b"", "No such file.*data.path"),
+        ("text", "own.txt/file", b"", "directory; data.path must name a UTF-8 text file"),
         ("ptb", "ptb.train.txt", b"only this one\n", "ptb.valid.txt.*simple-examples"),
         ("wikitext2", "x", b"", "wiki.train.tokens.*wikitext-2-v1.zip"),
     ],
 )
 def test_a_text_that_is_not_there_or_not_text_is_refused_in_one_line(name, file, content, words, tmp_path):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_bytes(content)
     with pytest.raises(UserError, match=words) as caught:
         load_corpus(name, str(tmp_path / "own.txt" if name == "text" else tmp_path))

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 from darts_pl.data import BatchLoader, EvaluationSequences
 from darts_pl.errors import UserError
-from darts_pl.modules import LanguageModule, LanguageRecipe
+from darts_pl.modules import LanguageModule, LanguageRecipe, LanguageScores
 from darts_pl.modules.language import worse_than_before
 from darts_pl.networks import LanguageModel
 from darts_pl.runs import quiet_lightning
+from darts_pl.spaces import Outcome
 from darts_pl.zoo import published
 
 VOCABULARY = 13
@@ -218,6 +220,20 @@ def test_a_roll_back_before_any_validation_leads_to_the_initial_weights_and_rest
     assert torch.equal(trace.averaged[2], trace.weights[2])
 
 
+def test_a_loss_that_is_non_finite_on_another_rank_leads_back_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, trace = module_of(), Trace()
+    elsewhere = iter([0.0, 0.0, 0.0, 1.0])  # what the other rank found in each step
+
+    def largest(self: Any, tensor: Tensor, *_: Any, reduce_op: str = "mean") -> Tensor:
+        return tensor.clamp(min=next(elsewhere)) if reduce_op == "max" else tensor
+
+    monkeypatch.setattr(SingleDeviceStrategy, "reduce", largest)
+    fit(module, [text(6), text(6)], epochs=2, callbacks=(trace,))
+    assert torch.equal(trace.weights[3], trace.weights[1])  # those that the first epoch validated, no decay
+    assert not torch.equal(trace.weights[2], trace.weights[1])
+    assert module.rollbacks == 1
+
+
 def test_the_training_ends_with_advice_when_it_has_rolled_back_too_often(monkeypatch: pytest.MonkeyPatch) -> None:
     module = module_of(rollbacks=2)
     spoil(monkeypatch, module, at=(0, 1, 2))
@@ -253,6 +269,22 @@ def test_perplexity_is_exp_of_the_mean_over_all_words_whatever_the_batch(batch_s
     expected = -module.network.words.bias.detach().double().log_softmax(0)[tokens[1:]].mean()
     assert found["test/loss"] == pytest.approx(float(expected), rel=1e-6)
     assert found["test/perplexity"] == pytest.approx(math.exp(float(expected)), rel=1e-6)
+
+
+def test_a_batch_without_a_counted_word_changes_no_score_and_a_non_finite_loss_every_one() -> None:
+    scores, words = LanguageScores(), torch.zeros(3, 2, dtype=torch.long)
+    for loss, targets in ((2.0, words), (math.nan, words - 100), (4.0, words[:1])):  # 6, none and 2 words
+        scores.observe(Outcome(torch.tensor(loss), torch.tensor(loss)), (words, targets))
+    assert float(scores["loss"].compute()) == pytest.approx((6 * 2 + 2 * 4) / 8)
+    assert float(scores["perplexity"].compute()) == pytest.approx(math.exp(2.5))
+    scores.observe(Outcome(torch.tensor(math.nan), torch.tensor(math.nan)), (words, words))
+    assert math.isnan(float(scores["loss"].compute()))
+
+
+def test_a_perplexity_beyond_all_numbers_is_infinite() -> None:
+    module = module_of()
+    module.end_of_validation(1000.0)
+    assert module.best_perplexity == math.inf
 
 
 def test_a_test_scores_the_weights_of_the_best_validation(monkeypatch: pytest.MonkeyPatch) -> None:
