@@ -35,9 +35,20 @@ def _one_of(*values: str) -> Rule:
 RULES: Mapping[str, Rule] = {
     "seed": (lambda value: 0 <= value < 2**32, "0 to 4294967295"),
     "resume": (lambda value: isinstance(value, (bool, str)) and value != "", "true, false, or the folder of a run"),
+    "runs": (
+        lambda value: (
+            value is None
+            or isinstance(value, str)
+            or (isinstance(value, list) and all(isinstance(one, str) for one in value))
+        ),
+        "a folder, or several as [A,B]",
+    ),
     "save_every": (lambda value: value is None or value >= 1, "at least 1, or null for epochs' ends only"),
     "search.layers": (lambda value: value >= 3, "at least 3: with fewer, no cell is a normal one"),
-    "search.init_channels": (lambda value: value >= 1 and value % 2 == 0, "at least 2, and even"),
+    "search.init_channels": (
+        lambda value: value >= 2,
+        "at least 2: a map is halved by two convolutions, each with half of the channels",
+    ),
     "search.epochs": _COUNT,
     "search.batch_size": _COUNT,
     "search.nodes": _COUNT,
@@ -58,6 +69,11 @@ RULES: Mapping[str, Rule] = {
     ),
     "logger.wandb.timeout": _POSITIVE,
     "logger.every_n_steps": _COUNT,
+    "hardware.strategy": _one_of("auto", "ddp"),
+    "hardware.nodes": (
+        lambda value: value is None or value >= 1,
+        "at least 1, or null for what SLURM or torchrun says",
+    ),
     "hardware.threads": (lambda value: value is None or value >= 1, "at least 1, or null for one per core"),
     "train.layers": _COUNT,
     "train.init_channels": _COUNT,
@@ -128,8 +144,20 @@ def refuse_senseless(config: Config) -> None:
             raise UserError(f"{section}.lr_min={optimizer.lr_min}: must be 0 to lr={optimizer.lr}")
     if getattr(config.data, "resize", 0) < getattr(config.data, "size", 0):
         raise UserError(f"data.resize={config.data.resize}: must be at least data.size={config.data.size}, the crop")
+    _refuse_senseless_training(config)
     _refuse_low_precision(config)
     _refuse_misfits(config)
+
+
+def _refuse_senseless_training(config: Config) -> None:
+    """Of a classifier."""
+    train = config.train
+    if train.network != "classifier" or config.task.name not in ("retrain", "search_and_retrain"):
+        return
+    if train.warmup_epochs > train.epochs:
+        raise UserError(f"train.warmup_epochs={train.warmup_epochs}: must be at most train.epochs={train.epochs}")
+    if train.stem == "imagenet" and train.init_channels < 2:
+        raise UserError(f"train.init_channels={train.init_channels}: must be at least 2 with train.stem=imagenet")
 
 
 def _refuse_misfits(config: Config) -> None:

@@ -204,6 +204,7 @@ class HardwareConfig:
     devices: Any
     precision: str
     strategy: str
+    nodes: Optional[int]
     deterministic: bool
     threads: Optional[int]
 
@@ -246,6 +247,7 @@ class Config:
     imports: list[str]
     genotype: Optional[str]
     run: Optional[str]
+    runs: Any  # a folder, or a list of folders
     checkpoint: Optional[str]
     format: Optional[str]
     debug: bool

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from darts_pl import atomic
+from darts_pl.errors import UserError
 from darts_pl.sweeps.ranks import refuse_own_processes
 from darts_pl.sweeps.start import JOBS
 
@@ -40,9 +43,11 @@ def run_in_sweep(
     overrides = [override for override in hydra.overrides.task if not override.startswith("resume=")]
     record = JobRecord(int(hydra.job.num), overrides)
     title = f"\njob {record.number}  {' '.join(overrides)}"
-    if is_rank_zero():
-        _point_to(folder, Path(hydra.sweep.dir), record.number)
     try:
+        if is_rank_zero() and (other := _claim(folder, Path(hydra.sweep.dir), record.number)) is not None:
+            folder = folder.with_name(f"{record.number}+{folder.name}")
+            _point(folder, Path(hydra.sweep.dir), record.number)
+            raise UserError(f"job {other} of the sweep has the same overrides, or at least the same folder")
         settings: Any = OmegaConf.to_container(config, resolve=True)
         record = replace(record, settings=settings)
         earlier = read_record(folder) if config.resume else None
@@ -78,5 +83,19 @@ def _failed(record: JobRecord, error: Exception, message: str | None) -> JobReco
     )
 
 
-def _point_to(folder: Path, sweep: Path, number: int) -> None:
-    atomic.write(sweep / JOBS / f"{number}.json", f'"{folder.name}"\n')
+def _claim(folder: Path, sweep: Path, number: int) -> int | None:
+    """Note that the folder is this job's; returns the number of the job that it belongs to already, if to any.
+
+    Both may be starting at the same time: each notes first and looks then, and the lower number stays.
+    """
+    name = _point(folder, sweep, number)
+    earlier = [pointer for pointer in (sweep / JOBS).glob("*.json") if int(pointer.stem) < number]
+    others = [int(pointer.stem) for pointer in earlier if json.loads(pointer.read_text(encoding="utf-8")) == name]
+    return min(others, default=None)
+
+
+def _point(folder: Path, sweep: Path, number: int) -> str:
+    """Write where this job is to be found, seen from the sweep's folder; returns it."""
+    name = os.path.relpath(folder, sweep)
+    atomic.write(sweep / JOBS / f"{number}.json", json.dumps(name))
+    return name

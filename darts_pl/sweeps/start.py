@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
@@ -46,8 +47,13 @@ class SweepStart(Callback):
         except UserError as error:
             raise Refused(error) from None
         folder = Path(config.hydra.sweep.dir)
-        # Without this a job with another task would put itself into another sweep's folder.
-        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(str(folder))}")
+        # Each job composes its configuration anew, from these overrides and its own.
+        config.hydra.overrides.hydra.extend(
+            [
+                f"hydra.sweep.dir={_quoted(str(folder))}",  # else jobs of another task would go elsewhere
+                f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(_quoted, _not_in_names(config)))}]",
+            ]
+        )
         jobs = folder / JOBS
         jobs.mkdir(parents=True, exist_ok=True)
         for file in jobs.glob("*.json"):
@@ -89,6 +95,15 @@ def _prepare_optuna(config: DictConfig) -> None:
 
 def _is_given(config: DictConfig, key: str) -> bool:
     return any(override.lstrip("+").startswith(f"{key}=") for override in config.hydra.overrides.hydra)
+
+
+def _not_in_names(config: DictConfig) -> list[str]:
+    """The keys that jobs' folders are not called after: those that all jobs share, unless they share all."""
+    parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+    differing = {override.key_or_group for override in parsed if override.is_sweep_override()}
+    shared = [override.key_or_group for override in parsed if override.key_or_group not in differing]
+    drawn = bool(config.hydra.sweeper.get("params"))
+    return [*config.hydra.job.config.override_dirname.exclude_keys, *(shared if differing or drawn else [])]
 
 
 def _quoted(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ from omegaconf import DictConfig, OmegaConf
 from darts_pl.config import Config
 from darts_pl.errors import UserError
 from darts_pl.genotype import parse
+from darts_pl.interruption import Interrupted
 from darts_pl.report import cell_text
 from darts_pl.runs import RunFolder, finish_loggers, is_rank_zero
 from darts_pl.runs.folder import Summary
+from darts_pl.tasks.collect import collect
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.export import export
 from darts_pl.tasks.retrain import retrain
+from darts_pl.tasks.scores import SCORES, SIZES
 from darts_pl.tasks.search import search
 from darts_pl.tasks.search_and_retrain import search_and_retrain
 from darts_pl.tasks.test import test
@@ -30,6 +34,7 @@ TASKS: Mapping[str, Callable[[Context], Summary]] = {
     "test": test,
     "export": export,
     "zoo": zoo,
+    "collect": collect,
 }
 
 
@@ -48,15 +53,24 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
     folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
     resolved: Any = OmegaConf.to_container(composed, resolve=True)
     context = Context(config, resolved, folder)
-    exit_code = 1
     try:
         summary = TASKS[config.task.name](context)
-        exit_code = 0
-    finally:
-        finish_loggers(exit_code)
+    except BaseException as error:
+        finish_loggers(_exit_status(error))
+        raise
+    finish_loggers(0)
     if is_rank_zero():
         _print_summary(summary, folder)
     return _objective(summary, config.task.objective or "")
+
+
+def _exit_status(error: BaseException) -> int:
+    """What a single run that ends with this error exits with."""
+    if isinstance(error, Interrupted):
+        return error.exit_status
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    return 2 if isinstance(error, UserError) else 1
 
 
 def _objective(summary: Summary, name: str) -> float | None:
@@ -73,23 +87,9 @@ def _print_summary(summary: Summary, folder: RunFolder) -> None:
     if isinstance(genotype, str):
         print(cell_text(parse(genotype)))
         print()
-    for name, form in (
-        ("search/valid_accuracy", "search valid accuracy  {:.4f}"),
-        ("search/valid_loss", "search valid loss      {:.4f}"),
-        ("test/accuracy", "test accuracy          {:.4f}"),
-        ("random/test_accuracy", "random cell's          {:.4f}"),
-        ("test/top5", "test top 5             {:.4f}"),
-        ("search/valid_perplexity", "search perplexity      {:.2f}"),
-        ("retrain/best_valid_perplexity", "valid perplexity       {:.2f}"),
-        ("test/perplexity", "test perplexity        {:.2f}"),
-        ("random/test_perplexity", "random cell's          {:.2f}"),
-        ("unigram/perplexity", "word frequencies'      {:.2f}"),
-        ("parameters", "parameters             {:,}"),
-        ("multiply_adds", "multiply-adds          {:,}"),
-        ("seconds", "seconds                {:.0f}"),
-    ):
+    for name, label, form in SCORES + SIZES:
         if name in summary:
-            print(form.format(summary[name]))
+            print(f"{label:<23}{form.format(summary[name])}")
     if genotype is not None:
         print(f"genotype               {genotype}")
     print(f"folder                 {_shown(folder.path)}")

@@ -1,0 +1,22 @@
+"""Which numbers of a summary people look at first, and how they are written."""
+
+#: Name in the summary, what the screen calls it, how it is written.
+SCORES = (
+    ("search/valid_accuracy", "search valid accuracy", "{:.4f}"),
+    ("search/valid_loss", "search valid loss", "{:.4f}"),
+    ("test/accuracy", "test accuracy", "{:.4f}"),
+    ("random/test_accuracy", "random cell's", "{:.4f}"),
+    ("test/top5", "test top 5", "{:.4f}"),
+    ("search/valid_perplexity", "search perplexity", "{:.2f}"),
+    ("retrain/best_valid_perplexity", "valid perplexity", "{:.2f}"),
+    ("test/perplexity", "test perplexity", "{:.2f}"),
+    ("random/test_perplexity", "random cell's", "{:.2f}"),
+    ("unigram/perplexity", "word frequencies'", "{:.2f}"),
+)
+
+#: What is no score, likewise.
+SIZES = (
+    ("parameters", "parameters", "{:,}"),
+    ("multiply_adds", "multiply-adds", "{:,}"),
+    ("seconds", "seconds", "{:.0f}"),
+)

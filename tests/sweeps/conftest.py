@@ -1,0 +1,62 @@
+"""Sweeps of the smallest searches, in process: what they return and what they leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darts_pl.cli import main
+from darts_pl.runs.job_record import read_record
+from darts_pl.tasks import run
+from darts_pl.tasks.context import Context
+from tests.tiny_sweep import write_images
+
+Summary = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp("images") / "images.npz")
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Callable[..., int]:
+    """Runs a sweep into `tmp_path / "sweep"`; returns its exit status."""
+
+    def start(*arguments: str) -> int:
+        return main(["-m", *arguments, f"hydra.sweep.dir={tmp_path / 'sweep'}"])
+
+    return start
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Callable[[], dict[int, Any]]:
+    """The records in the sweep's folder, by the jobs' numbers."""
+
+    def read() -> dict[int, Any]:
+        records = [read_record(file.parent) for file in (tmp_path / "sweep").glob("*/job.json")]
+        return {record.number: record for record in records if record is not None}
+
+    return read
+
+
+@pytest.fixture
+def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Context], Mapping[str, Any]]], list[Context]]:
+    """Puts a function in the place of every task; returns the list of what it is called with."""
+
+    def put(found: Callable[[Context], Mapping[str, Any]]) -> list[Context]:
+        calls: list[Context] = []
+
+        def search(context: Context) -> Summary:
+            calls.append(context)
+            summary = {"task": "search", "seed": context.config.seed, **found(context)}
+            context.folder.write_summary(summary)
+            return summary
+
+        monkeypatch.setattr(run, "TASKS", dict.fromkeys(run.TASKS, search))
+        return calls
+
+    return put
