@@ -105,7 +105,8 @@ class Genotype:
                 if pair.operation not in known:
                     raise UserError(
                         f"genotype: unknown operation {pair.operation!r} in the {name} cell\n"
-                        f"known: {', '.join(sorted(known))}"
+                        f"known: {', '.join(sorted(known))}\n"
+                        "your own: name the module that registers it in imports=[...]"
                     )
 
     def to_json(self) -> str:

@@ -45,6 +45,11 @@ def npz(folder: Path, **changes: object) -> Path:
     return path
 
 
+RETRAIN = ["task=retrain", "data=digits", "genotype=darts_v2"]
+PAIRS = [("skip_connect", 0)] * 8
+CELLS = f"Genotype(normal={PAIRS}, normal_concat=[2], reduce={PAIRS}, reduce_concat=[2])"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -55,7 +60,15 @@ def npz(folder: Path, **changes: object) -> Path:
         (["task=dance"], ["dance", "search"]),
         (["search.layers=0"], ["search.layers=0"]),
         (["search.batch_size=5000", "data=digits"], ["5000", "721"]),
-        (["train.batch_size=5000", "data=digits", "task=retrain", "genotype=darts_v2"], ["5000", "1442"]),
+        ([*RETRAIN, "train.cutout=0", "train.batch_size=5000"], ["train.batch_size=5000", "1442"]),
+        ([*RETRAIN, "train.cutout=0", "train.batch_size=1"], ["train.batch_size=1", "at least 2", "BatchNorm"]),
+        ([*RETRAIN, "train.cutout=0", "data.std=[0.2,0.2,0.2]"], ["data.std=[0.2, 0.2, 0.2]", "1 channel"]),
+        ([*RETRAIN, "train.cutout=16"], ["train.cutout=16", "8x8", "train.cutout=4"]),
+        (["task=search_and_retrain", "data=digits", "train.cutout=8"], ["train.cutout=8", "8x8"]),
+        ([*RETRAIN, "train.warmup_epochs=5", "train.epochs=4"], ["train.warmup_epochs=5", "train.epochs=4"]),
+        ([*RETRAIN, "train.stem=imagenet", "train.init_channels=1"], ["train.init_channels=1", "at least 2"]),
+        (["task=retrain", "data=digits", f"genotype={CELLS}"], ["quote the text of a genotype twice", "genotype=FILE"]),
+        (["task=retrain", "data=digits", f'genotype="x{CELLS}"'], ["genotype=xGenotype(", "neither a file"]),
         (["hardware=gpu", "data=digits"], ["gpu", "hardware=cpu"]),
         (["hardware.devices=foo", "data=digits"], ["devices=foo"]),
         (["hardware.strategy=foo", "data=digits"], ["strategy=foo"]),

@@ -115,7 +115,7 @@ def test_the_batch_size_of_the_data_overrides_the_other_two() -> None:
         ("search.layers=2", ["search.layers=2", "at least 3"]),
         ("search.layers=two", ["search.layers", "'two'"]),
         ("search.candidates=5", ["search.candidates=5", "list"]),
-        ("search.init_channels=5", ["search.init_channels=5", "even"]),
+        ("search.init_channels=1", ["search.init_channels=1", "at least 2", "halved"]),
         ("search.train_portion=1.0", ["search.train_portion=1.0"]),
         ("search.alphas.betas=[0.5]", ["search.alphas.betas=[0.5]"]),
         ("search.weights.momentum=1", ["search.weights.momentum=1"]),

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from darts_pl.data.augment import Augmentation, normalize
 from darts_pl.data.order import IndexOrder, SequentialOrder
+from darts_pl.errors import UserError
 
 Batch = tuple[Tensor, Tensor]
 
@@ -23,6 +24,42 @@ class Batches(Protocol):
     def __len__(self) -> int: ...
 
     def __call__(self, round: int, i: int, /) -> Any: ...
+
+
+def without_small_rest(order: IndexOrder, least: int) -> IndexOrder:
+    """The same order without a last batch of fewer than `least` samples per rank.
+
+    Args:
+        order: whose last batch may be partial; its full batches hold `least` or more.
+        least: 2 where BatchNorm reads maps of 1x1, which it averages over the batch alone.
+    """
+    if order.global_size(order.batches - 1) // order.world_size < least:
+        order.batches -= 1
+    return order
+
+
+def refuse_small_batches(key: str, batch_size: int, least: int) -> None:
+    """Raise UserError, naming `key`, if batches hold fewer than `least` samples."""
+    if batch_size < least:
+        raise UserError(
+            f"{key}={batch_size}: must be at least {least} here: BatchNorm reads maps of 1x1 in this network"
+        )
+
+
+def refuse_large_batches(key: str, batch_size: int, what: str, size: int, world_size: int = 1) -> None:
+    """Raise UserError if a batch of every process together is more than there is.
+
+    Args:
+        key: what the message calls `batch_size`.
+        batch_size: samples per batch and process.
+        what: samples, and of what.
+        size: how many there are.
+        world_size: number of processes.
+    """
+    if batch_size * world_size > size:
+        processes = f" in each of {world_size} processes" if world_size > 1 else ""
+        remedy = f"lower it to {size // world_size} or less" if size >= world_size else "it needs more of them"
+        raise UserError(f"{key}={batch_size}{processes} is more than the {size} {what}; {remedy}")
 
 
 class ResidentImages:

@@ -9,7 +9,15 @@ import pytorch_lightning as pl
 import torch
 
 from darts_pl.data.augment import Augmentation, channel_statistics
-from darts_pl.data.batches import AugmentedBatches, OrderedBatches, PairedBatches, ResidentImages
+from darts_pl.data.batches import (
+    AugmentedBatches,
+    OrderedBatches,
+    PairedBatches,
+    ResidentImages,
+    refuse_large_batches,
+    refuse_small_batches,
+    without_small_rest,
+)
 from darts_pl.data.images import ImageArrays
 from darts_pl.data.loader import BatchLoader
 from darts_pl.data.order import IndexOrder, SequentialOrder
@@ -28,6 +36,8 @@ class ImageSettings:
             (0, 1); the rest is the valid half.
         crop_padding, flip, cutout: see `Augmentation`.
         mean, std: per channel, in units of the full pixel range; None measures the training split.
+        least: fewest images that a training batch may hold per process; see `without_small_rest`.
+        batch_size_key: what messages call `batch_size`.
 
     Raises:
         UserError: if a value makes no sense.
@@ -42,6 +52,8 @@ class ImageSettings:
     cutout: int = 0
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    least: int = 1
+    batch_size_key: str = "batch_size"
 
     def __post_init__(self) -> None:
         for name, least in (("batch_size", 1), ("eval_batch_size", 1), ("crop_padding", 0), ("cutout", 0)):
@@ -53,7 +65,8 @@ class ImageSettings:
                 "(0.5 gives the weights one half of the training images and the alphas the other)"
             )
         if self.std is not None and min(self.std, default=0.0) <= 0:
-            raise UserError(f"std={list(self.std)}: must be positive for every channel")
+            raise UserError(f"data.std={list(self.std)}: must be positive for every channel")
+        refuse_small_batches(self.batch_size_key, self.batch_size, self.least)
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -76,16 +89,20 @@ class ImageDataModule(pl.LightningDataModule):
         for name in ("mean", "std"):
             values = getattr(self, name)
             if len(values) != images.channels:
-                raise UserError(f"{name}={list(values)}: the images of {images.origin} have {images.channels} channels")
+                channels = "1 channel" if images.channels == 1 else f"{images.channels} channels"
+                raise UserError(f"data.{name}={list(values)}: the images of {images.origin} have {channels}")
         self._train = _as_tensors(images.x_train, images.y_train)
         self._on_device: ResidentImages | None = None
 
     def _augmented(self, images: ResidentImages, stream: str, name: str) -> AugmentedBatches:
         settings = self.settings
         rank, world_size = self._ranks()
-        _check_batch_size(settings, name, len(images), world_size)
+        refuse_large_batches(
+            settings.batch_size_key, settings.batch_size, f"images of the {name}", len(images), world_size
+        )
         order = IndexOrder(len(images), settings.batch_size, settings.seed, stream, rank, world_size)
-        return AugmentedBatches(images, order, Augmentation(settings.crop_padding, settings.flip, settings.cutout))
+        augmentation = Augmentation(settings.crop_padding, settings.flip, settings.cutout)
+        return AugmentedBatches(images, without_small_rest(order, settings.least), augmentation)
 
     def _ordered(self, images: ResidentImages) -> BatchLoader:
         rank, world_size = self._ranks()
@@ -128,7 +145,8 @@ class SearchImages(ImageDataModule):
         #: images of the train half; the others form the valid half
         self.train_size = int(settings.train_portion * size)
         for name, half in (("train half", self.train_size), ("valid half", size - self.train_size)):
-            _check_batch_size(settings, f"{name} (train_portion={settings.train_portion} of {size})", half)
+            what = f"images of the {name} (search.train_portion={settings.train_portion} of {size})"
+            refuse_large_batches(settings.batch_size_key, settings.batch_size, what, half)
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled, augmented pairs; an epoch is as long as the train half."""
@@ -161,7 +179,8 @@ class RetrainImages(ImageDataModule):
     def __init__(self, images: ImageArrays, settings: ImageSettings) -> None:
         super().__init__(images, settings)
         self._test = _as_tensors(images.x_test, images.y_test)
-        _check_batch_size(settings, "training split", len(images.x_train))
+        what = "images of the training split"
+        refuse_large_batches(settings.batch_size_key, settings.batch_size, what, len(images.x_train))
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled and augmented."""
@@ -170,15 +189,6 @@ class RetrainImages(ImageDataModule):
     def test_dataloader(self) -> BatchLoader:
         """The test split, unaugmented and in order."""
         return self._ordered(ResidentImages(*self._test, self.mean, self.std, self._device()))
-
-
-def _check_batch_size(settings: ImageSettings, name: str, size: int, world_size: int = 1) -> None:
-    if settings.batch_size * world_size > size:
-        processes = f" in each of {world_size} processes" if world_size > 1 else ""
-        remedy = f"lower it to {size // world_size} or less" if size >= world_size else "it needs more images"
-        raise UserError(
-            f"batch_size={settings.batch_size}{processes} is more than the {size} images of the {name}; {remedy}"
-        )
 
 
 def _as_tensors(images: np.ndarray, labels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:

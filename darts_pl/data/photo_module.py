@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torchvision.transforms import v2
 
-from darts_pl.data.batches import PairedBatches
+from darts_pl.data.batches import PairedBatches, refuse_large_batches, refuse_small_batches, without_small_rest
 from darts_pl.data.loader import BatchLoader
 from darts_pl.data.order import IndexOrder, SequentialOrder
 from darts_pl.data.photo_batches import PhotoBatches, PhotoDataset
@@ -40,6 +40,11 @@ class PhotoSettings:
         color_jitter: brightness, contrast, saturation, hue.
         cutout: side in pixels of the square that is erased; 0 erases nothing.
         workers: processes that read photos; None = one a core, at most 8; 0 = none.
+        least: fewest photos that a training batch may hold per process; see `without_small_rest`.
+        batch_size_key: what messages call `batch_size`.
+
+    Raises:
+        UserError: if mean or std do not have three values, or batches are smaller than `least`.
     """
 
     batch_size: int
@@ -56,11 +61,14 @@ class PhotoSettings:
     color_jitter: tuple[float, ...] = (0.4, 0.4, 0.4, 0.2)
     cutout: int = 0
     workers: int | None = None
+    least: int = 1
+    batch_size_key: str = "batch_size"
 
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
             if len(getattr(self, name)) != PhotoFolders.channels:
                 raise UserError(f"data.{name}={list(getattr(self, name))}: photos have 3 channels")
+        refuse_small_batches(self.batch_size_key, self.batch_size, self.least)
 
     def processes(self) -> int:
         """How many processes read photos."""
@@ -109,11 +117,10 @@ class PhotoDataModule(pl.LightningDataModule):
     def _augmented(self, photos: PhotoList, stream: str, name: str) -> PhotoBatches:
         rank, world_size = self._ranks()
         size, settings = len(photos), self.settings
-        if settings.batch_size * world_size > size:
-            processes = f" in each of {world_size} processes" if world_size > 1 else ""
-            raise UserError(f"batch_size={settings.batch_size}{processes} is more than the {size} photos of the {name}")
+        refuse_large_batches(settings.batch_size_key, settings.batch_size, f"photos of the {name}", size, world_size)
         order = IndexOrder(size, settings.batch_size, settings.seed, stream, rank, world_size)
-        return self._batches(PhotoDataset(photos, settings.training_transform()), order)
+        kept = without_small_rest(order, settings.least)
+        return self._batches(PhotoDataset(photos, settings.training_transform()), kept)
 
     def _ordered(self, photos: PhotoList) -> BatchLoader:
         rank, world_size = self._ranks()
@@ -164,8 +171,8 @@ class SearchPhotos(PhotoDataModule):
         #: photos of the train half; the others form the valid half
         self.train_size = int(settings.train_portion * size)
         for name, half in (("train half", self.train_size), ("valid half", size - self.train_size)):
-            if settings.batch_size > half:
-                raise UserError(f"batch_size={settings.batch_size} is more than the {half} photos of the {name}")
+            what = f"photos of the {name} (search.train_portion={settings.train_portion} of {size})"
+            refuse_large_batches(settings.batch_size_key, settings.batch_size, what, half)
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled, augmented pairs; an epoch is as long as the train half."""
@@ -196,10 +203,8 @@ class RetrainPhotos(PhotoDataModule):
     def __init__(self, photos: PhotoFolders, settings: PhotoSettings) -> None:
         super().__init__(photos, settings)
         self._test = photos.test
-        if settings.batch_size > len(self._photos):
-            raise UserError(
-                f"batch_size={settings.batch_size} is more than the {len(self._photos)} photos of the training split"
-            )
+        what = "photos of the training split"
+        refuse_large_batches(settings.batch_size_key, settings.batch_size, what, len(self._photos))
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled and augmented."""

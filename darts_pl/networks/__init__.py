@@ -4,7 +4,7 @@ from darts_pl.networks.auxiliary import AuxiliaryTower, tower_fits
 from darts_pl.networks.classifier import Classifier, FinalCell
 from darts_pl.networks.language_model import DerivedCell, LanguageModel
 from darts_pl.networks.registry import build
-from darts_pl.networks.sizes import PAPER_NETWORKS, count_multiply_adds, count_parameters, size_of
+from darts_pl.networks.sizes import PAPER_NETWORKS, count_multiply_adds, count_parameters, least_batch, size_of
 
 __all__ = [
     "PAPER_NETWORKS",
@@ -16,6 +16,7 @@ __all__ = [
     "build",
     "count_multiply_adds",
     "count_parameters",
+    "least_batch",
     "size_of",
     "tower_fits",
 ]

@@ -98,6 +98,10 @@ class Classifier(nn.Module):
         for name, value in (("init_channels", init_channels), ("layers", layers), ("classes", classes)):
             if value < 1:
                 raise UserError(f"{name}={value}: must be at least 1")
+        if stem == "imagenet" and init_channels < 2:
+            raise UserError(
+                f"init_channels={init_channels}: must be at least 2 with stem={stem}, whose output is halved"
+            )
         self.in_channels = in_channels
         self.drop_path = 0.0
         self.tower_after = 2 * layers // 3

@@ -55,6 +55,21 @@ def count_multiply_adds(network: nn.Module, channels: int, height: int, width: i
     return counter.get_total_flops() // 2  # a multiply-add is two operations there
 
 
+def least_batch(network: nn.Module, channels: int, height: int, width: int) -> int:
+    """Images [channels, height, width] that a training batch of this network must hold.
+
+    2 where BatchNorm reads a map of 1x1, which it averages over the batch alone: in the auxiliary
+    tower for small images, or where the cells bring a small image down to one pixel. Otherwise 1.
+    Found by a pass through a copy of the network, which must be on the CPU.
+    """
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            copy.deepcopy(network).train()(torch.zeros(1, channels, height, width))
+    except ValueError:  # of torch: "Expected more than 1 value per channel when training"
+        return 2
+    return 1
+
+
 def size_of(genotype: Genotype, which: str) -> tuple[int, int]:
     """(parameters, multiply-adds) of a genotype's network as large as the paper's.
 

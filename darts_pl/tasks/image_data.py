@@ -48,7 +48,20 @@ def load_images(config: Config) -> Images:
             f"data: images of {images.height}x{images.width} pixels are too small; "
             f"the networks need {SMALLEST_IMAGE}x{SMALLEST_IMAGE} or more"
         )
+    if config.task.name in ("retrain", "search_and_retrain"):
+        _refuse_wide_cutout(config, images)
     return images
+
+
+def _refuse_wide_cutout(config: Config, images: Images) -> None:
+    """Also before a search whose result is then trained: not after hours of it."""
+    _, height, width = image_shape(config, images)
+    side = min(height, width)
+    if config.train.cutout >= side:
+        raise UserError(
+            f"train.cutout={config.train.cutout}: erases most of an image of {height}x{width} pixels; "
+            f"use train.cutout={side // 2}, half of the side as in the paper, or 0"
+        )
 
 
 def image_shape(config: Config, images: Images) -> tuple[int, int, int]:
@@ -58,41 +71,57 @@ def image_shape(config: Config, images: Images) -> tuple[int, int, int]:
     return images.channels, config.data.size, config.data.size
 
 
-def search_data(config: Config, images: Images) -> pl.LightningDataModule:
+def search_data(config: Config, images: Images, least: int = 1) -> pl.LightningDataModule:
     """Paired batches of two halves of the training split.
 
+    Args:
+        config: batch size, share of the halves, and what `data` says.
+        images: the data set.
+        least: fewest images that a training batch may hold; `networks.least_batch` knows it.
+
     Raises:
         UserError: if the data do not fit the settings.
     """
-    portion = config.search.train_portion
+    settings = {"train_portion": config.search.train_portion, "least": least, **_batches(config, "search")}
     if isinstance(images, ImageArrays):
-        return SearchImages(images, _image_settings(config, config.search_batch_size, train_portion=portion))
-    return SearchPhotos(images, _photo_settings(config, config.search_batch_size, train_portion=portion))
+        return SearchImages(images, _image_settings(config, **settings))
+    return SearchPhotos(images, _photo_settings(config, **settings))
 
 
-def retrain_data(config: Config, images: Images) -> pl.LightningDataModule:
+def retrain_data(config: Config, images: Images, least: int = 1) -> pl.LightningDataModule:
     """The whole training split, and the test split.
 
+    Args:
+        config: batch size, cutout, and what `data` says.
+        images: the data set.
+        least: fewest images that a training batch may hold; `networks.least_batch` knows it.
+
     Raises:
         UserError: if the data do not fit the settings.
     """
-    cutout = config.train.cutout
+    settings = {"cutout": config.train.cutout, "least": least, **_batches(config, "train")}
     if isinstance(images, ImageArrays):
-        return RetrainImages(images, _image_settings(config, config.train_batch_size, cutout=cutout))
-    return RetrainPhotos(images, _photo_settings(config, config.train_batch_size, cutout=cutout))
+        return RetrainImages(images, _image_settings(config, **settings))
+    return RetrainPhotos(images, _photo_settings(config, **settings))
 
 
 def test_data(config: Config, images: Images) -> pl.LightningDataModule:
     """The test split alone is meant to be read; batches of the training split have any size."""
     if isinstance(images, ImageArrays):
-        return RetrainImages(images, _image_settings(config, 1))
-    return RetrainPhotos(images, _photo_settings(config, 1))
+        return RetrainImages(images, _image_settings(config, batch_size=1))
+    return RetrainPhotos(images, _photo_settings(config, batch_size=1))
 
 
-def _image_settings(config: Config, batch_size: int, **others: Any) -> ImageSettings:
+def _batches(config: Config, section: str) -> dict[str, Any]:
+    """Size of training batches, and the key that it comes from."""
+    if config.data.batch_size:
+        return {"batch_size": config.data.batch_size, "batch_size_key": "data.batch_size"}
+    return {"batch_size": getattr(config, section).batch_size, "batch_size_key": f"{section}.batch_size"}
+
+
+def _image_settings(config: Config, **others: Any) -> ImageSettings:
     data = config.data
     return ImageSettings(
-        batch_size=batch_size,
         eval_batch_size=data.eval_batch_size,
         seed=config.seed,
         crop_padding=data.crop_padding,
@@ -103,10 +132,9 @@ def _image_settings(config: Config, batch_size: int, **others: Any) -> ImageSett
     )
 
 
-def _photo_settings(config: Config, batch_size: int, **others: Any) -> PhotoSettings:
+def _photo_settings(config: Config, **others: Any) -> PhotoSettings:
     data = config.data
     return PhotoSettings(
-        batch_size=batch_size,
         eval_batch_size=data.eval_batch_size,
         seed=config.seed,
         mean=tuple(data.mean),

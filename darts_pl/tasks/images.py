@@ -14,7 +14,7 @@ from darts_pl.modules import (
     ClassifierRecipe,
     SearchModule,
 )
-from darts_pl.networks import Classifier, tower_fits
+from darts_pl.networks import Classifier, least_batch, tower_fits
 from darts_pl.spaces import CnnSupernet, build_space, relaxation
 from darts_pl.tasks.image_data import image_shape, load_images, retrain_data, search_data
 from darts_pl.tasks.search_module import search_module
@@ -27,7 +27,6 @@ def build_image_search(config: Config) -> tuple[SearchModule, pl.LightningDataMo
         UserError: if the search space cannot be built or the data do not fit it.
     """
     search, images = config.search, load_images(config)
-    data = search_data(config, images)
     supernet = CnnSupernet(
         build_space(search.space, search.candidates, search.nodes),
         init_channels=search.init_channels,
@@ -37,6 +36,7 @@ def build_image_search(config: Config) -> tuple[SearchModule, pl.LightningDataMo
         stem=search.stem,
         relaxation=relaxation(search.relaxation),
     )
+    data = search_data(config, images, least_batch(supernet, *image_shape(config, images)))
     return search_module(config, supernet, partial(ClassificationScores, images.classes)), data
 
 
@@ -47,17 +47,17 @@ def build_classifier(config: Config, genotype: Genotype) -> tuple[ClassifierModu
         UserError: if the genotype builds no classifier or the data do not fit it.
     """
     train, images = config.train, load_images(config)
-    data = retrain_data(config, images)
-    _, height, width = image_shape(config, images)
+    shape = channels, height, width = image_shape(config, images)
     network = Classifier(
         genotype,
         init_channels=train.init_channels,
         layers=train.layers,
         classes=images.classes,
-        in_channels=images.channels,
+        in_channels=channels,
         auxiliary=train.auxiliary_weight > 0 and tower_fits(train.layers, train.stem, min(height, width)),
         stem=train.stem,
     )
+    data = retrain_data(config, images, least_batch(network, *shape))
     return classifier_module(config, network, images.classes), data
 
 

@@ -37,17 +37,24 @@ def find_genotype(wanted: str | None) -> Genotype:
         raise UserError(f"genotype is missing; give genotype=FILE, FOLDER or one of {', '.join(zoo.ZOO)}")
     if wanted in zoo.ZOO:
         return zoo.published(wanted)
-    if wanted.startswith("Genotype("):
+    if wanted.lstrip().startswith("Genotype("):
         return parse(wanted)
     path = Path(wanted)
-    if not path.exists():
-        raise UserError(f"genotype={wanted}: neither a file, nor a folder, nor one of {', '.join(zoo.ZOO)}")
+    if not _exists(path):
+        raise UserError(f"genotype={wanted:.80}: neither a file, nor a folder, nor one of {', '.join(zoo.ZOO)}")
     genotype = read_genotype(path)
     try:
         genotype.check_operations(activations() if genotype.kind == "rnn" else names())
     except UserError as error:
-        raise UserError(f"{path}: {error}\nyour own: name the module that registers it in imports=[...]") from None
+        raise UserError(f"{path}: {error}") from None
     return genotype
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a text that is too long for a path
+        return False
 
 
 def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:

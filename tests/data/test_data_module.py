@@ -132,6 +132,34 @@ def test_two_ranks_see_disjoint_shares_that_make_up_the_joint_batches(purpose):
         assert sorted(shares[0] + shares[1]) == list(range(21, 43))
 
 
+def sizes(module):
+    """Images in every batch of an epoch; a pair of halves has those of both."""
+    batches = [list(batch.values()) if isinstance(batch, dict) else [batch] for batch in module.train_dataloader()]
+    return [[len(numbers(half)) for half in halves] for halves in batches]
+
+
+@pytest.mark.parametrize("purpose", [SearchImages, RetrainImages])
+def test_a_last_batch_of_one_image_is_left_out_only_where_two_are_needed(purpose):
+    halves = 2 if purpose is SearchImages else 1
+    images = arrays(41 * halves)
+    assert sizes(purpose(images, settings())) == [[8] * halves] * 5 + [[1] * halves]
+    assert sizes(purpose(images, settings(least=2))) == [[8] * halves] * 5
+    assert sizes(purpose(arrays(42 * halves), settings(least=2))) == [[8] * halves] * 5 + [[2] * halves]
+    assert sizes(purpose(arrays(40 * halves), settings(least=2))) == [[8] * halves] * 5
+    # Under ranks their shares count: of three images each of two ranks would get one.
+    rank = as_rank(0, 2, purpose(arrays(43 * halves), settings(batch_size=4, least=2)))
+    assert sizes(rank) == [[4] * halves] * 5
+
+
+def test_another_image_is_left_out_in_every_epoch():
+    loader = RetrainImages(arrays(41), settings(least=2)).train_dataloader()
+    left_out = set()
+    for epoch in range(20):
+        loader.sampler.set_epoch(epoch)
+        left_out |= set(range(41)) - {n for batch in loader for n in numbers(batch)}
+    assert len(left_out) > 10
+
+
 BAD_SETTINGS = {
     "batch_size=0": {"batch_size": 0},
     "eval_batch_size=-1": {"eval_batch_size": -1},
@@ -140,13 +168,19 @@ BAD_SETTINGS = {
     "train_portion=nan": {"train_portion": float("nan")},
     "crop_padding=-1": {"crop_padding": -1},
     "cutout=-2": {"cutout": -2},
-    r"std=\[0.0\]: must be positive": {"std": (0.0,)},
-    "batch_size=21 is more than the 20 images of the train half .train_portion=0.5 of 40.; lower it to 20": {
+    r"data.std=\[0.0\]: must be positive": {"std": (0.0,)},
+    "batch_size=21 is more than the 20 images of the train half .search.train_portion=0.5 of 40.; lower it to 20": {
         "batch_size": 21
+    },
+    "^data.batch_size=21 is more": {"batch_size": 21, "batch_size_key": "data.batch_size"},
+    "^search.batch_size=1: must be at least 2 here: BatchNorm": {
+        "batch_size": 1,
+        "least": 2,
+        "batch_size_key": "search.batch_size",
     },
     "batch_size=8 is more than the 4 images of the valid half": {"train_portion": 0.9},
     "batch_size=8 is more than the 0 images of the train half.*needs more": {"train_portion": 0.01},
-    r"mean=\[0.5, 0.5, 0.5\]: the images of images have 1 channels": {"mean": (0.5, 0.5, 0.5)},
+    r"data.mean=\[0.5, 0.5, 0.5\]: the images of images have 1 channel$": {"mean": (0.5, 0.5, 0.5)},
 }
 
 

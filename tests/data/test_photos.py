@@ -216,9 +216,10 @@ def test_a_share_of_the_photos_is_the_same_share_of_every_class(folder):
     data = SearchPhotos(photo_folders(str(folder)), settings(batch_size=2, share=0.5))
     train, valid = data._halves()
     assert np.bincount(train.labels).tolist() == np.bincount(valid.labels).tolist() == [2, 2, 2]
-    with pytest.raises(UserError, match="batch_size=7 is more than the 6 photos of the train half"):
+    half = r"batch_size=7 is more than the 6 photos of the train half \(search.train_portion=0.5 of 12\); lower it to 6"
+    with pytest.raises(UserError, match=half):
         SearchPhotos(photo_folders(str(folder)), settings(batch_size=7, share=0.5))
-    with pytest.raises(UserError, match="batch_size=25 is more than the 24 photos of the training split"):
+    with pytest.raises(UserError, match="batch_size=25 is more than the 24 photos of the training split; lower it"):
         RetrainPhotos(photo_folders(str(folder)), settings(batch_size=25))
 
 
@@ -235,3 +236,21 @@ def test_ranks_share_a_joint_batch_as_one_process_would_read_it(folder):
     for one, two, joint in zip(batches(0, 2, 4), batches(1, 2, 4), batches(0, 1, 8), strict=True):
         assert torch.equal(torch.cat([one[0], two[0]]), joint[0])
         assert torch.equal(torch.cat([one[1], two[1]]), joint[1])
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_last_batch_of_one_photo_is_left_out_where_two_are_needed_and_nothing_else_changes(folder, workers):
+    photos = photo_folders(str(folder))
+    whole = RetrainPhotos(photos, settings(batch_size=23)).train_dataloader()
+    data = RetrainPhotos(photos, settings(batch_size=23, least=2, workers=workers))
+    shorter = data.train_dataloader()
+    for epoch in (0, 1, 2):
+        for loader in (whole, shorter):
+            loader.sampler.set_epoch(epoch)
+        both = list(whole), list(shorter)
+        assert [len(y) for _, y in both[0]] == [23, 1]
+        same(both[0][:1], both[1])
+    data.teardown("fit")
+    with pytest.raises(UserError, match=r"^train\.batch_size=1: must be at least 2"):
+        settings(batch_size=1, least=2, batch_size_key="train.batch_size")

@@ -4,7 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from darts_pl.networks import PAPER_NETWORKS, Classifier, build, count_multiply_adds, count_parameters, size_of
+from darts_pl.networks import (
+    PAPER_NETWORKS,
+    Classifier,
+    build,
+    count_multiply_adds,
+    count_parameters,
+    least_batch,
+    size_of,
+)
+from darts_pl.spaces import CnnSupernet, build_space
 from darts_pl.zoo import ZOO, published
 
 #: (parameters, multiply-adds); those of DARTS were recorded from the authors' code, but for the
@@ -72,3 +81,30 @@ def test_the_tower_counts_neither_as_parameters_nor_as_multiply_adds_and_nothing
     assert count_multiply_adds(plain, 3, 32, 32) == count_multiply_adds(towered, 3, 32, 32)
     assert towered.training
     assert all(torch.equal(before[name], values) for name, values in towered.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("stem", "side", "auxiliary", "least"),
+    [
+        ("cifar", 8, False, 1),  # its smallest map is 2x2
+        ("cifar", 8, True, 2),  # the tower of small images ends with BatchNorm of one pixel
+        ("cifar", 4, False, 2),
+        ("imagenet", 64, True, 1),  # no BatchNorm there
+        ("imagenet", 64, False, 1),
+        ("imagenet", 33, False, 1),
+        ("imagenet", 32, False, 2),  # one pixel after five halvings
+    ],
+)
+def test_a_batch_needs_two_images_where_batchnorm_reads_single_pixels(stem, side, auxiliary, least):
+    network = Classifier(published("darts_v1"), init_channels=2, layers=4, stem=stem, auxiliary=auxiliary)
+    networks = [network]
+    if not auxiliary:
+        space = build_space("cnn", ("none", "skip_connect", "sep_conv_3x3"), 2)
+        networks.append(CnnSupernet(space, init_channels=2, layers=4, classes=3, stem=stem))
+    for network in networks:
+        before = {name: values.clone() for name, values in network.state_dict().items()}
+        state = torch.get_rng_state()
+        assert least_batch(network.eval(), 3, side, side) == least
+        assert not network.training
+        assert torch.equal(torch.get_rng_state(), state)
+        assert all(torch.equal(before[name], values) for name, values in network.state_dict().items())
