@@ -6,6 +6,7 @@ from itertools import combinations
 import pytest
 from scipy.stats import chisquare
 
+from darts_pl.errors import UserError
 from darts_pl.selection import random_genotype
 from darts_pl.spaces import CellSpace, SearchSpace, build_space
 
@@ -57,3 +58,16 @@ def test_only_candidates_that_an_edge_has_are_drawn_for_it():
         for node, pairs in enumerate(random_genotype(space, seed).cells["normal"].nodes, start=2):
             for pair in pairs:
                 assert pair.operation == allowed[node, pair.source]
+
+
+def test_an_edge_with_none_alone_is_never_drawn_and_too_few_others_are_refused():
+    def space(*candidates):
+        cell = CellSpace(2, 2, 2, candidates)
+        return SearchSpace("cnn", {"normal": cell, "reduce": cell})
+
+    skip, none = ("none", "skip_connect"), ("none",)
+    for seed in range(30):
+        nodes = random_genotype(space(skip, skip, none, skip, skip), seed).cells["reduce"].nodes
+        assert [pair.source for pair in nodes[1]] == [1, 2]
+    with pytest.raises(UserError, match="node 2 of the normal cell has 1 edges with a candidate besides 'none'"):
+        random_genotype(space(skip, none, skip, skip, skip), 0)
