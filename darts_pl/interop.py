@@ -79,31 +79,25 @@ def import_supernet(supernet: CnnSupernet, tensors: Mapping[str, Tensor], *, str
         strict: whether every tensor of the supernet's state dict must be present.
 
     Raises:
-        UserError: naming the first missing or wrongly shaped tensor.
+        UserError: naming the first missing, unexpected and wrongly shaped tensors.
     """
     tensors = unwrap(tensors)
     edge_keys = _edge_keys(supernet)
+    own = {key: value for key, value in supernet.state_dict().items() if not key.startswith("alphas.")}
+    parts = {key: 1 if key not in edge_keys or _is_shared(supernet, key) else len(edge_keys[key]) for key in own}
+    shapes = {}
+    for key, ours in own.items():
+        shape = ours.shape if parts[key] == 1 else (len(ours) // parts[key], *ours.shape[1:])
+        shapes.update(dict.fromkeys(edge_keys.get(key, [key]), shape))
+    _refuse_misfit(tensors, shapes, partial=not strict)
     result: dict[str, Tensor] = {}
-    for key, ours in supernet.state_dict().items():
-        if key.startswith("alphas."):
-            continue
+    for key, ours in own.items():
         theirs = edge_keys.get(key, [key])
-        missing = [name for name in theirs if name not in tensors]
-        if missing and not strict:
-            continue
-        if missing and key.endswith(_COUNTER):
+        if all(name in tensors for name in theirs):
+            found = [tensors[name] for name in theirs[: parts[key]]]
+            result[key] = found[0] if len(found) == 1 else torch.cat(found)
+        elif strict:  # a counter of batches, which the authors' files lack
             result[key] = torch.zeros_like(ours)
-        elif missing:
-            raise UserError(f"checkpoint: {missing[0]!r} is missing; it is not one of this search network")
-        else:
-            shared = key in edge_keys and _is_shared(supernet, key)
-            value = tensors[theirs[0]] if shared or len(theirs) == 1 else torch.cat([tensors[name] for name in theirs])
-            if value.shape != ours.shape:
-                raise UserError(
-                    f"checkpoint: {theirs[0]!r} has shape {tuple(tensors[theirs[0]].shape)}; "
-                    f"{len(theirs)} of them must make {tuple(ours.shape)}"
-                )
-            result[key] = value
     return result
 
 
@@ -219,7 +213,10 @@ def classifier_sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     for key, dimensions in ((first, 4), (last, 4), ("classifier.weight", 2)):
         if key not in tensors or tensors[key].dim() != dimensions:
             raise UserError(f"checkpoint: {_renamed(key, _TO_AUTHORS)!r} is missing; it is no network for images")
-    cells = [int(found.group(1)) for key in tensors if (found := re.match(r"cells\.(\d+)\.", key))]
+    cells = {int(found.group(1)) for key in tensors if (found := re.match(r"cells\.(\d{1,6})\.", key))}
+    for layer in range(max(cells, default=0)):
+        if layer not in cells:  # nor is a network of a million cells built for one misleading name
+            raise UserError(f"checkpoint: cells.{layer} is missing, but there is cells.{max(cells)}")
     width = tensors[last].shape[0]
     return {
         "stem": stem,
@@ -243,14 +240,31 @@ def load(module: nn.Module, tensors: Mapping[str, Tensor], named: Callable[[str]
         UserError: naming the first missing, unexpected and wrongly shaped keys.
     """
     own = {key: value for key, value in module.state_dict().items() if not key.startswith("alphas.")}
-    missing = [key for key in own if key not in tensors and not key.endswith(_COUNTER)]
-    unexpected = [key for key in tensors if key not in own and not key.endswith(_COUNTER)]
-    shapes = [key for key in own if key in tensors and tensors[key].shape != own[key].shape]
-    found = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
-    faults = [f"{what} {named(keys[0])!r} ({len(keys)} in all)" for what, keys in found if keys]
-    if faults:
-        raise UserError("checkpoint does not fit this network: " + ", ".join(faults))
+    _refuse_misfit(tensors, {key: value.shape for key, value in own.items()}, named)
     with torch.no_grad():
         for key, value in own.items():
             if key in tensors:
                 value.copy_(tensors[key])
+
+
+def _refuse_misfit(
+    tensors: Mapping[str, Tensor],
+    shapes: Mapping[str, tuple[int, ...]],
+    named: Callable[[str], str] = str,
+    partial: bool = False,
+) -> None:
+    """Raise UserError unless `tensors` have the names and the shapes of `shapes`, but for counters of batches.
+
+    Args:
+        tensors: what was given.
+        shapes: what is wanted.
+        named: from a name to the one that the message calls it.
+        partial: whether tensors may be missing.
+    """
+    missing = [key for key in shapes if key not in tensors and not key.endswith(_COUNTER) and not partial]
+    unexpected = [key for key in tensors if key not in shapes and not key.endswith(_COUNTER)]
+    other = [key for key, shape in shapes.items() if key in tensors and tensors[key].shape != shape]
+    found = (("missing", missing), ("unexpected", unexpected), ("of another shape", other))
+    faults = [f"{what} {named(keys[0])!r} ({len(keys)} in all)" for what, keys in found if keys]
+    if faults:
+        raise UserError("checkpoint does not fit this network: " + ", ".join(faults))

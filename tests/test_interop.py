@@ -110,16 +110,23 @@ def refused(message):
     return pytest.raises(UserError, match=message)
 
 
-def test_a_checkpoint_of_another_network_is_refused_with_the_first_tensor_that_does_not_fit():
+def test_a_checkpoint_of_another_search_network_is_refused_with_the_first_tensors_that_do_not_fit():
     net = supernet()
     exported = interop.export_supernet(net, net.state_dict())
-    missing = dict(exported)
-    del missing["cells.1._ops.2._ops.3.op.5.weight"]
-    with refused("'cells.1._ops.2._ops.3.op.5.weight' is missing") as caught:
-        interop.import_supernet(net, missing)
+    other = {**exported, "colour": torch.zeros(1), "cells.0._ops.1._ops.3.op.7.num_batches_tracked": torch.tensor(3)}
+    del other["cells.1._ops.2._ops.3.op.5.weight"]
+    other["cells.2._ops.4._ops.4.op.1.weight"] = torch.zeros(5)  # of one edge alone
+    message = (
+        r"missing 'cells.1._ops.2._ops.3.op.5.weight' \(1 in all\), unexpected 'colour' \(1 in all\), "
+        r"of another shape 'cells.2._ops.4._ops.4.op.1.weight' \(1 in all\)"
+    )
+    with refused(message) as caught:
+        interop.import_supernet(net, other)
     assert len(str(caught.value).splitlines()) <= 3
-    with refused(r"'stem.0.weight' has shape \(6, 3, 3, 3\); .* must make \(12, 3, 3, 3\)"):
+    with refused(r"of another shape 'stem.0.weight' \(\d+ in all\)$"):
         interop.import_supernet(supernet(init_channels=4), exported)
+    with refused("unexpected 'cells.3.preprocess0"):  # a deeper network's: nothing is silently left out
+        interop.import_supernet(net, exported | {"cells.3.preprocess0.op.1.weight": torch.zeros(1)})
 
 
 def test_loading_names_what_is_missing_unexpected_or_of_another_shape():
@@ -136,6 +143,12 @@ def test_loading_names_what_is_missing_unexpected_or_of_another_shape():
     with refused(message):
         interop.load(net, state)
     assert torch.equal(net.stem[0].weight, before)
+
+
+def test_a_state_that_skips_a_cell_is_refused_before_a_network_is_built_for_it():
+    state = Classifier(published("darts_v2"), init_channels=2, layers=3).state_dict()
+    with refused("cells.3 is missing, but there is cells.900000"):
+        interop.classifier_sizes({**state, "cells.900000.preprocess0.op.1.weight": torch.zeros(1)})
 
 
 def test_a_final_network_differs_in_the_name_of_its_operations_alone():

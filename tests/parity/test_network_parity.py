@@ -1,10 +1,13 @@
 """Final networks against logits recorded from the authors' code, in float64."""
 
+from collections import OrderedDict
+
 import pytest
 import torch
 
 from darts_pl import interop
 from darts_pl.networks import build
+from darts_pl.tasks.trained import load_classifier
 from darts_pl.zoo import published
 
 pytestmark = pytest.mark.parity
@@ -50,3 +53,24 @@ def test_a_recorded_state_comes_back_bit_for_bit_after_import_and_export(network
     for name, values in exported.items():
         assert values.dtype == data["state_dict"][name].dtype
         assert torch.equal(values, data["state_dict"][name]), name
+
+
+def rebuilt_as_in_2018(tensor, _):
+    """How torch 0.3, with which the authors wrote their checkpoints, puts a tensor into a file."""
+    storage = torch.storage.TypedStorage(wrap_storage=tensor.untyped_storage(), dtype=tensor.dtype, _internal=True)
+    return torch._utils._rebuild_tensor, (storage, tensor.storage_offset(), tuple(tensor.size()), tensor.stride())
+
+
+def test_a_file_in_the_format_of_the_authors_torch_loads_and_scores(
+    network_file, recorded_in, agrees, tmp_path, monkeypatch
+):
+    data = recorded_in(network_file)
+    # Neither zip archives nor counts of batches were there; with several GPUs names began with "module.".
+    state = OrderedDict((f"module.{k}", v) for k, v in data["state_dict"].items() if "num_batches_tracked" not in k)
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.Tensor, "__reduce_ex__", rebuilt_as_in_2018)
+        torch.save({"epoch": 250, "state_dict": state}, tmp_path / "model.pt", _use_new_zipfile_serialization=False)
+    assert b"_rebuild_tensor_v2" not in (tmp_path / "model.pt").read_bytes()
+    network = load_classifier(tmp_path / "model.pt", published(data["arch"].lower()), torch.float64)
+    with torch.no_grad():
+        agrees(network_file, "logits_eval_mode", network(data["x"].double()), data["logits_eval_mode"])
