@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from torch import Tensor
+from yaml import YAMLError
 
 from darts_pl import interop
 from darts_pl.config import Config, typed
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
-from darts_pl.networks import Classifier, build
+from darts_pl.networks import Classifier, LanguageModel, build
 from darts_pl.runs import RunFolder
 from darts_pl.runs.folder import read_genotype
 from darts_pl.tasks.context import Context
@@ -25,17 +28,17 @@ from darts_pl.tasks.retrain import find_genotype
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained classifier and where it comes from.
+    """A trained network and where it comes from.
 
     Args:
         network: in evaluation mode, on the CPU.
         genotype: what it was built from.
         checkpoint: the file with its weights.
-        config: that of the command, with the data of the run where the command names none.
+        config: that of the command, with data, `train` and precision of the run where the command names none.
         summary: of the run that trained it; empty for a bare checkpoint.
     """
 
-    network: Classifier
+    network: Classifier | LanguageModel
     genotype: Genotype
     checkpoint: Path
     config: Config
@@ -53,18 +56,25 @@ def find_trained(context: Context) -> Trained:
     if config.checkpoint is None and folder is None:
         raise UserError("which network? give run=FOLDER of a finished training, or checkpoint=FILE genotype=NAME")
     if folder is not None:
-        config = _with_data_of(folder, context)
+        config = _as_trained(folder, context)
     if config.genotype is None and folder is not None:
         genotype = read_genotype(folder.path)
     else:
         genotype = find_genotype(config.genotype)
     checkpoint = Path(config.checkpoint) if config.checkpoint is not None else _checkpoint_of(folder)
     summary = {} if folder is None or config.checkpoint is not None else _summary_of(folder)
-    return Trained(load_classifier(checkpoint, genotype), genotype, checkpoint, config, summary)
+    dtype = torch.float64 if config.hardware.precision.startswith("64") else torch.float32
+    load = load_language_model if genotype.kind == "rnn" else load_classifier
+    return Trained(load(checkpoint, genotype, dtype), genotype, checkpoint, config, summary)
 
 
-def load_classifier(checkpoint: Path, genotype: Genotype) -> Classifier:
+def load_classifier(checkpoint: Path, genotype: Genotype, dtype: torch.dtype = torch.float32) -> Classifier:
     """The final network for images in a checkpoint, ours or the authors', in evaluation mode.
+
+    Args:
+        checkpoint: the file.
+        genotype: what the network was built from.
+        dtype: of its weights, whatever that of the file is.
 
     Raises:
         UserError: if the file is no such checkpoint, or its network has another genotype.
@@ -73,13 +83,47 @@ def load_classifier(checkpoint: Path, genotype: Genotype) -> Classifier:
         raise UserError(f"a genotype of kind {genotype.kind!r} builds no network for images; give one of kind 'cnn'")
     try:
         tensors = interop.import_network(interop.read(checkpoint))
-        network = build(genotype, **interop.classifier_sizes(tensors))
+        network = build(genotype, **interop.classifier_sizes(tensors)).to(dtype)
         interop.load(network, tensors, named=interop.authors_name)
     except UserError as error:
         text = str(error)
         raise UserError(text if str(checkpoint) in text else f"{checkpoint}: {text}") from None
     assert isinstance(network, Classifier)
     return network.eval()
+
+
+def load_language_model(checkpoint: Path, genotype: Genotype, dtype: torch.dtype = torch.float32) -> LanguageModel:
+    """The language model in a checkpoint, ours or the authors', in evaluation mode.
+
+    One of ours holds two: this is that of the best validation loss, which a training scores.
+
+    Args:
+        checkpoint: the file.
+        genotype: of kind "rnn", what the network was built from.
+        dtype: of its weights, whatever that of the file is.
+
+    Raises:
+        UserError: if the file is no such checkpoint, or its network has another number of nodes.
+    """
+    try:
+        found = interop.read(checkpoint)
+        ours = found.get("language")
+        tensors = interop.unwrap(ours["best"] if isinstance(ours, Mapping) and "best" in ours else found)
+        network = build(genotype, **_language_model_sizes(tensors)).to(dtype)
+        interop.load(network, interop.import_recurrent(network, tensors))
+    except UserError as error:
+        text = str(error)
+        raise UserError(text if str(checkpoint) in text else f"{checkpoint}: {text}") from None
+    assert isinstance(network, LanguageModel)
+    return network.eval()
+
+
+def _language_model_sizes(tensors: Mapping[str, Tensor]) -> dict[str, int]:
+    for name in ("words.weight", "encoder.weight"):  # ours, the authors'
+        if name in tensors and tensors[name].dim() == 2:
+            vocabulary, units = tensors[name].shape
+            return {"vocabulary": vocabulary, "units": units}
+    raise UserError("checkpoint: 'encoder.weight' is missing; it is no language model")
 
 
 def _finished_training(path: Path) -> RunFolder:
@@ -105,30 +149,39 @@ def _summary_of(folder: RunFolder) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _with_data_of(folder: RunFolder, context: Context) -> Config:
-    """The command's configuration with the run's `data`, unless the command names other data.
+def _as_trained(folder: RunFolder, context: Context) -> Config:
+    """The command's configuration with the run's data, `train` and precision, unless the command names others.
 
     Single values that the command gives, such as ``data.path``, hold in either case.
     """
     given = HydraConfig.get().overrides.task
+    run = _configuration_of(folder)
+    if run is None or any(override.startswith("experiment=") for override in given):
+        return context.config
+    settings = OmegaConf.create(dict(context.resolved))
+    if not any(override.startswith("hardware.precision=") for override in given):
+        settings.hardware.precision = run.hardware.precision
+    if all(not override.startswith("data=") or override == f"data={run.data.get('name')}" for override in given):
+        for override in given:
+            key, _, _ = override.partition("=")
+            if key.startswith(("data.", "train.")):
+                OmegaConf.update(run, key, OmegaConf.select(settings, key))
+        settings.data, settings.train = run.data, run.train
+    return typed(settings)
+
+
+def _configuration_of(folder: RunFolder) -> DictConfig | None:
+    """What the run was started with; None if it left no configuration."""
     files = [path / ".hydra" / "config.yaml" for path in (folder.path, folder.path.parent)]
     found = [file for file in files if file.is_file()]
-    if not found or any(override.startswith("experiment=") for override in given):
-        return context.config
+    if not found:
+        return None
     try:
         run = OmegaConf.load(found[0])
         assert isinstance(run, DictConfig)
-        data = DictConfig(OmegaConf.to_container(run.data, resolve=True))
-    except (OSError, AssertionError, OmegaConfBaseException):
+        sections = {name: OmegaConf.to_container(run[name], resolve=True) for name in ("data", "train", "hardware")}
+        settings = OmegaConf.create(sections)
+        assert "precision" in settings.hardware
+    except (OSError, ValueError, AssertionError, YAMLError, OmegaConfBaseException):
         raise UserError(f"{found[0]}: not the configuration of a run; name the data with data=...") from None
-    if any(override.startswith("data=") and override != f"data={data.get('name')}" for override in given):
-        return context.config
-    for override in given:
-        key, _, _ = override.partition("=")
-        if key.startswith("data."):
-            OmegaConf.update(data, key.removeprefix("data."), OmegaConf.select(_tree(context), key))
-    return typed(OmegaConf.create({**context.resolved, "data": data}))
-
-
-def _tree(context: Context) -> DictConfig:
-    return OmegaConf.create(dict(context.resolved))
+    return settings

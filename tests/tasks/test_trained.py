@@ -42,6 +42,26 @@ def test_a_trained_network_scores_the_same_again_to_the_last_digit(run, score, t
     assert {name: summary[name] for name in score} == score
 
 
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
+def test_a_network_is_scored_in_the_precision_that_it_was_trained_in(precision, tmp_path, summary_of):
+    command = ["task=retrain", *NETWORK, "train.auxiliary_weight=0", f"hardware.precision={precision}"]
+    trained = summary_of(tmp_path / "run", *command)
+    scored = summary_of(tmp_path / "test", "task=test", f"run={tmp_path / 'run'}")
+    other = summary_of(tmp_path / "other", "task=test", f"run={tmp_path / 'run'}", "hardware.precision=32-true")
+    for name in ("test/accuracy", "test/loss"):
+        assert scored[name] == trained[name]
+    assert other["test/loss"] == pytest.approx(trained["test/loss"], rel=0.02)
+    assert other["test/loss"] != trained["test/loss"]
+
+
+def test_a_training_whose_last_batch_would_hold_one_image_goes_through_with_a_tower(tmp_path, summary_of):
+    command = ["task=retrain", *NETWORK, "train.batch_size=131"]  # 1,442 images: eleven batches and one image
+    summary = summary_of(tmp_path / "run", *command)
+    assert np.isfinite(summary["test/loss"])
+    saved = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert saved["global_step"] == 11
+
+
 def test_a_training_inside_a_search_and_retrain_is_found(run, score, tmp_path, summary_of):
     shutil.copytree(run, tmp_path / "both" / "retrain")
     shutil.move(tmp_path / "both" / "retrain" / ".hydra", tmp_path / "both")
