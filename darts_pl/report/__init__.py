@@ -1,10 +1,11 @@
-"""What people look at: the cells of a genotype as figures and as text.
+"""What people look at: cells and mixing weights as figures, cells as text.
 
 Functions of plain data; nothing here needs a model, a run or a system program.
 """
 
 from darts_pl.report.cells import draw_cells, operation_colour, save_cells
 from darts_pl.report.graph import CellGraph, cell_graph
+from darts_pl.report.heat_maps import draw_mixing_weights, pixels
 from darts_pl.report.layout import CellLayout, layout_cell
 from darts_pl.report.text import cell_text
 
@@ -14,7 +15,9 @@ __all__ = [
     "cell_graph",
     "cell_text",
     "draw_cells",
+    "draw_mixing_weights",
     "layout_cell",
     "operation_colour",
+    "pixels",
     "save_cells",
 ]

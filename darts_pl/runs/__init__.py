@@ -2,7 +2,16 @@
 
 from darts_pl.runs.fitting import fit
 from darts_pl.runs.folder import RunFolder
-from darts_pl.runs.loggers import build_loggers, finish_loggers
+from darts_pl.runs.loggers import build_loggers, finish_loggers, log_summary
 from darts_pl.runs.trainer import build_trainer, is_rank_zero, quiet_lightning
 
-__all__ = ["RunFolder", "build_loggers", "build_trainer", "finish_loggers", "fit", "is_rank_zero", "quiet_lightning"]
+__all__ = [
+    "RunFolder",
+    "build_loggers",
+    "build_trainer",
+    "finish_loggers",
+    "fit",
+    "is_rank_zero",
+    "log_summary",
+    "quiet_lightning",
+]

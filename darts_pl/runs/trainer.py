@@ -26,6 +26,7 @@ def quiet_lightning() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*LeafSpec.*",  # Lightning 2.6 on torch 2.14: a deprecated name inside Lightning
+        ".*smaller than the logging interval.*",  # each epoch is logged all the same
         ".*does not have many workers.*",  # our batches are made on the device, not by workers
         ".*GPU available but not used.*",  # hardware=cpu was asked for
         ".*`training_step` returned `None`.*",  # a step left out on purpose, after a non-finite loss
@@ -45,6 +46,7 @@ def build_trainer(
     epochs: int,
     callbacks: Sequence[Callback],
     loggers: Sequence[Logger] = (),
+    log_every: int = 50,
     grad_clip: float | None = None,
     accumulate: int = 1,
     debug: bool = False,
@@ -57,6 +59,7 @@ def build_trainer(
         epochs: number of epochs.
         callbacks: what watches the run.
         loggers: beside `metrics.csv`.
+        log_every: batches between two points of what loggers are given within an epoch.
         grad_clip: largest gradient norm, for modules in automatic optimization.
         accumulate: batches whose gradients are added up for one step, in automatic optimization.
         debug: one batch of each phase.
@@ -84,6 +87,7 @@ def build_trainer(
             max_epochs=epochs,
             callbacks=list(callbacks),
             logger=list(loggers) or False,
+            log_every_n_steps=log_every,
             gradient_clip_val=grad_clip,
             accumulate_grad_batches=accumulate,
             default_root_dir=folder.path,

@@ -1,0 +1,66 @@
+"""How fast a run goes and how much memory it takes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+
+class Throughput(Callback):
+    """Logs, each epoch, ``samples_per_second`` and ``peak_memory_mb``.
+
+    The first counts images, or words of text, of the train split on all ranks; its time is that of
+    the training batches with their loading, without the validation. The second is in units of 1e6
+    bytes: what torch held on the GPU at most, or what the process held on the CPU.
+
+    The names have no slash, so neither is among the metrics of `metrics.csv`, which a continued run
+    repeats bitwise. (Lightning's ThroughputMonitor waits for the GPU after every batch.)
+    """
+
+    def __init__(self) -> None:
+        self._started = self._ended = 0.0
+        self._samples = 0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._started = self._ended = time.monotonic()
+        self._samples = 0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._samples += batch_samples(batch)
+        if trainer.is_last_batch and pl_module.device.type == "cuda":
+            torch.cuda.synchronize(pl_module.device)  # the batch may only be queued yet
+        self._ended = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._samples:
+            rate = self._samples / max(self._ended - self._started, 1e-9)
+            pl_module.log("samples_per_second", rate, sync_dist=True, reduce_fx="sum")
+        peak = peak_memory(pl_module.device)
+        if peak is not None:
+            pl_module.log("peak_memory_mb", peak / 1e6, sync_dist=True, reduce_fx="max")
+
+
+def batch_samples(batch: Any) -> int:
+    """Images or words of a batch ``(inputs, targets, ...)``, or of its train half."""
+    targets = (batch["train"] if isinstance(batch, Mapping) else batch)[1]
+    return int(targets.numel())
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Most bytes that torch held on a GPU so far, or that this process held; None where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return None
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

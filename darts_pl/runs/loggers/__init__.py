@@ -1,0 +1,6 @@
+"""Loggers beside `metrics.csv`: Weights & Biases and TensorBoard, behind a guard that lets neither stop a run."""
+
+from darts_pl.runs.loggers.build import build_loggers, finish_loggers, log_summary
+from darts_pl.runs.loggers.guarded import GuardedLogger, Sink
+
+__all__ = ["GuardedLogger", "Sink", "build_loggers", "finish_loggers", "log_summary"]

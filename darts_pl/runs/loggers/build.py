@@ -1,0 +1,84 @@
+"""The loggers that a configuration names, and their end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from pytorch_lightning.loggers import Logger
+
+from darts_pl.config import Config
+from darts_pl.runs.folder import RunFolder, Summary
+from darts_pl.runs.loggers import tensorboard
+from darts_pl.runs.loggers.guarded import GuardedLogger, Sink
+from darts_pl.runs.loggers.weights_and_biases import Labels, WandbSink
+
+#: Seconds that the last records of TensorBoard may take.
+TENSORBOARD_TIMEOUT = 60.0
+
+_open: list[GuardedLogger] = []
+
+
+def build_loggers(config: Config, folder: RunFolder, resolved: Mapping[str, Any], title: str) -> list[Logger]:
+    """The loggers that `logger` names; those of the run before in this process are finished.
+
+    Args:
+        config: typed and validated.
+        folder: of the run.
+        resolved: the whole configuration, stored with the run.
+        title: what the run does: "search", "retrain", ...
+
+    Raises:
+        UserError: if one of them is not installed.
+    """
+    finish_loggers(0)
+    wandb, path = config.logger.wandb, folder.path
+    if config.logger.tensorboard:
+        tensorboard.require_extra()
+        open_sink: Callable[[], Sink] = partial(tensorboard.TensorBoardSink, path, resolved)
+        _open.append(GuardedLogger("TensorBoard", open_sink, path, TENSORBOARD_TIMEOUT))
+    if wandb is not None:
+        open_sink = partial(WandbSink, wandb, path, resolved, _labels(config, title), resume=bool(config.resume))
+        # Twice the time: at the end of a short run the opening may still be under way.
+        _open.append(GuardedLogger("W&B", open_sink, path, 2 * wandb.timeout))
+    return list(_open)
+
+
+def finish_loggers(exit_code: int) -> None:
+    """Finish all open loggers: 0 shows as finished, anything else as failed.
+
+    Without it the next run of the same process (a retraining after a search, the next job of a
+    sweep) would find them open.
+    """
+    while _open:
+        _open.pop().finish(exit_code)
+
+
+def log_summary(loggers: Sequence[Logger], summary: Summary) -> None:
+    """Show what a run ended with."""
+    for logger in loggers:
+        if isinstance(logger, GuardedLogger):
+            logger.log_summary(summary)
+
+
+def _labels(config: Config, title: str) -> Labels:
+    data = config.data.name
+    if title == "search":
+        tags: tuple[str, ...] = (config.search.space, config.order.name, data)
+    else:
+        tags = (config.train.network, data)
+    return Labels("-".join([title, *tags, f"seed{config.seed}"]), _group(config), title, tags)
+
+
+def _group(config: Config) -> str | None:
+    """The sweep that a job belongs to; a search and its retraining belong together as well."""
+    if not HydraConfig.initialized():
+        return None
+    hydra = HydraConfig.get()
+    if hydra.mode == RunMode.MULTIRUN:
+        return Path(hydra.sweep.dir).name
+    return Path(hydra.runtime.output_dir).name if config.task.name == "search_and_retrain" else None
