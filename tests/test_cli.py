@@ -71,7 +71,7 @@ CELLS = f"Genotype(normal={PAIRS}, normal_concat=[2], reduce={PAIRS}, reduce_con
         (["task=retrain", "data=digits", f'genotype="x{CELLS}"'], ["genotype=xGenotype(", "neither a file"]),
         (["hardware=gpu", "data=digits"], ["gpu", "hardware=cpu"]),
         (["hardware.devices=foo", "data=digits"], ["devices=foo"]),
-        (["hardware.strategy=foo", "data=digits"], ["strategy=foo"]),
+        (["hardware.strategy=foo", "data=digits"], ["strategy=foo", "ddp"]),
         (["hardware.precision=16", "data=digits"], ["precision=16", "32-true"]),
         (["hardware.precision=bf16-true", "data=digits"], ["bf16-true", "order=first"]),
         (["logger=wandb", "logger.wandb.mode=foo", "data=digits"], ["foo", "offline"]),

@@ -18,6 +18,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from darts_pl.config import HardwareConfig
 from darts_pl.errors import UserError
 from darts_pl.runs.folder import RunFolder
+from darts_pl.runs.processes import number_of_nodes, scheduler, strategy_of
 
 
 def quiet_lightning() -> None:
@@ -28,6 +29,7 @@ def quiet_lightning() -> None:
         ".*LeafSpec.*",  # Lightning 2.6 on torch 2.14: a deprecated name inside Lightning
         ".*smaller than the logging interval.*",  # each epoch is logged all the same
         ".*does not have many workers.*",  # our batches are made on the device, not by workers
+        ".*it is recommended to use `self.log.*sync_dist=True.*",  # metrics sum up all ranks; the rest is equal on all
         ".*GPU available but not used.*",  # hardware=cpu was asked for
         ".*`training_step` returned `None`.*",  # a step left out on purpose, after a non-finite loss
     ):
@@ -82,7 +84,9 @@ def build_trainer(
             accelerator=_accelerator(hardware.accelerator),
             devices=hardware.devices,
             precision=hardware.precision,  # type: ignore[arg-type]  # Lightning checks the value
-            strategy=hardware.strategy,
+            strategy=strategy_of(hardware),
+            num_nodes=number_of_nodes(hardware),
+            plugins=scheduler(),
             deterministic=hardware.deterministic,
             max_epochs=epochs,
             callbacks=list(callbacks),

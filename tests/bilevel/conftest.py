@@ -1,52 +1,13 @@
-"""A small smooth search network whose loss is also a pure function, for torch.func to differentiate."""
+"""The smooth network and batches for it, in float64."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from darts_pl.spaces import Outcome, Supernet, build_space
-
-FEATURES, HIDDEN, CLASSES = 5, 7, 3
-
-
-def smooth_loss(tensors: Mapping[str, Tensor], x: Tensor, y: Tensor, drop: Callable[[Tensor], Tensor]) -> Tensor:
-    """Cross-entropy of two layers of mixed tanh, sin and identity units; no batch statistics.
-
-    Args:
-        tensors: "first", "second", "head" and the alphas "alphas.normal", "alphas.reduce" [2, 3].
-        x: [B, FEATURES].
-        y: [B].
-        drop: applied to the hidden layer.
-    """
-    for layer, cell_type in (("first", "normal"), ("second", "reduce")):
-        mixing = torch.softmax(tensors[f"alphas.{cell_type}"], dim=1)
-        sources = (x @ tensors[layer][0], x @ tensors[layer][1])
-        x = sum(
-            row[0] * torch.tanh(source) + row[1] * torch.sin(source) + row[2] * source
-            for row, source in zip(mixing, sources, strict=True)
-        )
-        x = drop(x)
-    return nn.functional.cross_entropy(x @ tensors["head"], y)
-
-
-class SmoothNet(Supernet):
-    """`smooth_loss` with its tensors as Parameters, and dropout that may be 0."""
-
-    def __init__(self, dropout: float) -> None:
-        super().__init__(build_space("cnn", ("max_pool_3x3", "avg_pool_3x3", "skip_connect"), nodes=1))
-        self.first = nn.Parameter(torch.randn(2, FEATURES, HIDDEN) / 4)
-        self.second = nn.Parameter(torch.randn(2, HIDDEN, HIDDEN) / 4)
-        self.head = nn.Parameter(torch.randn(HIDDEN, CLASSES) / 2)
-        for alphas in self.alphas.values():
-            nn.init.normal_(alphas)
-        self.dropout = nn.Dropout(dropout)
-
-    def loss(self, batch: tuple[Tensor, Tensor]) -> Outcome:
-        loss = smooth_loss(dict(self.named_parameters()), *batch, self.dropout)
-        return Outcome(loss, loss.detach())
+from tests.smooth import CLASSES, FEATURES, SmoothNet, smooth_loss
 
 
 @pytest.fixture

@@ -1,0 +1,50 @@
+"""How the processes of a run find and serve each other: strategy, machines, scheduler."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from typing import Any
+
+from lightning_fabric.plugins.environments import ClusterEnvironment, SLURMEnvironment
+from pytorch_lightning.strategies import DDPStrategy, Strategy
+from torch.nn.parallel import DistributedDataParallel
+
+from darts_pl.config import HardwareConfig
+
+#: What torch calls sending rank 0's running statistics to all before each pass.
+_NEWER = "forward_sync_buffers"
+_STAY = _NEWER if _NEWER in inspect.signature(DistributedDataParallel).parameters else "broadcast_buffers"
+
+
+def strategy_of(hardware: HardwareConfig) -> str | Strategy:
+    """Lightning's strategy. Several processes mean DDP, with running statistics that stay each rank's own."""
+    one = hardware.devices in (1, "1") and number_of_nodes(hardware) == 1 and world_size_given() == 1
+    if hardware.strategy == "auto" and one:
+        return "auto"
+    return DDPStrategy(**{_STAY: False})
+
+
+def number_of_nodes(hardware: HardwareConfig) -> int:
+    """How many machines: the configuration's number, else what SLURM or torchrun says, else one."""
+    if hardware.nodes is not None:
+        return hardware.nodes
+    if "SLURM_NNODES" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+        return int(os.environ["SLURM_NNODES"])
+    return world_size_given() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if _under_torchrun() else 1
+
+
+def world_size_given() -> int:
+    """Processes that torchrun has started; 1 where it has not."""
+    return int(os.environ["WORLD_SIZE"]) if _under_torchrun() else 1
+
+
+def scheduler() -> list[Any]:
+    """Lightning's plugins for SLURM. It is not to submit the job again: a run that is asked to stop
+    saves and ends, and the scheduler starts it again if it is told to (``sbatch --requeue``)."""
+    found: list[ClusterEnvironment] = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
+    return found
+
+
+def _under_torchrun() -> bool:
+    return "TORCHELASTIC_RUN_ID" in os.environ and "WORLD_SIZE" in os.environ

@@ -1,0 +1,138 @@
+"""Runs that are killed at random moments and continued end as ones that were never stopped, bit by bit."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+pytestmark = pytest.mark.slow
+
+RUN = Path(__file__).parents[2] / "run.py"
+IMAGES = ["data=digits", "search.layers=3", "search.init_channels=2", "search.nodes=2", "search.batch_size=40"]
+IMAGES += ["search.candidates=[none,skip_connect,max_pool_3x3,sep_conv_3x3]", "search.epochs=4"]
+CASES = {
+    "second": [*IMAGES, "order=second"],
+    "first": [*IMAGES, "order=first"],
+    "recurrent": [
+        *("search=rnn", "data=text", "data.path={text}", "search.units=8", "search.nodes=2", "search.batch_size=8"),
+        *("search.bptt=5", "search.epochs=4", "data.eval_batch_size=4"),
+    ],
+    "retrain": [
+        *("task=retrain", "data=digits", "genotype=darts_v1", "train.layers=3", "train.init_channels=2"),
+        *("train.epochs=4", "train.batch_size=80", "train.cutout=0", "train.drop_path=0.5", "train.ema=0.9"),
+        "train.accumulate=2",
+    ],
+}
+#: How long a command may take to come as far as its first checkpoint, in seconds.
+PATIENCE = 240
+
+
+class Command:
+    """One case in one folder, started as often as wanted."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        text = folder.parent / "text.txt"
+        if not text.exists():
+            draw = random.Random(0)
+            words = [" ".join(draw.choices("abcdefghij", k=9)) for _ in range(300)]
+            text.write_text("\n".join(words) + "\n")
+        self.folder = folder
+        self.arguments = [argument.format(text=text) for argument in CASES[name]]
+        self.log = folder.parent / f"{folder.name}.log"
+
+    def start(self, *more: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, str(RUN), *self.arguments, *more, f"hydra.run.dir={self.folder}"]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        with self.log.open("wb") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+
+    def to_the_end(self, *more: str) -> None:
+        assert self.start(*more).wait(PATIENCE) == 0, self.log.read_text()
+
+    def state(self) -> tuple[int, int] | None:
+        """Something that changes with every checkpoint."""
+        try:
+            found = (self.folder / "checkpoints" / "last.ckpt").stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_ino
+
+    def kill_after_progress(self, number: int, delay: float, *more: str) -> None:
+        """Start, wait for a new checkpoint and `delay` seconds more, send the signal, wait for the end."""
+        before, process, started = self.state(), self.start(*more), time.monotonic()
+        while self.state() == before:
+            assert process.poll() is None, self.log.read_text()
+            assert time.monotonic() - started < PATIENCE
+            time.sleep(0.002)
+        time.sleep(delay)
+        process.send_signal(number)
+        status = process.wait(60)
+        assert status == (-signal.SIGKILL if number == signal.SIGKILL else 128 + number), self.log.read_text()
+        if number != signal.SIGKILL:
+            assert f"hydra.run.dir={self.folder}" in " ".join(self.arguments) or "resume=true" in self.log.read_text()
+
+    def result(self) -> dict[str, Any]:
+        """All that must be the same, whatever happened on the way."""
+        with (self.folder / "metrics.csv").open() as file:
+            rows = [
+                {name: value for name, value in row.items() if not name.startswith(("seconds", "performance"))}
+                for row in csv.DictReader(file)
+            ]
+        summary = json.loads((self.folder / "summary.json").read_text())
+        checkpoint = torch.load(self.folder / "checkpoints" / "last.ckpt", weights_only=True)
+        alphas = self.folder / "alphas.npz"
+        return {
+            "metrics": rows,
+            "summary": {name: value for name, value in summary.items() if "seconds" not in name},
+            "tensors": {name: value.numpy().tobytes() for name, value in checkpoint["state_dict"].items()},
+            "optimizers": [
+                [value.numpy().tobytes() for state in optimizer["state"].values() for value in state.values()
+                 if isinstance(value, torch.Tensor)]
+                for optimizer in checkpoint["optimizer_states"]
+            ],
+            "alphas": {name: value.tobytes() for name, value in np.load(alphas).items()} if alphas.exists() else {},
+            "genotypes": (self.folder / "genotypes.jsonl").read_text() if alphas.exists() else "",
+        }
+
+
+def assert_same(whole: Command, parts: Command) -> None:
+    expected, found = whole.result(), parts.result()
+    for part in expected:
+        assert found[part] == expected[part], part
+    assert expected["metrics"]
+    assert expected["tensors"]
+
+
+@pytest.mark.parametrize(("name", "kills"), [("second", 10), ("first", 3), ("recurrent", 3), ("retrain", 3)])
+def test_a_run_killed_at_random_moments_ends_as_one_never_stopped(name: str, kills: int, tmp_path: Path) -> None:
+    whole, parts = Command(name, tmp_path / "whole"), Command(name, tmp_path / "parts")
+    whole.to_the_end()
+    draw = random.Random(kills)
+    for _ in range(kills):
+        parts.kill_after_progress(signal.SIGKILL, draw.uniform(0, 0.3), "resume=true", "save_every=2")
+    parts.to_the_end("resume=true", "save_every=2")
+    assert_same(whole, parts)
+
+
+@pytest.mark.parametrize("name", ["second", "first", "recurrent", "retrain"])
+def test_a_run_that_is_asked_to_stop_saves_and_goes_on_where_it_was(name: str, tmp_path: Path) -> None:
+    whole, parts = Command(name, tmp_path / "whole"), Command(name, tmp_path / "parts")
+    whole.to_the_end()
+    draw = random.Random(len(name))
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        parts.kill_after_progress(number, draw.uniform(0, 0.5), "resume=true", "save_every=6")
+        assert "saved" in parts.log.read_text()
+    parts.to_the_end("resume=true", "save_every=6")
+    assert_same(whole, parts)
