@@ -157,7 +157,7 @@ class GatedCell(nn.Module, ABC):
             matrix: the K nodes' matrices side by side [H, K*2H].
         """
         both = (_masked(state, mask) @ matrix).to(state.dtype)  # another one under autocast
-        gate, candidate = both.view(len(state), -1, 2, self.units).unbind(2)
+        gate, candidate = both.view(state.shape[0], -1, 2, self.units).unbind(2)
         return gate, candidate
 
 
@@ -181,6 +181,7 @@ class SequenceNetwork(nn.Module):
 
     def __init__(self, vocabulary: int, cell: GatedCell, dropouts: Dropouts) -> None:
         super().__init__()
+        self.vocabulary = vocabulary
         self.words = TiedWords(vocabulary, cell.units)
         self.cell = cell
         self.dropouts = dropouts

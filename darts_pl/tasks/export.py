@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,15 +14,73 @@ from torch import Tensor, nn
 
 from darts_pl import atomic
 from darts_pl.errors import UserError
+from darts_pl.networks import Classifier, LanguageModel
 from darts_pl.runs.folder import Summary
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.image_data import image_shape, load_images
 from darts_pl.tasks.trained import Trained, find_trained
 
-#: Largest difference from PyTorch's logits, relative to the largest of them, that is rounding.
+#: Largest difference from PyTorch's outputs, relative to the largest of them, that is rounding.
 TOLERANCE = 1e-4
-#: Images in the check; another number than the network was traced with.
+#: Samples in the check; another number than the network was traced with.
 CHECKED = 3
+
+
+@dataclass(frozen=True)
+class Call:
+    """How the network in the file is called.
+
+    Args:
+        network: takes tensors and returns one or several, all with the batch as their first dimension.
+        inputs: shapes without the batch, by name; "words" are whole numbers.
+        outputs: names.
+        words: how many different ones there are.
+        meaning: of the inputs, for the user.
+    """
+
+    network: nn.Module
+    inputs: Mapping[str, tuple[int, ...]]
+    outputs: tuple[str, ...]
+    meaning: str
+    words: int = 0
+
+    def example(self, batch: int) -> tuple[Tensor, ...]:
+        """Inputs for a batch of that size."""
+        draw = torch.Generator().manual_seed(0)
+        return tuple(
+            torch.randint(self.words, (batch,), generator=draw)
+            if name == "words"
+            else torch.randn(batch, *shape, generator=draw)
+            for name, shape in self.inputs.items()
+        )
+
+    def result(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What PyTorch computes."""
+        with torch.no_grad():
+            found = self.network(*inputs)
+        return found if isinstance(found, tuple) else (found,)
+
+
+#: Names of the inputs in the written file, and what runs it.
+Written = tuple[list[str], Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]]
+
+
+class LanguageStep(nn.Module):
+    """A language model for one step of many texts side by side.
+
+    Args:
+        network: in evaluation mode.
+    """
+
+    def __init__(self, network: LanguageModel) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, words: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [B, V] of the next word and the hidden state [B, H] after it, of words [B] and the
+        hidden state [B, H] before them, which is zero at the start of a text."""
+        sequence = self.network(words.unsqueeze(0), hidden)
+        return sequence.logits[0], sequence.outputs[0]
 
 
 def export(context: Context) -> Summary:
@@ -34,25 +94,24 @@ def export(context: Context) -> Summary:
     trained = find_trained(context)
     if wanted == "onnx":
         _require_extra()
-    shape = _shape(trained)
+    call = _call(trained)
     path = context.folder.path / f"network.{wanted}"
-    images = torch.randn(CHECKED, *shape, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        expected = trained.network(images)
-    name, written = WRITERS[wanted](trained.network, shape, path)
-    difference = (written(images) - expected).abs().max().item()
-    if not difference <= TOLERANCE * max(expected.abs().max().item(), 1.0):
-        raise RuntimeError(f"{path}: its logits differ from PyTorch's by {difference:.1e}")
+    given = call.example(CHECKED)
+    names, run = WRITERS[wanted](call, path)
+    difference = _difference(path, run(given), call.result(given))
     print(f"wrote {path}")
-    print(f"input {name!r}: float32 [batch, {', '.join(map(str, shape))}], normalised as in training")
-    print(f"largest difference from PyTorch's logits: {difference:.1e}")
+    shapes = [",".join(map(str, ("batch", *shape))) for shape in call.inputs.values()]
+    for name, shape, tensor in zip(names, shapes, given, strict=True):
+        kind = str(tensor.dtype).removeprefix("torch.")
+        print(f"input {name!r}: {kind} [{shape.replace(',', ', ')}]{call.meaning if tensor is given[0] else ''}")
+    print(f"largest difference from PyTorch's {' and '.join(call.outputs)}: {difference:.1e}")
     summary: Summary = {
         "task": "export",
         "format": wanted,
         "checkpoint": str(trained.checkpoint),
         "file": str(path),
-        "input": name,
-        "input_shape": f"batch,{','.join(map(str, shape))}",
+        "input": " ".join(names),
+        "input_shape": " ".join(shapes),
         "largest_difference": difference,
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -60,56 +119,71 @@ def export(context: Context) -> Summary:
     return summary
 
 
-def _shape(trained: Trained) -> tuple[int, int, int]:
+def _call(trained: Trained) -> Call:
+    network = trained.network.float()
+    if isinstance(network, LanguageModel):
+        inputs: dict[str, tuple[int, ...]] = {"words": (), "hidden": (network.cell.units,)}
+        meaning = ", words numbered as they first appear; 'hidden' is the state before them, zero at the start"
+        return Call(LanguageStep(network), inputs, ("logits", "next_hidden"), meaning, network.vocabulary)
+    shape = _shape(trained, network)
+    return Call(network, {"images": shape}, ("logits",), ", normalised as in training")
+
+
+def _difference(path: Path, found: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> float:
+    """The largest difference; RuntimeError where it is more than rounding."""
+    largest = 0.0
+    for ours, theirs in zip(expected, found, strict=True):
+        difference = (theirs - ours).abs().max().item()
+        if not difference <= TOLERANCE * max(ours.abs().max().item(), 1.0):
+            raise RuntimeError(f"{path}: its results differ from PyTorch's by {difference:.1e}")
+        largest = max(largest, difference)
+    return largest
+
+
+def _shape(trained: Trained, network: Classifier) -> tuple[int, int, int]:
     """(channels, height, width), from the summary of the training or else from the data."""
     found = [trained.summary.get(key) for key in ("channels", "height", "width")]
     if all(isinstance(value, int) for value in found):
         channels, height, width = (int(value or 0) for value in found)
         return channels, height, width
     _, height, width = image_shape(trained.config, load_images(trained.config))
-    return trained.network.in_channels, height, width
+    return network.in_channels, height, width
 
 
-def _traced(network: nn.Module, shape: tuple[int, int, int]) -> torch.export.ExportedProgram:
+def _traced(call: Call) -> torch.export.ExportedProgram:
     """The network for batches of any size."""
-    example = torch.zeros(2, *shape)
-    return torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},))
+    batch = torch.export.Dim("batch", min=1)
+    return torch.export.export(call.network, call.example(2), dynamic_shapes=({0: batch},) * len(call.inputs))
 
 
-def _write_pt2(network: nn.Module, shape: tuple[int, int, int], path: Path) -> tuple[str, Callable[[Tensor], Tensor]]:
-    atomic.write_with(path, lambda temporary: torch.export.save(_traced(network, shape), temporary))
+def _write_pt2(call: Call, path: Path) -> Written:
+    atomic.write_with(path, lambda temporary: torch.export.save(_traced(call), temporary))
     program = torch.export.load(path)
-    module = program.module()
-
-    def run(images: Tensor) -> Tensor:
-        with torch.no_grad():
-            return module(images)
-
-    return program.graph_signature.user_inputs[0], run
+    loaded = Call(program.module(), call.inputs, call.outputs, call.meaning)
+    return list(program.graph_signature.user_inputs), loaded.result
 
 
-def _write_onnx(network: nn.Module, shape: tuple[int, int, int], path: Path) -> tuple[str, Callable[[Tensor], Tensor]]:
+def _write_onnx(call: Call, path: Path) -> Written:
     import onnxruntime
 
+    logging.getLogger("onnxscript.optimizer").setLevel(logging.ERROR)  # it tells what it leaves as it is
     program = torch.onnx.export(
-        _traced(network, shape), input_names=["images"], output_names=["logits"], verbose=False, dynamo=True
+        _traced(call), input_names=list(call.inputs), output_names=list(call.outputs), verbose=False, dynamo=True
     )
     assert program is not None
     atomic.write_with(path, lambda temporary: program.save(temporary, external_data=False))
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (entry,) = session.get_inputs()
+    names = [entry.name for entry in session.get_inputs()]
 
-    def run(images: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {entry.name: images.numpy()})[0])
+    def run(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        given = {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
+        return tuple(torch.from_numpy(output) for output in session.run(None, given))
 
-    return entry.name, run
+    return names, run
 
 
-#: By format: writes a network and returns the input's name and a function that runs the file.
-WRITERS: dict[str, Callable[[nn.Module, tuple[int, int, int], Path], tuple[str, Callable[[Tensor], Tensor]]]] = {
-    "onnx": _write_onnx,
-    "pt2": _write_pt2,
-}
+#: By format: writes a network.
+WRITERS: dict[str, Callable[[Call, Path], Written]] = {"onnx": _write_onnx, "pt2": _write_pt2}
 
 
 def _require_extra() -> None:

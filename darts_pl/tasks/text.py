@@ -94,7 +94,18 @@ def build_language_model(config: Config, genotype: Genotype) -> tuple[LanguageMo
     )
     data = RetrainText(corpus, _settings(config, config.train_batch_size, lengths))
     network = LanguageModel(genotype, vocabulary=len(corpus.words), units=train.units, dropouts=_dropouts(train))
-    recipe = LanguageRecipe(
+    return LanguageModule(network, _recipe(config)), data
+
+
+def language_test(config: Config, network: LanguageModel) -> tuple[LanguageModule, pl.LightningDataModule]:
+    """A trained language model in its LightningModule, and its data, of which the test text is meant to be read."""
+    data = RetrainText(load_text(config), _settings(config, 1, Lengths(config.train.bptt)))
+    return LanguageModule(network, _recipe(config)), data
+
+
+def _recipe(config: Config) -> LanguageRecipe:
+    train = config.train
+    return LanguageRecipe(
         lr=train.lr,
         weight_decay=train.weight_decay,
         bptt=train.bptt,
@@ -103,7 +114,6 @@ def build_language_model(config: Config, genotype: Genotype) -> tuple[LanguageMo
         nonmono=train.nonmono,
         rollbacks=train.rollbacks,
     )
-    return LanguageModule(network, recipe), data
 
 
 def trains_language_model(config: Config, genotype: Genotype) -> bool:
