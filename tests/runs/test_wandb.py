@@ -58,7 +58,7 @@ def test_the_configuration_is_uploaded_as_hydra_resolves_it(folder: Path, run: O
 def test_name_type_and_tags_say_what_the_run_is(run: OfflineRun) -> None:
     assert (run.run.project, run.run.job_type) == ("darts_pl", "search")
     assert list(run.run.tags) == ["cnn", "second", "digits"]
-    assert run.run.display_name == "search-cnn-second-digits-seed3"
+    assert run.run.display_name == "search cnn second digits seed=3"
 
 
 def test_every_metric_of_the_table_is_logged_at_its_epochs_last_batch(
@@ -167,6 +167,8 @@ def test_jobs_of_a_sweep_share_a_group_and_one_that_fails_leaves_the_next_its_ow
     assert failed.run.run_group == finished.run.run_group == "learning_rates"
     assert failed.run.run_id != finished.run.run_id
     assert [run.config["search"]["weights"]["lr"] for run in (failed, finished)] == [1e9, 0.025]
+    assert all(run.run.display_name.startswith("search ") for run in (failed, finished))
+    assert failed.run.display_name != finished.run.display_name
 
 
 def test_a_search_and_its_retraining_are_runs_of_one_group(tmp_path: Path) -> None:

@@ -67,18 +67,16 @@ def log_summary(loggers: Sequence[Logger], summary: Summary) -> None:
 
 def _labels(config: Config, title: str) -> Labels:
     data = config.data.name
-    if title == "search":
-        tags: tuple[str, ...] = (config.search.space, config.order.name, data)
-    else:
-        tags = (config.train.network, data)
-    return Labels("-".join([title, *tags, f"seed{config.seed}"]), _group(config), title, tags)
+    searches = title == "search"
+    tags = (config.search.space, config.order.name, data) if searches else (config.train.network, data)
+    hydra = HydraConfig.get() if HydraConfig.initialized() else None
+    if hydra is not None and hydra.mode == RunMode.MULTIRUN:  # the folder of a job is called after its overrides
+        return Labels(f"{title} {_name(hydra.runtime.output_dir)}", _name(hydra.sweep.dir), title, tags)
+    group = None
+    if hydra is not None and config.task.name == "search_and_retrain":  # its runs belong together
+        group = _name(hydra.runtime.output_dir)
+    return Labels(" ".join([title, *tags, f"seed={config.seed}"]), group, title, tags)
 
 
-def _group(config: Config) -> str | None:
-    """The sweep that a job belongs to; a search and its retraining belong together as well."""
-    if not HydraConfig.initialized():
-        return None
-    hydra = HydraConfig.get()
-    if hydra.mode == RunMode.MULTIRUN:
-        return Path(hydra.sweep.dir).name
-    return Path(hydra.runtime.output_dir).name if config.task.name == "search_and_retrain" else None
+def _name(folder: str) -> str:
+    return Path(folder).name

@@ -67,10 +67,10 @@ class WandbSink:
             "entity": config.entity,
             "dir": folder,
             "id": _run_id(folder / "wandb" / "id", resume),
-            "name": labels.name,
+            "name": labels.name[:128],  # W&B takes no longer ones, nor tags longer than 64
             "group": labels.group,
             "job_type": labels.job_type,
-            "tags": [tag[:64] for tag in labels.tags],  # W&B takes no longer ones
+            "tags": [tag[:64] for tag in labels.tags],
             "config": dict(resolved),
             "resume": "allow",
             # Not the run of the process: the next job of a sweep must not find this one open.
