@@ -22,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from darts_pl import rundir
+from darts_pl import atomic, rundir
 from darts_pl.config import Config, nearest_key, typed
 from darts_pl.errors import UserError
 from darts_pl.interruption import Interrupted, handled
@@ -135,6 +135,9 @@ def _mendable(error: Exception) -> str | None:
     """One to three lines for an error that the user can mend; None for any other."""
     if isinstance(error, UserError):
         return str(error)
+    if isinstance(error, OSError) and error.errno in atomic.DISK_FULL:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}: no room for what the run writes; make some and continue with resume=true"
     if isinstance(error, (NotADirectoryError, FileExistsError, PermissionError)):
         return f"{error.filename}: {error.strerror}; choose another folder with hydra.run.dir=..."
     if isinstance(error, (HydraException, OmegaConfBaseException)):

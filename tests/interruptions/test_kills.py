@@ -98,8 +98,12 @@ class Command:
             "summary": {name: value for name, value in summary.items() if "seconds" not in name},
             "tensors": {name: value.numpy().tobytes() for name, value in checkpoint["state_dict"].items()},
             "optimizers": [
-                [value.numpy().tobytes() for state in optimizer["state"].values() for value in state.values()
-                 if isinstance(value, torch.Tensor)]
+                [
+                    value.numpy().tobytes()
+                    for state in optimizer["state"].values()
+                    for value in state.values()
+                    if isinstance(value, torch.Tensor)
+                ]
                 for optimizer in checkpoint["optimizer_states"]
             ],
             "alphas": {name: value.tobytes() for name, value in np.load(alphas).items()} if alphas.exists() else {},
