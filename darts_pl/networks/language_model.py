@@ -39,10 +39,11 @@ class DerivedCell(GatedCell):
 
     def prepare(self, *extra: Any) -> dict[int, Tensor]:
         """By source node the matrices of the nodes that read it, side by side."""
-        return {
-            source: torch.cat([self.nodes[reader.node - 1] for reader in readers], dim=1)
-            for source, readers in sorted(self.readers.items())
-        }
+        found = {}
+        for source, readers in sorted(self.readers.items()):
+            matrices = [self.nodes[reader.node - 1] for reader in readers]
+            found[source] = matrices[0] if len(matrices) == 1 else torch.cat(matrices, dim=1)
+        return found
 
     def output(self, start: Tensor, mask: Tensor | None, prepared: dict[int, Tensor]) -> Tensor:
         """Mean of the concatenated nodes [B, H]."""
