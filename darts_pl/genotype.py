@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -198,14 +199,14 @@ def _pairs(name: str, pairs: Any) -> list[Pair]:
 
 
 def parse(text: str) -> Genotype:
-    """A genotype from its JSON or from the literature's ``Genotype(...)`` text.
+    """A genotype from its JSON or from the literature's ``Genotype(...)`` text, with or without ``NAME =`` before it.
 
     The text form is parsed as literals (and ``range(...)``) and never evaluated.
 
     Raises:
         UserError: if the text is neither, or describes an impossible cell.
     """
-    text = text.strip()
+    text = re.sub(r"^\w+\s*=\s*(?=Genotype\b)", "", text.strip())
     fields = _call_fields(text) if text.startswith("Genotype") else _json_fields(text)
     kind = fields.pop("kind", "rnn" if "recurrent" in fields else "cnn")
     if not isinstance(kind, str) or kind not in KINDS:

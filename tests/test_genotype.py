@@ -57,6 +57,7 @@ def test_a_recurrent_genotype_has_one_pair_a_node_and_one_list_of_concatenated_n
     [
         TEXT,
         f"\n  {TEXT}\n",
+        f"DARTS_V2 = {TEXT}\n",
         TEXT.replace("[2, 3]", "range(2, 4)"),
         TEXT.replace("[2, 3]", "list(range(2, 4))"),
         TEXT.replace("[2, 3]", "(2, 3)"),

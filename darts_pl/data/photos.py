@@ -62,14 +62,21 @@ def photo_folders(path: str | None) -> PhotoFolders:
     """The photos in ``path/train/CLASS/`` and ``path/val/CLASS/``.
 
     Raises:
-        UserError: if a folder is missing, a class folder is empty, the splits have different
-            classes, or there is only one class.
+        UserError: if a folder is missing or cannot be read, a class folder is empty, the splits have
+            different classes, or there is only one class.
     """
     root = Path(path or "").expanduser()
     if not path or not root.is_dir():
         raise UserError(
             f"data.path={path}: there is no such folder; it must hold train/ and val/ with a folder a class"
         )
+    try:
+        return _found(root, path)
+    except OSError as error:
+        raise UserError(f"data.path={path}: {error.filename} cannot be read ({error.strerror})") from None
+
+
+def _found(root: Path, path: str) -> PhotoFolders:
     splits = {}
     names: dict[str, list[str]] = {}
     for split in ("train", "val"):

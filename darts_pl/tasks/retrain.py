@@ -71,6 +71,8 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
     started = time.monotonic()
     pl.seed_everything(config.seed, workers=True, verbose=False)
     module, data = build_classifier(config, genotype)
+    channels, height, width = image_shape(config, load_images(config))
+    multiply_adds = count_multiply_adds(module.network, channels, height, width)  # what fails here fails at once
     done = fitted(
         context,
         module,
@@ -84,7 +86,6 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
     )
     trainer = done.trainer
     trainer.test(module, datamodule=data, ckpt_path=folder.checkpoint, verbose=False, weights_only=True)
-    channels, height, width = image_shape(config, load_images(config))
     metrics = {name: float(value) for name, value in (done.last | trainer.callback_metrics).items() if "/" in name}
     summary: Summary = {
         "task": "retrain",
@@ -93,7 +94,7 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         "genotype": str(genotype),
         "epochs": config.train.epochs,
         "parameters": count_parameters(module.network),
-        "multiply_adds": count_multiply_adds(module.network, channels, height, width),
+        "multiply_adds": multiply_adds,
         "channels": channels,
         "height": height,
         "width": width,

@@ -84,6 +84,15 @@ def test_a_missing_folder_is_refused(path):
         photo_folders(path)
 
 
+def test_a_folder_that_cannot_be_read_is_refused_with_its_name(folder, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(UserError, match=r"data\.path=.*train cannot be read \(Permission denied\)"):
+        photo_folders(str(folder))
+
+
 def test_every_prefix_of_the_stratified_order_holds_all_classes_in_proportion():
     labels = np.repeat([0, 1, 2], [50, 100, 10])
     order = stratified_order(labels)
