@@ -84,7 +84,8 @@ def _prepare_optuna(config: DictConfig) -> None:
         raise UserError(f"task={config.task.name} returns nothing that a sweep could maximise; use task=search")
     sweeper = config.hydra.sweeper
     for key, (theirs, ours) in OPTUNA_DEFAULTS.items():
-        if OmegaConf.select(sweeper, key, default="") == theirs and not _is_given(config, f"hydra.sweeper.{key}"):
+        value = OmegaConf.select(sweeper, key, default="")
+        if getattr(value, "name", value) == theirs and not _is_given(config, f"hydra.sweeper.{key}"):
             OmegaConf.update(sweeper, key, ours)
     import optuna
 
