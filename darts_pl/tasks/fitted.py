@@ -76,8 +76,20 @@ def fitted(
         accumulate=accumulate,
         debug=config.debug,
     )
+    _say_joint_batch(trainer, data, title)
     fit(trainer, module, data, folder, bool(config.resume), settings)
     return Fitted(trainer, table.last)
+
+
+def _say_joint_batch(trainer: pl.Trainer, data: Any, title: str) -> None:
+    """Batch sizes are per process and nothing is scaled by their number: neither may go unsaid."""
+    processes, batch = trainer.world_size, data.settings.batch_size
+    if processes > 1 and trainer.is_global_zero:
+        print(
+            f"{title}: {processes} processes with batches of {batch}, {processes * batch} in a step; "
+            "learning rates as given",
+            flush=True,
+        )
 
 
 def leave_result(trainer: pl.Trainer, folder: RunFolder, genotype: Genotype, summary: Summary) -> None:
