@@ -12,12 +12,13 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 #: From the ground up. A file imports from lower floors and from its own room (a folder or a single file).
 FLOORS = (
-    {"errors", "atomic"},
+    {"errors", "atomic", "interruption"},
     {"config", "genotype", "zoo", "ops"},
     {"spaces", "networks"},
     {"bilevel", "selection", "interop", "report"},
     {"data", "modules", "callbacks"},
     {"runs"},
+    {"rundir"},
     {"tasks"},
     {"sweeps"},
     {"cli"},

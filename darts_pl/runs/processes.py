@@ -22,7 +22,8 @@ def strategy_of(hardware: HardwareConfig) -> str | Strategy:
     one = hardware.devices in (1, "1") and number_of_nodes(hardware) == 1 and world_size_given() == 1
     if hardware.strategy == "auto" and one:
         return "auto"
-    return DDPStrategy(**{_STAY: False})
+    stay: dict[str, Any] = {_STAY: False}
+    return DDPStrategy(**stay)
 
 
 def number_of_nodes(hardware: HardwareConfig) -> int:
