@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from darts_pl import atomic
 from darts_pl.errors import UserError
-from darts_pl.sweeps.ranks import refuse_own_processes
+from darts_pl.sweeps.gpus import take_one
+from darts_pl.sweeps.ranks import processes, refuse_own_processes
 from darts_pl.sweeps.start import JOBS
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def run_in_sweep(
             print(title, flush=True)
             record.write(folder)
         refuse_own_processes(config)
+        if processes(config) == (1, 1):
+            take_one()
         objective = task(config)
     except Exception as error:
         if not is_rank_zero():

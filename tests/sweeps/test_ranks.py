@@ -1,9 +1,13 @@
-"""Jobs on several devices: refused where their processes would repeat the sweep."""
+"""Jobs on several devices, refused where their processes would repeat the sweep; GPUs shared out among jobs."""
+
+import os
+from types import SimpleNamespace
 
 import pytest
 from omegaconf import OmegaConf
 
 from darts_pl.errors import UserError
+from darts_pl.sweeps.gpus import take_one
 from darts_pl.sweeps.ranks import processes, refuse_own_processes
 from tests.tiny_sweep import TINY
 
@@ -55,3 +59,25 @@ def test_tasks_that_submitit_starts_on_slurm_are_let_through(monkeypatch):
     monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
     monkeypatch.setenv("SLURM_NTASKS", "8")
     refuse_own_processes(config)
+
+
+@pytest.mark.parametrize(
+    ("process", "visible", "expected"),
+    [
+        ("LokyProcess-1", None, "0"),
+        ("LokyProcess-3", None, "2"),
+        ("LokyProcess-6", None, "1"),
+        ("LokyProcess-2", "5,7", "7"),
+        ("LokyProcess-2", "5", "5"),
+        ("MainProcess", None, None),
+        ("MainProcess", "5,7", "5,7"),
+    ],
+)
+def test_processes_side_by_side_take_the_gpus_in_turn(process, visible, expected, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    monkeypatch.setattr("multiprocessing.current_process", lambda: SimpleNamespace(name=process))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible or "")
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    take_one()
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == expected
