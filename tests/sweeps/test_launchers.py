@@ -6,19 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from darts_pl.runs.job_record import read_record
+from tests.pretended_slurm import install
 from tests.tiny_sweep import TINY, write_images
 
 ROOT = Path(__file__).parents[2]
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "run.py", "-m", *arguments],
+        [sys.executable, "run.py", *arguments],
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
         capture_output=True,
         text=True,
         timeout=300,
@@ -35,7 +37,7 @@ def test_other_processes_run_the_jobs_and_a_failed_one_stops_no_other(launcher, 
     """Two jobs, one of them without data; repeated with the data there, and with both found finished."""
     there, late = write_images(tmp_path / "there.npz"), tmp_path / "late.npz"
     sweep = tmp_path / "sweep"
-    arguments = [*launcher, *TINY, f"data.path={there},{late}", f"hydra.sweep.dir={sweep}"]
+    arguments = ["-m", *launcher, *TINY, f"data.path={there},{late}", f"hydra.sweep.dir={sweep}"]
     first = command(*arguments)
     assert first.returncode == 2, first.stderr
     assert "1 finished, 1 failed" in first.stdout
@@ -59,3 +61,21 @@ def test_other_processes_run_the_jobs_and_a_failed_one_stops_no_other(launcher, 
     assert {name: value for name, value in other.items() if name != "seconds"} == {
         name: value for name, value in summary.items() if name != "seconds"
     }
+
+
+@pytest.mark.slow
+def test_slurm_tasks_of_one_job_search_together_as_the_processes_of_a_single_run_do(tmp_path):
+    """Two jobs of two ranks each. SLURM's programs are stand-ins that start processes on this machine."""
+    install(tmp_path / "bin")
+    arguments = [*TINY, f"data.path={write_images(tmp_path / 'images.npz')}", "hardware=ddp_cpu"]
+    launcher = ["hydra/launcher=slurm", "hydra.launcher.tasks_per_node=2"]
+    sweep, path = tmp_path / "sweep", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    done = command("-m", *arguments, *launcher, "seed=0,1", f"hydra.sweep.dir={sweep}", PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert "2 finished" in done.stdout
+    for seed in (0, 1):
+        assert len(list((sweep / ".submitit" / f"4200_{seed}").glob("*_result.pkl"))) == 2  # one a rank
+    single = command(*arguments, "seed=1", f"hydra.run.dir={tmp_path / 'single'}")
+    assert single.returncode == 0, single.stderr
+    ours, theirs = (np.load(folder / "alphas.npz") for folder in (sweep / "seed-1", tmp_path / "single"))
+    assert all(np.array_equal(ours[name], theirs[name]) for name in theirs.files)
