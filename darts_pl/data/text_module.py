@@ -24,6 +24,7 @@ class TextSettings:
         seed: the sequence lengths are functions of it.
         lengths: of the training sequences.
         test_batch_size: columns in the test, per process.
+        batch_size_key: where the user gave `batch_size`, for messages.
 
     Raises:
         UserError: if a size is below 1.
@@ -34,6 +35,7 @@ class TextSettings:
     seed: int
     lengths: Lengths
     test_batch_size: int = 1
+    batch_size_key: str = "batch_size"
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "eval_batch_size", "test_batch_size"):
@@ -57,8 +59,8 @@ class TextDataModule(pl.LightningDataModule):
         self.vocabulary = len(corpus.words)
         self._name = corpus.name
         self._train, self._valid = corpus.train, corpus.valid
-        self._check("train", corpus.train, "batch_size", settings.batch_size)
-        self._check("valid", corpus.valid, "eval_batch_size", settings.eval_batch_size)
+        self._check("train", corpus.train, settings.batch_size_key, settings.batch_size)
+        self._check("valid", corpus.valid, "data.eval_batch_size", settings.eval_batch_size)
         self._rows: dict[str, Tensor] = {}
 
     def setup(self, stage: str) -> None:
@@ -85,7 +87,7 @@ class TextDataModule(pl.LightningDataModule):
         if split not in self._rows or self._rows[split].device != device:
             rank, world_size = self._ranks()
             size = self.settings.batch_size
-            self._check(split, tokens, "batch_size", size, world_size)
+            self._check(split, tokens, self.settings.batch_size_key, size, world_size)
             share = columns(tokens, size * world_size)[:, rank * size : (rank + 1) * size]
             self._rows[split] = share.contiguous().to(device)
         return self._rows[split]
@@ -118,7 +120,7 @@ class SearchText(TextDataModule):
 
     def __init__(self, corpus: Corpus, settings: TextSettings) -> None:
         super().__init__(corpus, settings)
-        self._check("valid", corpus.valid, "batch_size", settings.batch_size)
+        self._check("valid", corpus.valid, settings.batch_size_key, settings.batch_size)
 
     def train_dataloader(self) -> BatchLoader:
         """Pairs ``{"train": batch, "valid": batch}`` of this epoch."""
@@ -135,7 +137,7 @@ class RetrainText(TextDataModule):
     def __init__(self, corpus: Corpus, settings: TextSettings) -> None:
         super().__init__(corpus, settings)
         self._test = corpus.test
-        self._check("test", corpus.test, "test_batch_size", settings.test_batch_size)
+        self._check("test", corpus.test, "data.test_batch_size", settings.test_batch_size)
 
     def train_dataloader(self) -> BatchLoader:
         """The sequences of this epoch."""

@@ -51,9 +51,13 @@ def _dropouts(section: Any) -> Dropouts:
     )
 
 
-def _settings(config: Config, batch_size: int, lengths: Lengths) -> TextSettings:
+def _settings(config: Config, section: str, lengths: Lengths) -> TextSettings:
+    """Batches of training sequences as `section` ("search" or "train") says, unless `data` does."""
     data = config.data
-    return TextSettings(batch_size, data.eval_batch_size, config.seed, lengths, data.test_batch_size)
+    size, key = data.batch_size, "data.batch_size"
+    if size is None:
+        size, key = getattr(config, section).batch_size, f"{section}.batch_size"
+    return TextSettings(size, data.eval_batch_size, config.seed, lengths, data.test_batch_size, key)
 
 
 def build_text_search(config: Config) -> tuple[SearchModule, pl.LightningDataModule]:
@@ -64,7 +68,7 @@ def build_text_search(config: Config) -> tuple[SearchModule, pl.LightningDataMod
     """
     search, corpus = config.search, load_text(config)
     lengths = Lengths(search.bptt, search.short_probability)
-    data = SearchText(corpus, _settings(config, config.search_batch_size, lengths))
+    data = SearchText(corpus, _settings(config, "search", lengths))
     supernet = RnnSupernet(
         build_space(search.space, search.candidates, search.nodes),
         vocabulary=len(corpus.words),
@@ -92,15 +96,15 @@ def build_language_model(config: Config, genotype: Genotype) -> tuple[LanguageMo
         least=train.length_least,
         most=train.bptt + train.length_over,
     )
-    data = RetrainText(corpus, _settings(config, config.train_batch_size, lengths))
+    data = RetrainText(corpus, _settings(config, "train", lengths))
     network = LanguageModel(genotype, vocabulary=len(corpus.words), units=train.units, dropouts=_dropouts(train))
     return LanguageModule(network, _recipe(config)), data
 
 
 def language_test(config: Config, network: LanguageModel) -> tuple[LanguageModule, pl.LightningDataModule]:
     """A trained language model in its LightningModule, and its data, of which the test text is meant to be read."""
-    data = RetrainText(load_text(config), _settings(config, 1, Lengths(config.train.bptt)))
-    return LanguageModule(network, _recipe(config)), data
+    settings = replace(_settings(config, "train", Lengths(config.train.bptt)), batch_size=1)
+    return LanguageModule(network, _recipe(config)), RetrainText(load_text(config), settings)
 
 
 def _recipe(config: Config) -> LanguageRecipe:

@@ -189,8 +189,8 @@ def test_a_text_shorter_than_one_batch_is_refused_and_a_search_keeps_no_test_tex
     for kind, changes, words in (
         (SearchText, {"batch_size": 9}, "valid text .* 16 words; batch_size=9 needs 18"),
         (RetrainText, {"batch_size": 100}, "train text .* 128 words; batch_size=100 needs 200"),
-        (RetrainText, {"eval_batch_size": 9}, "eval_batch_size=9"),
-        (RetrainText, {"test_batch_size": 9}, "test text"),
+        (RetrainText, {"eval_batch_size": 9}, r"data\.eval_batch_size=9"),
+        (RetrainText, {"test_batch_size": 9}, r"test text .*; data\.test_batch_size=9"),
     ):
         with pytest.raises(UserError, match=words) as caught:
             kind(corpus, settings(**changes))
