@@ -140,6 +140,8 @@ def _mendable(error: Exception) -> str | None:
         return f"{where}{error.strerror}: no room for what the run writes; make some and continue with resume=true"
     if isinstance(error, (NotADirectoryError, FileExistsError, PermissionError)):
         return f"{error.filename}: {error.strerror}; choose another folder with hydra.run.dir=..."
+    if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
+        return "a group is swapped by a name, such as order=first, or a list of names, such as logger=[wandb]"
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         text = "\n".join(str(part) for part in (error, error.__cause__) if part)
         return _hydra_message(text)
@@ -152,15 +154,20 @@ def _hydra_message(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown and "not in struct" in text:
+        if unknown.group(1).startswith("logger.wandb."):
+            return f"{unknown.group(1)}: needs logger=wandb as well"
         near = nearest_key(unknown.group(1))
         return f"unknown key {unknown.group(1)}" + (
             f"; did you mean {near}?" if near else "; --cfg job prints all keys"
         )
-    missing = re.search(r"(?:Could not find|In '[^']*': Could not find) '([^']+)'", text)
+    missing = re.search(r"Could not (?:find|load) '([^']+)'", text)
     if missing and "/" in missing.group(1):
         group, _, name = missing.group(1).rpartition("/")
         available = re.search(r"Available options in '[^']+':\n((?:\s+\S+\n?)+)", text)
-        names = available.group(1).split() if available else []
+        if available:
+            names = available.group(1).split()
+        else:  # Hydra lists none for a name in a list of names
+            names = sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
         return f"unknown {group} {name!r}; known: {', '.join(names)}"
     if "override_grammar" in text and "Genotype(" in " ".join((text, *sys.argv)):
         lines.insert(1, "quote the text of a genotype twice, genotype='\"Genotype(...)\"', or give genotype=FILE")
