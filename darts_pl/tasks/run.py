@@ -74,11 +74,17 @@ def _exit_status(error: BaseException) -> int:
 
 
 def _objective(summary: Summary, name: str) -> float | None:
-    """What a sweep maximises; for text, which has no accuracy, the perplexity with a minus sign."""
-    value, perplexity = summary.get(name), summary.get(name.replace("accuracy", "perplexity"))
-    if isinstance(value, float):
-        return value
-    return -perplexity if isinstance(perplexity, float) else None
+    """What a sweep maximises; for text, which has no accuracy, a perplexity with a minus sign.
+
+    A trained language model has a perplexity of the valid split, which then stands for that of the test split.
+    """
+    perplexities = ["retrain/best_valid_perplexity"] if name.startswith("test/") else []
+    perplexities.append(name.replace("accuracy", "perplexity"))
+    for candidate, sign in ((name, 1), *((perplexity, -1) for perplexity in perplexities)):
+        value = summary.get(candidate)
+        if isinstance(value, float):
+            return sign * value
+    return None
 
 
 def _print_summary(summary: Summary, folder: RunFolder) -> None:

@@ -99,6 +99,8 @@ def test_a_task_without_an_objective_is_refused(sweep, capsys):
 def test_every_objective_is_to_be_maximised():
     assert _objective({"search/valid_accuracy": 0.25, "search/valid_loss": 2.0}, "search/valid_accuracy") == 0.25
     assert _objective({"search/valid_perplexity": 80.0}, "search/valid_accuracy") == -80.0
+    assert _objective({"retrain/best_valid_perplexity": 70.0, "test/perplexity": 60.0}, "test/accuracy") == -70.0
+    assert _objective({"test/perplexity": 60.0}, "test/accuracy") == -60.0
     assert _objective({"task": "zoo"}, "") is None
 
 
