@@ -74,7 +74,7 @@ def second_order(
         mean: mean over ranks, applied to the virtual step's gradient, to v and to the result.
     """
     names, alphas = _alphas(supernet)
-    with no_trace(supernet), full_precision():
+    with no_trace(supernet), full_precision(alphas[0].device.type):
         random = RandomState([*alphas])
         weights = {name: weight.detach().requires_grad_() for name, weight in supernet.weights().items()}
         outcome = evaluate(supernet, train, weights | _detached_alphas(supernet))
@@ -112,7 +112,7 @@ def second_order_exact(
         mean: mean over ranks.
     """
     names, alphas = _alphas(supernet)
-    with no_trace(supernet), full_precision():
+    with no_trace(supernet), full_precision(alphas[0].device.type):
         weights = {name: weight.detach().requires_grad_() for name, weight in supernet.weights().items()}
         outcome = evaluate(supernet, train, weights)
         gradient = gradients(outcome.loss, list(weights.values()), create_graph=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -54,30 +54,31 @@ def gradients(
 @contextmanager
 def no_trace(supernet: nn.Module) -> Iterator[None]:
     """Within it passes may update buffers and draw random numbers; on leaving both are as before."""
-    buffers = list(supernet.buffers())
-    saved = _copies(buffers)
-    random = RandomState(buffers)
+    buffers = _by_type(supernet.buffers())
+    saved = [_copies(group) for group in buffers]
+    random = RandomState(list(supernet.parameters()))
     try:
         yield
     finally:
         random.rewind()
-        if buffers:
-            with torch.no_grad():
-                torch._foreach_copy_(buffers, saved)
+        with torch.no_grad():
+            for group, copies in zip(buffers, saved, strict=True):
+                torch._foreach_copy_(group, copies)
+
+
+def _by_type(tensors: Iterable[Tensor]) -> list[list[Tensor]]:
+    """Tensors of one device and dtype together: only such are copied in one call."""
+    groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
+    for tensor in tensors:
+        groups.setdefault((tensor.device, tensor.dtype), []).append(tensor)
+    return list(groups.values())
 
 
 def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """A copy of each tensor, of one allocation per device and dtype."""
-    groups: dict[tuple[torch.device, torch.dtype], list[int]] = {}
-    for index, tensor in enumerate(tensors):
-        groups.setdefault((tensor.device, tensor.dtype), []).append(index)
-    result: list[Tensor] = [torch.empty(0)] * len(tensors)
-    for indices in groups.values():
-        flat = torch.cat([tensors[index].detach().reshape(-1) for index in indices])
-        parts = flat.split([tensors[index].numel() for index in indices])
-        for index, part in zip(indices, parts, strict=True):
-            result[index] = part.view(tensors[index].shape)
-    return result
+    """A copy of each, of one allocation; all of one device and dtype."""
+    flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
+    parts = flat.split([tensor.numel() for tensor in tensors])
+    return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
 
 
 class RandomState:
@@ -99,14 +100,31 @@ class RandomState:
 
 
 @contextmanager
-def full_precision() -> Iterator[None]:
+def full_precision(device: str) -> Iterator[None]:
     """Within it float32 products are float32: no autocast, no TF32 (differences of nearly equal
-    losses drown in anything less)."""
-    matmul, conv = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    losses drown in anything less).
+
+    Args:
+        device: the type of device that the passes run on, such as "cuda".
+    """
+    before = [(backend, key, getattr(backend, key)) for backend, key, _ in _TF32]
+    for backend, key, exact in _TF32:
+        setattr(backend, key, exact)
     try:
         with torch.autocast(device, enabled=False):
             yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, conv
+        for backend, key, value in before:
+            setattr(backend, key, value)
+
+
+def _tf32_switches() -> list[tuple[Any, str, Any]]:
+    """(where, attribute, its value for full float32). torch 2.9 has new ones and refuses the old ones beside them."""
+    matmul: Any = torch.backends.cuda.matmul
+    cudnn: Any = torch.backends.cudnn
+    if hasattr(matmul, "fp32_precision"):
+        return [(place, "fp32_precision", "ieee") for place in (matmul, cudnn.conv, cudnn.rnn)]
+    return [(matmul, "allow_tf32", False), (cudnn, "allow_tf32", False)]
+
+
+_TF32 = _tf32_switches()

@@ -137,7 +137,8 @@ class MixedEdges(nn.Module):
         self, operation: EdgeOperation, node: NodeOutput, weights: Tensor, group: Group
     ) -> list[tuple[int, Tensor]]:
         """A candidate that only some edges have, or have in different columns."""
-        picked = weights[list(group.positions), list(group.columns)]
+        # One by one: indices in a list would be copied to the device in every pass.
+        picked = torch.stack([weights[place] for place in zip(group.positions, group.columns, strict=True)])
         if operation.shared:
             out = operation.on_edges(node)
             return [(position, out * weight) for position, weight in zip(group.positions, picked, strict=True)]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from darts_pl.bilevel import ORDERS, InnerStep, gradient, second_order, second_order_exact
+from darts_pl.bilevel import ORDERS, InnerStep, gradient, passes, second_order, second_order_exact
 from darts_pl.ops import EdgeOperation
 from darts_pl.spaces import CnnSupernet, build_space
 
@@ -143,3 +143,22 @@ def test_with_dropout_the_difference_is_still_the_exact_product_and_with_fresh_m
     monkeypatch.setattr(gradient.RandomState, "rewind", lambda self: None)
     torch.manual_seed(4)
     assert distance(second_order(net, *batches, inner).gradient, exact) > 1
+
+
+def test_products_of_the_alpha_gradient_are_full_float32_whatever_the_user_allows_elsewhere(smooth_net, smooth_batch):
+    def switches():
+        return [getattr(place, key) for place, key, _ in passes._TF32]
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")  # TF32 on CUDA
+    try:
+        net, seen, outside = smooth_net(), [], switches()
+        loss = net.loss
+        net.loss = lambda batch: (seen.append(switches()), loss(batch))[1]
+        ORDERS["second"](net, smooth_batch(1), smooth_batch(2), InnerStep(lr=0.1))
+        assert seen == [[exact for _, _, exact in passes._TF32]] * 4
+        assert switches() == outside
+        assert outside not in seen
+        assert torch.backends.cuda.matmul.allow_tf32  # torch still knows the user's choice under its older name
+    finally:
+        torch.set_float32_matmul_precision(before)
