@@ -14,7 +14,8 @@ import torch
 from darts_pl.callbacks import LastCheckpoint
 from darts_pl.cli import main
 
-SMALL = ["data=digits", "search.layers=3", "search.init_channels=2", "search.nodes=2", "search.batch_size=128"]
+SMALL = ["data=digits", "search.layers=3", "search.init_channels=2", "search.nodes=2", "search.batch_size=240"]
+SMALL += ["search.candidates=[none,skip_connect,max_pool_3x3,sep_conv_3x3]"]
 
 
 class Stopped(BaseException):
@@ -149,7 +150,14 @@ def test_a_search_does_not_depend_on_the_test_split(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **arrays)
     np.savez(tmp_path / "b.npz", **arrays | {"x_test": 255 - arrays["x_test"], "y_test": arrays["y_test"][::-1]})
     a, b = (
-        search(tmp_path / name, "data=npz", f"data.path={tmp_path / name}.npz", "order=first", "search.epochs=1")
+        search(
+            tmp_path / name,
+            "data=npz",
+            f"data.path={tmp_path / name}.npz",
+            "order=first",
+            "search.epochs=1",
+            "search.batch_size=64",
+        )
         for name in ("a", "b")
     )
     assert np.array_equal(a["normal"], b["normal"])
