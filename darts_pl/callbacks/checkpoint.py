@@ -114,6 +114,7 @@ class StopWhenAsked(Checkpoint):
     def __init__(self, checkpoint: LastCheckpoint) -> None:
         self.checkpoint = checkpoint
         self._asked: int | None = None
+        self._epoch_saved = False
         self._handlers = ExitStack()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -143,12 +144,19 @@ class StopWhenAsked(Checkpoint):
         if trainer.state.stage == RunningStage.VALIDATING and self._is_asked(trainer):
             self._stop(trainer, save=True)
 
+    # An epoch's end is saved before the loggers are given it, and they would miss it if the run stopped there.
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._is_asked(trainer):
+        self._epoch_saved = True
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._epoch_saved and self._is_asked(trainer):
             self._stop(trainer, save=False)
+        self._epoch_saved = False
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._handlers.close()
+        if self._epoch_saved and self._is_asked(trainer):
+            self._stop(trainer, save=False)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self._handlers.close()

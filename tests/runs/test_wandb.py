@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import os
+import signal
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,15 +19,17 @@ import pytest
 import wandb
 from omegaconf import OmegaConf
 from PIL import Image
+from pytorch_lightning.callbacks import Callback
 
-from darts_pl.callbacks import Throughput
+from darts_pl.callbacks import ArchitecturePictures, Throughput
 from darts_pl.cli import main
 from darts_pl.config import WandbConfig
 from darts_pl.genotype import parse
-from darts_pl.interruption import Interrupted
 from darts_pl.runs.loggers.weights_and_biases import Labels, WandbSink
 from tests.offline_wandb import OfflineRun, offline_runs
 from tests.runs.conftest import SMALL
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -134,26 +140,47 @@ def test_a_finished_run_ends_with_its_summary_and_exit_code_0(folder: Path, run:
     assert wandb.run is None
 
 
-@pytest.mark.parametrize(("error", "status"), [(RuntimeError("broken"), 1), (Interrupted(15), 143)])
-def test_a_broken_run_shows_its_exit_status_and_goes_on_as_the_same_wandb_run(
-    error: BaseException, status: int, tmp_path: Path, search: Callable[..., int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begin = Throughput.on_train_epoch_start
+def crash() -> None:
+    raise RuntimeError("broken")
 
-    def fail(self: Throughput, trainer: Any, module: Any) -> None:
-        if trainer.current_epoch == 1:
-            raise error
-        begin(self, trainer, module)
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("callback", "hook", "epoch", "stop", "status"),
+    [
+        (Throughput, "on_train_epoch_start", 1, crash, 1),
+        (ArchitecturePictures, "on_train_epoch_end", 0, terminate, 143),  # before Lightning logs the epoch
+    ],
+)
+def test_a_stopped_run_shows_its_exit_status_and_goes_on_as_the_same_wandb_run(
+    callback: type[Callback],
+    hook: str,
+    epoch: int,
+    stop: Callable[[], None],
+    status: int,
+    tmp_path: Path,
+    search: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usual = getattr(callback, hook)
+
+    def stopping(self: Callback, trainer: Any, module: Any) -> None:
+        if trainer.current_epoch == epoch:
+            stop()
+        usual(self, trainer, module)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Throughput, "on_train_epoch_start", fail)
+        patch.setattr(callback, hook, stopping)
         assert search(tmp_path, "logger=wandb") == status
     assert search(tmp_path, "logger=wandb", "resume=true") == 0
-    broken, continued = offline_runs(tmp_path)
-    assert (broken.exit_code, continued.exit_code) == (status, 0)
-    assert broken.run.run_id == continued.run.run_id
-    assert broken.folder != continued.folder
-    assert (list(broken.values("search/train_loss")), list(continued.values("search/train_loss"))) == ([5], [11])
+    stopped, continued = offline_runs(tmp_path)
+    assert (stopped.exit_code, continued.exit_code) == (status, 0)
+    assert stopped.run.run_id == continued.run.run_id
+    assert stopped.folder != continued.folder
+    assert (list(stopped.values("search/train_loss")), list(continued.values("search/train_loss"))) == ([5], [11])
 
 
 def test_jobs_of_a_sweep_share_a_group_and_one_that_fails_leaves_the_next_its_own_run(tmp_path: Path) -> None:
@@ -247,3 +274,15 @@ def test_a_server_that_cannot_be_reached_leaves_an_offline_run(
     (message,) = [record.getMessage() for record in caplog.records if record.name.startswith("darts_pl")]
     assert "kept offline" in message
     assert "wandb sync" in message
+
+
+@pytest.mark.slow
+def test_two_processes_of_one_search_are_one_wandb_run_of_rank_zero(tmp_path: Path) -> None:
+    command = [sys.executable, "run.py", *SMALL, "hardware=ddp_cpu", "search.epochs=1", "logger=wandb"]
+    subprocess.run([*command, f"hydra.run.dir={tmp_path}"], cwd=ROOT, check=True, timeout=300)
+    (run,) = offline_runs(tmp_path)
+    assert run.exit_code == 0
+    with (tmp_path / "metrics.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert run.values("search/train_loss") == {int(row["batches"]) - 1: pytest.approx(float(row["search/train_loss"]))}
+    assert run.summary["search/valid_accuracy"] == pytest.approx(float(row["search/valid_accuracy"]))
