@@ -47,11 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; None = those of the process.
     """
     show_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    SweepStart.folder = None
+    SweepStart.forget()
     status = _status(argv, show_traceback)
     if SweepStart.folder is None:
         return status
-    of_jobs = report(SweepStart.folder, show_traceback)
+    of_jobs = report(SweepStart.folder, SweepStart.lost, show_traceback)
     return status or of_jobs
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,12 @@ def all_failed(sweep: Path | None) -> bool:
     return bool(records) and all(record.state == FAILED for record in records)
 
 
-def report(sweep: Path, show_tracebacks: bool) -> int:
+def report(sweep: Path, lost: Sequence[str], show_tracebacks: bool) -> int:
     """Say how the jobs ended and return the exit status.
 
     Args:
         sweep: the folder of the sweep.
+        lost: lines about jobs that the launcher lost.
         show_tracebacks: also of failures that the user can mend.
 
     Returns:
@@ -35,27 +37,31 @@ def report(sweep: Path, show_tracebacks: bool) -> int:
     from darts_pl.runs.job_record import FAILED, FINISHED, RUNNING
 
     records = _records(sweep)
-    if not records:
+    if not records and not lost:
         return 0
     by_state = {state: [record for record in records if record.state == state] for state in (FINISHED, FAILED, RUNNING)}
-    failed, cut_off = by_state[FAILED], by_state[RUNNING]
+    failed, unfinished = by_state[FAILED], by_state[RUNNING]
     for record in failed:
         if record.details and (show_tracebacks or not record.mendable):
             print(f"\njob {record.number}\n{record.details}", file=sys.stderr, end="")
-    words = {FINISHED: "finished", FAILED: "failed", RUNNING: "cut off"}
+    words = {FINISHED: "finished", FAILED: "failed", RUNNING: "not finished"}
     counts = ", ".join(f"{len(found)} {words[state]}" for state, found in by_state.items() if found)
     place = _shown(sweep)
-    print(f"\nsweep                  {counts}")
+    print(f"\nsweep                  {counts or 'no job began'}")
     _print_best(sweep, records)
     print(f"folder                 {place}", flush=True)
     for record in failed:
         reason = (record.reason or "").partition("\n")[0]
         print(f"failed: job {record.number}  {' '.join(record.overrides)}: {reason}", file=sys.stderr)
-    for record in cut_off:
-        print(f"cut off: job {record.number}  {' '.join(record.overrides)}", file=sys.stderr)
-    if failed or cut_off:
+    for record in unfinished:
+        print(f"not finished: job {record.number}  {' '.join(record.overrides)}", file=sys.stderr)
+    for line in lost:
+        print(line, file=sys.stderr)
+    if failed or unfinished or lost:
         print(f"the same command with hydra.sweep.dir={place} resume=true runs what is not finished", file=sys.stderr)
-    if cut_off or not all(record.mendable for record in failed):
+        if len(unfinished) > len(lost) and (sweep / ".submitit").is_dir():
+            print("but jobs that submitit has started or queued may still be running: look first", file=sys.stderr)
+    if unfinished or lost or not all(record.mendable for record in failed):
         return 1
     return 2 if failed else 0
 

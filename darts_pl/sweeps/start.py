@@ -12,6 +12,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from darts_pl.errors import UserError
+from darts_pl.sweeps.lost import wait_for_all
 
 #: Inside a sweep's folder: one file a job, which names the job's folder.
 JOBS = ".jobs"
@@ -38,12 +39,22 @@ class SweepStart(Callback):
     #: The folder of the sweep that this process started, if it started one.
     folder: ClassVar[Path | None] = None
 
+    #: What is known of its jobs that the launcher lost.
+    lost: ClassVar[list[str]] = []
+
+    @classmethod
+    def forget(cls) -> None:
+        """As before any sweep."""
+        cls.folder, cls.lost = None, []
+
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Refuse a sweep that cannot work; else make its folder known to all its jobs."""
         try:
             _require_folder(config)
             if "optuna" in str(config.hydra.sweeper._target_):
                 _prepare_optuna(config)
+            if "submitit" in str(config.hydra.launcher._target_):
+                wait_for_all(self.lost)
         except UserError as error:
             raise Refused(error) from None
         folder = Path(config.hydra.sweep.dir)

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from submitit import LocalExecutor
+from submitit.core.core import Job
 
 from darts_pl.runs.job_record import read_record
+from darts_pl.sweeps.lost import wait_for_all
 from tests.pretended_slurm import install
 from tests.tiny_sweep import TINY, write_images
 
@@ -25,6 +28,22 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         text=True,
         timeout=300,
     )
+
+
+@pytest.mark.slow
+def test_a_job_that_submitit_lost_is_named_and_those_after_it_are_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(Job, "results", Job.results)  # put back afterwards
+    lost: list[str] = []
+    wait_for_all(lost)
+    wait_for_all(lost)
+    executor = LocalExecutor(tmp_path)
+    jobs = [executor.submit(function, 3) for function in (os._exit, abs)]
+    (killed,), (done,) = (job.results() for job in jobs)
+    assert killed.return_value is None
+    assert done == 3
+    (line,) = lost
+    assert str(jobs[0].job_id) in line
+    assert str(jobs[0].paths.stderr) in line
 
 
 @pytest.mark.slow

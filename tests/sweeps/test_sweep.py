@@ -114,7 +114,7 @@ def test_an_interrupted_sweep_goes_on_with_the_job_that_was_cut_off(tmp_path, im
     assert sweep(*arguments) == 143
     assert {number: record.state for number, record in jobs().items()} == {0: "finished", 1: "running"}
     error = capsys.readouterr().err
-    assert "cut off: job 1 " in error
+    assert "not finished: job 1 " in error
     assert f"hydra.sweep.dir={tmp_path / 'sweep'} resume=true" in error
     epochs[:] = [None] * 7
     assert sweep(*arguments, "resume=true") == 0
