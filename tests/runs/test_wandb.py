@@ -6,6 +6,7 @@ import csv
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -131,6 +132,14 @@ def test_each_epoch_has_a_table_of_the_genotypes_so_far(folder: Path, run: Offli
         table = json.loads(run.file(file).read_text())
         assert table["columns"] == ["epochs", "genotype"]
         assert table["data"] == [[epoch, str(parse(text))] for epoch, text in enumerate(texts[:rows])]
+
+
+def test_the_names_in_the_documentation_are_those_that_are_logged(run: OfflineRun) -> None:
+    named = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "logging.md").read_text(), flags=re.MULTILINE)
+    names = {name for cell in named for name in re.findall(r"`([\w/]+)`", cell) if not name.startswith("alpha/")}
+    logged = {key.removesuffix(".filenames").removesuffix(".path") for row in run.history for key in row}
+    assert len(names) > 12
+    assert names <= logged
 
 
 def test_a_finished_run_ends_with_its_summary_and_exit_code_0(folder: Path, run: OfflineRun) -> None:
