@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -59,9 +62,23 @@ def collate(items: list[tuple[Tensor, int] | BrokenPhotoError]) -> tuple[Tensor,
 
 
 def start_worker(_: int) -> None:
-    """The main process alone answers an interruption; a worker ends when its pipe does."""
+    """The main process alone answers an interruption, and needs its workers until it has come to a good place.
+
+    Terminals, `timeout` and schedulers signal all processes of a run. A worker passes over SIGINT, and over
+    a SIGTERM that is not the main process's own (where the system tells who sent it; elsewhere it ends).
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_told_to, daemon=True).start()
+
+
+def _end_when_told_to() -> None:
+    main = multiprocessing.parent_process()
+    while True:
+        if main is None or signal.sigwaitinfo({signal.SIGTERM}).si_pid == main.pid:
+            os._exit(0)
 
 
 class PhotoBatches:

@@ -1,6 +1,12 @@
 """Searching and training on photos in folders, from the command line."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +86,41 @@ def test_senseless_settings_are_refused(override, words, photos, refused):
     command = ["task=retrain", "genotype=darts_v1", "data=imagenet", f"data.path={photos}", *SMALL, *NETWORK]
     message = refused(*command, override)
     assert all(word in message for word in words), message
+
+
+def processes_of(group):
+    """How many processes of that group are there, but for those that have ended."""
+    found = 0
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, process_group = status.read_text().rpartition(")")[2].split()[:3]
+        except OSError:  # it ended just now
+            continue
+        found += int(process_group) == group and state != "Z"
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="counts processes in /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_signal_to_all_processes_of_a_run_lets_it_save_and_leaves_no_worker(number, photos, tmp_path):
+    command = [sys.executable, "run.py", "task=retrain", "genotype=darts_v1", "data=imagenet", f"data.path={photos}"]
+    command += [*SMALL, *NETWORK, "train.epochs=5000", "data.workers=2", f"hydra.run.dir={tmp_path}"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline().startswith("retrain")
+        assert processes_of(run.pid) == 3
+        if number == signal.SIGKILL:  # the main process alone: nobody tells the workers
+            run.send_signal(number)
+        else:
+            os.killpg(run.pid, number)
+        assert run.wait(60) == (-9 if number == signal.SIGKILL else 128 + number)
+    deadline = time.monotonic() + 20
+    while processes_of(run.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_of(run.pid) == 0
+    assert (tmp_path / "checkpoints" / "last.ckpt").is_file()
