@@ -140,6 +140,22 @@ def test_first_order_may_run_in_bfloat16() -> None:
     assert configured("order=first", "hardware.precision=bf16-mixed").hardware.precision == "bf16-mixed"
 
 
+@pytest.mark.parametrize(
+    ("overrides", "wandb", "tensorboard"),
+    [
+        ((), False, False),
+        (("logger=csv",), False, False),
+        (("logger=wandb",), True, False),
+        (("logger=tensorboard",), False, True),
+        (("logger=[csv,wandb]",), True, False),
+        (("logger=[tensorboard,wandb,csv]", "logger.wandb.project=mine"), True, True),
+    ],
+)
+def test_the_loggers_are_any_set_in_any_order(overrides: tuple[str, ...], wandb: bool, tensorboard: bool) -> None:
+    logger = configured(*overrides).logger
+    assert (logger.wandb is not None, logger.tensorboard) == (wandb, tensorboard)
+
+
 def test_the_nearest_key_also_finds_a_name_in_the_wrong_place() -> None:
     assert nearest_key("search.epoch") == "search.epochs"
     assert nearest_key("init_channels") in ("search.init_channels", "train.init_channels")

@@ -113,9 +113,9 @@ class WandbSink:
     def _open(self, arguments: Mapping[str, Any], mode: str, timeout: float) -> None:
         import wandb
 
-        settings = wandb.Settings(silent=True, console="off", init_timeout=timeout)
+        settings = wandb.Settings(silent=True, console="off")
         if mode == "online":  # what is not uploaded in time stays on the disk; offline it must get there first
-            settings.finish_timeout = timeout
+            settings.init_timeout = settings.finish_timeout = timeout
         self._run = wandb.init(**arguments, mode=mode, settings=settings)  # type: ignore[arg-type]  # W&B checks it
         self._run.define_metric("trainer/global_step")
         self._run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
