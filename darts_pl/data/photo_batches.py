@@ -131,7 +131,7 @@ class PhotoBatches:
         found = next(self._iterator)
         if isinstance(found, BrokenPhotoError):
             self.close()
-            raise UserError(f"{found}\nmend or remove that file")
+            raise UserError(f"{found}\nmend or remove that file; resume=true continues a run that had begun")
         self._next = self._following(round, i)
         images, labels = (tensor.to(self.device, non_blocking=True) for tensor in found)
         x = normalize(images, self.mean, self.std)

@@ -49,12 +49,18 @@ def find_trained(context: Context) -> Trained:
     """The network that the command names. Its sizes are read from the checkpoint.
 
     Raises:
-        UserError: if there is none, or the checkpoint does not belong to the genotype.
+        UserError: if there is none, the command would write into its folder, or the checkpoint does
+            not belong to the genotype.
     """
     config = context.config
     folder = None if config.run is None else _finished_training(Path(config.run))
     if config.checkpoint is None and folder is None:
         raise UserError("which network? give run=FOLDER of a finished training, or checkpoint=FILE genotype=NAME")
+    if folder is not None and context.folder.path.resolve() in (
+        folder.path.resolve(),
+        Path(config.run or "").resolve(),
+    ):
+        raise UserError(f"hydra.run.dir={context.folder.path}: is that of run={config.run}, which stays; give another")
     if folder is not None:
         config = _as_trained(folder, context)
     if config.genotype is None and folder is not None:

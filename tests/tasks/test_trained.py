@@ -166,6 +166,15 @@ def test_commands_that_name_no_network_are_refused(tmp_path, refused):
     assert "format=tflite" in refused("task=export", f"run={tmp_path}", "format=tflite")
 
 
+def test_a_command_that_would_write_into_the_run_that_it_reads_is_refused(run, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "run")
+    for task in ("test", "export"):
+        assert main([f"task={task}", f"run={tmp_path / 'run'}", f"hydra.run.dir={tmp_path / 'run'}"]) == 2
+        assert "give another" in capsys.readouterr().err
+    for name in ("summary.json", "genotype.json", "checkpoints/last.ckpt"):
+        assert (tmp_path / "run" / name).read_bytes() == (run / name).read_bytes()
+
+
 @pytest.mark.slow
 def test_a_network_is_exported_by_torch_and_computes_what_it_did(run, tmp_path, summary_of, capsys):
     summary = summary_of(tmp_path / "export", "task=export", f"run={run}", "format=pt2")
