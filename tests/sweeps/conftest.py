@@ -43,20 +43,38 @@ def jobs(tmp_path: Path) -> Callable[[], dict[int, Any]]:
     return read
 
 
+Found = Callable[[Context], Mapping[str, Any]]
+
+
+def put_in_place_of_tasks(monkeypatch: pytest.MonkeyPatch, found: Found) -> list[Context]:
+    """Puts `found` in the place of every task but collect; returns the list of what it is called with."""
+    calls: list[Context] = []
+
+    def search(context: Context) -> Summary:
+        calls.append(context)
+        summary = {"task": "search", "seed": context.config.seed, **found(context)}
+        context.folder.write_summary(summary)
+        return summary
+
+    monkeypatch.setattr(run, "TASKS", {**dict.fromkeys(run.TASKS, search), "collect": run.TASKS["collect"]})
+    return calls
+
+
 @pytest.fixture
-def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Context], Mapping[str, Any]]], list[Context]]:
-    """Puts a function in the place of every task but collect; returns the list of what it is called with."""
+def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[[Found], list[Context]]:
+    """`put_in_place_of_tasks` for the length of a test."""
+    return lambda found: put_in_place_of_tasks(monkeypatch, found)
 
-    def put(found: Callable[[Context], Mapping[str, Any]]) -> list[Context]:
-        calls: list[Context] = []
 
-        def search(context: Context) -> Summary:
-            calls.append(context)
-            summary = {"task": "search", "seed": context.config.seed, **found(context)}
-            context.folder.write_summary(summary)
-            return summary
+@pytest.fixture(scope="session")
+def swept_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Found, list[str], int], Path]:
+    """Runs a sweep of pretended jobs, which must end with a status; returns its folder."""
 
-        monkeypatch.setattr(run, "TASKS", {**dict.fromkeys(run.TASKS, search), "collect": run.TASKS["collect"]})
-        return calls
+    def start(found: Found, arguments: list[str], status: int) -> Path:
+        folder = tmp_path_factory.mktemp("swept")
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            put_in_place_of_tasks(monkeypatch, found)
+            assert main(["-m", *arguments, f"hydra.sweep.dir={folder}"]) == status
+        return folder
 
-    return put
+    return start

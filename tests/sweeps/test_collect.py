@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +28,8 @@ def collected(folder: Path, runs: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.fixture
-def swept(tmp_path, sweep, pretend):
+@pytest.fixture(scope="module")
+def untouched(swept_once):
     """A sweep of six jobs, of which the last fails."""
 
     def found(context):
@@ -41,9 +42,12 @@ def swept(tmp_path, sweep, pretend):
             "genotype": str(published(GENOTYPES[seed])),
         }
 
-    pretend(found)
-    assert sweep(*TINY, "data.path=none", "seed=2,0,1", "order=first,second") == 1
-    return tmp_path / "sweep"
+    return swept_once(found, [*TINY, "data.path=none", "seed=2,0,1", "order=first,second"], 1)
+
+
+@pytest.fixture
+def swept(untouched, tmp_path):
+    return Path(shutil.copytree(untouched, tmp_path / "sweep"))
 
 
 def test_mean_and_deviation_over_seeds_are_those_worked_out_by_hand(tmp_path, swept):
