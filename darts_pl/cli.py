@@ -85,7 +85,8 @@ def _tell(interruption: Interrupted) -> int:
     lines = [f"interrupted by {signal.Signals(interruption.number).name}"]
     if interruption.saved is not None:
         lines.append(f"saved {interruption.saved}")
-        lines.append(f"go on with the same command and {interruption.remedy}")
+        if SweepStart.folder is None:  # a sweep says so at its end
+            lines.append(f"go on with the same command and {interruption.remedy}")
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print("\n" + "\n".join(lines), file=sys.stderr)
     return interruption.exit_status

@@ -65,7 +65,8 @@ def how_to_go_on() -> str:
     config = HydraConfig.get()
     multirun = config.mode == RunMode.MULTIRUN
     key, folder = (_SWEEP_KEY, config.sweep.dir) if multirun else (_RUN_KEY, config.runtime.output_dir)
-    given = [] if _is_given(key) else [f"{key}={_shown(Path(folder))}"]
+    # Every job of a sweep is given the sweep's folder, whether the command named it or not.
+    given = [] if _is_given(key) and not multirun else [f"{key}={_shown(Path(folder))}"]
     return " ".join([*given, "resume=true"])
 
 

@@ -125,6 +125,19 @@ def test_an_interrupted_sweep_goes_on_with_the_job_that_was_cut_off(tmp_path, im
         assert all(np.array_equal(ours[name], theirs[name]) for name in theirs.files)
 
 
+def test_a_stopped_sweep_says_which_folder_to_go_on_in(tmp_path, pretend, monkeypatch, capsys):
+    def stopped(context):
+        raise Interrupted(15, saved=Path("last.ckpt"))
+
+    monkeypatch.chdir(tmp_path)
+    pretend(stopped)
+    assert main(["-m", *TINY, "data.path=none", "seed=0,1"]) == 143
+    (folder,) = Path("multirun/search").iterdir()
+    lines = capsys.readouterr().err.splitlines()
+    assert f"the same command with hydra.sweep.dir={folder} resume=true runs what is not finished" in lines
+    assert sum("resume=true" in line for line in lines) == 1
+
+
 def test_resume_without_a_folder_is_refused_and_names_the_newest_sweep(tmp_path, pretend, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     calls = pretend(lambda context: {})
