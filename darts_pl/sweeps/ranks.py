@@ -22,24 +22,24 @@ def refuse_own_processes(config: DictConfig) -> None:
     """
     if os.environ.get("SUBMITIT_EXECUTOR") == "slurm" and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
         return
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 or "TORCHELASTIC_RUN_ID" in os.environ:
+    if "TORCHELASTIC_RUN_ID" in os.environ:
         raise UserError(
             "a sweep under torchrun: each rank would sweep by itself; start torchrun once for each job, without -m\n"
-            "or give the job's processes to SLURM: hydra/launcher=submitit_slurm hydra.launcher.tasks_per_node=N"
+            "or give the job's processes to SLURM: hydra/launcher=slurm hydra.launcher.tasks_per_node=N"
         )
     devices, nodes = processes(config)
     if devices * nodes > 1:
         raise UserError(
             f"hardware.devices={config.hardware.devices} in a sweep: the other processes would repeat the sweep\n"
-            "one device a job: hardware.devices=1, side by side with hydra/launcher=joblib or submitit_slurm\n"
-            f"several: hydra/launcher=submitit_slurm hydra.launcher.tasks_per_node={devices}, or one command a job"
+            "one device a job: hardware.devices=1, side by side with hydra/launcher=joblib or slurm\n"
+            f"several: hydra/launcher=slurm hydra.launcher.tasks_per_node={devices}, or one command a job"
         )
 
 
 def processes(config: DictConfig) -> tuple[int, int]:
     """(processes on each machine, machines) that `hardware` asks for; what is no number counts as one."""
     hardware = config.hardware
-    nodes = OmegaConf.select(hardware, "num_nodes", default=OmegaConf.select(hardware, "nodes", default=1))
+    nodes = OmegaConf.select(hardware, "nodes", default=1)
     return _count(hardware.devices, str(hardware.accelerator)), nodes if isinstance(nodes, int) else 1
 
 
