@@ -64,7 +64,7 @@ def build_trainer(
         log_every: batches between two points of what loggers are given within an epoch.
         grad_clip: largest gradient norm, for modules in automatic optimization.
         accumulate: batches whose gradients are added up for one step, in automatic optimization.
-        debug: one batch of each phase.
+        debug: one epoch, of one batch of each phase.
 
     Raises:
         UserError: if the hardware is not there.
@@ -88,7 +88,7 @@ def build_trainer(
             num_nodes=number_of_nodes(hardware),
             plugins=scheduler(),
             deterministic=hardware.deterministic,
-            max_epochs=epochs,
+            max_epochs=1 if debug else epochs,
             callbacks=list(callbacks),
             logger=list(loggers) or False,
             log_every_n_steps=log_every,

@@ -92,7 +92,7 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         "seed": config.seed,
         "data": config.data.name,
         "genotype": str(genotype),
-        "epochs": config.train.epochs,
+        "epochs": trainer.current_epoch,
         "parameters": count_parameters(module.network),
         "multiply_adds": multiply_adds,
         "channels": channels,

@@ -48,7 +48,7 @@ def search(context: Context) -> Summary:
         "order": config.order.name,
         "data": config.data.name,
         "genotype": str(genotype),
-        "epochs": config.search.epochs,
+        "epochs": done.trainer.current_epoch,
         "batches": done.trainer.global_step,
         "search/parameters": sum(weight.numel() for weight in module.supernet.weights().values()),
         **metrics,

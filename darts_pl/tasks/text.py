@@ -172,7 +172,7 @@ def train_language_model(context: Context, genotype: Genotype, title: str) -> Su
         "seed": config.seed,
         "data": config.data.name,
         "genotype": str(genotype),
-        "epochs": config.train.epochs,
+        "epochs": trainer.current_epoch,
         "parameters": module.network.count_parameters(),
         **metrics,
         "retrain/best_valid_perplexity": module.best_perplexity,

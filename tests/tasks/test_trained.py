@@ -88,7 +88,9 @@ def test_a_bare_checkpoint_scores_the_same_under_our_names_and_the_authors(run, 
 def test_what_people_use_today_works_together(tmp_path, summary_of):
     options = ["hardware.precision=bf16-mixed", "train.ema=0.9", "train.accumulate=2", "train.label_smoothing=0.1"]
     options += ["train.schedule=exponential", "train.warmup_epochs=1", "train.auxiliary_weight=0.4", "debug=true"]
+    options += ["train.epochs=5"]  # of which debug=true makes one
     summary = summary_of(tmp_path, "task=retrain", *NETWORK, *options)
+    assert summary["epochs"] == 1
     assert np.isfinite(summary["retrain/train_loss"])
     assert np.isfinite(summary["test/loss"])
 
