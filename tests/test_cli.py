@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,10 +31,10 @@ def refused(arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[st
     return error
 
 
-def npz(folder: Path, **changes: object) -> Path:
+def npz(folder: Path, **changes: Any) -> Path:
     """A small data set in a file, with some arrays replaced or (None) left out."""
     draw = np.random.default_rng(0)
-    arrays: dict[str, object] = {
+    arrays: dict[str, Any] = {
         "x_train": draw.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8),
         "y_train": np.arange(40) % 4,
         "x_test": draw.integers(0, 256, (8, 8, 8, 3), dtype=np.uint8),
@@ -41,7 +42,7 @@ def npz(folder: Path, **changes: object) -> Path:
     }
     arrays |= changes
     path = folder / "data.npz"
-    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})  # type: ignore[arg-type]
+    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
     return path
 
 

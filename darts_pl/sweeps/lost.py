@@ -25,5 +25,5 @@ def wait_for_all(lost: MutableSequence[str]) -> None:
             lost.append(f"job {job.job_id} of the launcher left no result ({job.state}): see {job.paths.stderr}")
             return [JobReturn(status=JobStatus.COMPLETED)]  # returned None, as a job that failed does
 
-    results.theirs = theirs  # type: ignore[attr-defined]
-    Job.results = results  # type: ignore[method-assign,assignment]
+    results.__dict__["theirs"] = theirs
+    setattr(Job, "results", results)  # noqa: B010 -- an assignment, which is what it is, is refused by type checkers

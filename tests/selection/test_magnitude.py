@@ -65,7 +65,11 @@ def test_none_is_never_chosen_but_weakens_its_edge_through_the_softmax():
 
 
 def test_an_edge_is_judged_by_the_candidates_that_it_has():
-    cell = CellSpace(2, 2, 2, (("skip_connect",), ("none", "max_pool_3x3"), ("none",), ("sep_conv_3x3",), ("none", "skip_connect")))  # fmt: skip  # noqa: E501
+    of_node_2, of_node_3 = (
+        (("skip_connect",), ("none", "max_pool_3x3")),
+        (("none",), ("sep_conv_3x3",), ("none", "skip_connect")),
+    )
+    cell = CellSpace(2, 2, 2, of_node_2 + of_node_3)
     supernet = Supernet(SearchSpace("cnn", {"normal": cell, "reduce": cell}))
     with torch.no_grad():
         supernet.alphas["normal"][2:, :] = torch.tensor([[9.0, 9.0], [-5.0, 9.0], [0.0, 1.0]])

@@ -50,10 +50,11 @@ def test_a_seed_gives_one_genotype_and_other_seeds_others(drawn):
 
 
 def test_only_candidates_that_an_edge_has_are_drawn_for_it():
-    candidates = (("skip_connect",), ("none", "max_pool_3x3"), ("sep_conv_3x3",), ("none", "skip_connect"), ("max_pool_3x3",))  # fmt: skip  # noqa: E501
-    cell = CellSpace(2, 2, 2, candidates)
+    of_node_2 = {(2, 0): ("skip_connect",), (2, 1): ("none", "max_pool_3x3")}
+    of_node_3 = {(3, 0): ("sep_conv_3x3",), (3, 1): ("none", "skip_connect"), (3, 2): ("max_pool_3x3",)}
+    cell = CellSpace(2, 2, 2, tuple((of_node_2 | of_node_3).values()))
     space = SearchSpace("cnn", {"normal": cell, "reduce": cell})
-    allowed = {(2, 0): "skip_connect", (2, 1): "max_pool_3x3", (3, 0): "sep_conv_3x3", (3, 1): "skip_connect", (3, 2): "max_pool_3x3"}  # fmt: skip  # noqa: E501
+    allowed = {edge: candidates[-1] for edge, candidates in (of_node_2 | of_node_3).items()}
     for seed in range(50):
         for node, pairs in enumerate(random_genotype(space, seed).cells["normal"].nodes, start=2):
             for pair in pairs:
