@@ -26,6 +26,7 @@ from darts_pl import atomic, rundir
 from darts_pl.config import Config, nearest_key, typed
 from darts_pl.errors import UserError
 from darts_pl.interruption import Interrupted, handled
+from darts_pl.launched import is_first
 from darts_pl.sweeps import Refused, SweepStart, all_failed, extra_wanted, report, run_in_sweep
 
 # Read when torch is loaded, which is later. Threads that wait for work then sleep instead of spinning:
@@ -85,9 +86,11 @@ def _tell(interruption: Interrupted) -> int:
     lines = [f"interrupted by {signal.Signals(interruption.number).name}"]
     if interruption.saved is not None:
         lines.append(f"saved {interruption.saved}")
-        if SweepStart.folder is None:  # a sweep says so at its end
-            lines.append(f"go on with the same command and {interruption.remedy}")
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    elif interruption.last is not None:
+        lines.append(f"the last checkpoint is {interruption.last}")
+    if (interruption.saved or interruption.last) and SweepStart.folder is None:  # a sweep says so at its end
+        lines.append(f"go on with the same command and {interruption.remedy}")
+    if is_first():
         print("\n" + "\n".join(lines), file=sys.stderr)
     return interruption.exit_status
 
@@ -117,6 +120,7 @@ def _task(config: DictConfig) -> float | None:
 
         return run_task(typed_config, config)
     except Interrupted as interruption:
+        interruption.last = rundir.newest_checkpoint()
         interruption.remedy = rundir.how_to_go_on()
         raise
 

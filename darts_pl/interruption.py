@@ -26,6 +26,8 @@ class Interrupted(BaseException):
         super().__init__(number)
         self.number = number
         self.saved = saved
+        #: the newest checkpoint there is, where none was written now
+        self.last: Path | None = None
         #: what to add to the command to go on
         self.remedy = "resume=true"
 

@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from darts_pl.errors import UserError
+from darts_pl.launched import slurm_tasks
 
 _RUN_KEY, _SWEEP_KEY = "hydra.run.dir", "hydra.sweep.dir"
 
@@ -35,26 +36,42 @@ def run_folder(resume: Any, parent: str, name: str) -> str:
 
 def job_name() -> str | None:
     """What all processes of this job know it by; None where no scheduler or torchrun started several."""
-    if int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_JOB_ID" in os.environ:
+    if slurm_tasks() > 1:
         return f"slurm_{os.environ['SLURM_JOB_ID']}"
     run = os.environ.get("TORCHELASTIC_RUN_ID")
     return None if run in (None, "none") else f"torchrun_{run}"
 
 
 def refuse_unnamed(resume: Any) -> None:
-    """Refuse ``resume=true`` without a folder, and processes that would each choose their own.
+    """Refuse ``resume=true`` without a folder, ``resume=FOLDER`` of a folder that is none or beside
+    another one, processes that would each choose their own, and a job that would overwrite what it did.
 
     Raises:
-        UserError: naming the newest run that could be meant.
+        UserError: naming what could be meant.
     """
-    if _is_given(_RUN_KEY) or isinstance(resume, str) or HydraConfig.get().mode == RunMode.MULTIRUN:
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
         return
+    made = Path(HydraConfig.get().runtime.output_dir)
+    if isinstance(resume, str):
+        if made.resolve() != Path(resume).resolve():
+            raise UserError(
+                f"resume={resume} and {_RUN_KEY}={_shown(made)}: give one of them, or {_RUN_KEY} and resume=true"
+            )
+        if _is_new(made):
+            raise UserError(
+                f"resume={resume}: there is no run; to start one there give {_RUN_KEY}={resume} resume=true"
+            )
+    if _is_given(_RUN_KEY) or isinstance(resume, str):
+        return
+    if job_name() is not None and not resume and next(made.glob("**/last.ckpt"), None) is not None:
+        raise UserError(
+            f"{_shown(made)}: holds a run of this job; go on with it by resume=true, or give {_RUN_KEY}=..."
+        )
     if job_name() is None and os.environ.get("TORCHELASTIC_RUN_ID") is not None:
         raise UserError(f"under torchrun all processes need one folder: give {_RUN_KEY}=... or torchrun --rdzv-id=NAME")
     if resume and job_name() is None:
         from darts_pl.runs.latest import newest_folder
 
-        made = Path(HydraConfig.get().runtime.output_dir)
         newest = newest_folder(made.parent, "**/last.ckpt", besides=made)
         hint = f"; the newest is resume={_shown(newest)}" if newest else f"; there is none in {_shown(made.parent)}"
         raise UserError(f"resume=true: which run? give {_RUN_KEY}=FOLDER, or resume=FOLDER{hint}")
@@ -73,9 +90,23 @@ def how_to_go_on() -> str:
 def forget_if_empty() -> None:
     """Remove the folder that Hydra made for a command that was refused before it wrote anything."""
     folder = Path(HydraConfig.get().runtime.output_dir)
-    if _is_given(_RUN_KEY) or not folder.is_dir() or [path.name for path in folder.iterdir()] != [".hydra"]:
-        return
-    shutil.rmtree(folder, ignore_errors=True)
+    if not _is_given(_RUN_KEY) and _is_new(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def newest_checkpoint() -> Path | None:
+    """The newest one in this command's folder, or in those of its parts."""
+    from darts_pl.runs.latest import newest_file
+
+    return newest_file(Path(HydraConfig.get().runtime.output_dir), "**/last.ckpt")
+
+
+def _is_new(folder: Path) -> bool:
+    """Whether nothing is in it but what Hydra writes when a command starts."""
+    try:
+        return [path.name for path in folder.iterdir()] in ([], [".hydra"])
+    except OSError:  # another process of this run removes it
+        return True
 
 
 def _is_given(key: str) -> bool:

@@ -12,7 +12,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 #: From the ground up. A file imports from lower floors and from its own room (a folder or a single file).
 FLOORS = (
-    {"errors", "atomic", "interruption"},
+    {"errors", "atomic", "interruption", "launched"},
     {"config", "genotype", "zoo", "ops"},
     {"spaces", "networks"},
     {"bilevel", "selection", "interop", "report"},

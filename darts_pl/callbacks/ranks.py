@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import random
 from typing import Any, Protocol
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import move_data_to_device
 from torch import Tensor
+
+from darts_pl.errors import UserError
 
 _log = logging.getLogger(__name__)
 
@@ -31,12 +35,17 @@ class HasRankState(Protocol):
 class RankStates(Callback):
     """Saves with every checkpoint what is each rank's own, and gives it back when a run is continued.
 
-    That is torch's random generators, from which dropout and drop-path draw (data order and
-    augmentation are functions of seed, epoch and batch), and the `rank_state` of the module: running
+    That is all random generators: torch's, from which dropout and drop-path draw, and those of Python
+    and NumPy, from which a user's candidate may (data order and augmentation are functions of seed,
+    epoch and batch). And it is the `rank_state` of the module: running
     statistics, metrics of the epoch so far, what is carried from batch to batch.
 
     Under several ranks each but the first starts with a seed of its own, so that they do not drop
     the same units.
+
+    Raises:
+        UserError: if a checkpoint from within an epoch is to go on in another number of processes, which
+            would share out the epoch otherwise.
     """
 
     def __init__(self) -> None:
@@ -52,6 +61,11 @@ class RankStates(Callback):
         states = checkpoint[KEY]
         if len(states) == trainer.world_size:
             self._restored = states[trainer.global_rank]
+        elif not checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"]:
+            raise UserError(
+                f"the checkpoint is of {len(states)} processes, within an epoch, and cannot go on in "
+                f"{trainer.world_size}: only one of an epoch's end can\nstart {len(states)} processes again"
+            )
         elif trainer.is_global_zero:
             _log.warning(
                 "the checkpoint is of %d processes and goes on in %d: no longer bit by bit the run that was stopped",
@@ -111,10 +125,19 @@ def _gathered(own: Any, world_size: int) -> list[Any]:
 
 def _generators() -> dict[str, Any]:
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+    name, words, *rest = np.random.get_state(legacy=True)
+    return {
+        "cpu": torch.get_rng_state(),
+        "cuda": cuda,
+        "python": random.getstate(),
+        "numpy": (name, np.asarray(words).tolist(), *rest),
+    }
 
 
 def _set_generators(states: dict[str, Any]) -> None:
     torch.set_rng_state(states["cpu"].cpu())
     if len(states["cuda"]) == torch.cuda.device_count() > 0:
         torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
+    version, words, gauss = states["python"]
+    random.setstate((version, tuple(words), gauss))
+    np.random.set_state(states["numpy"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import pickle
-import subprocess
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,18 @@ import torch
 from darts_pl.callbacks.checkpoint import SETTINGS_KEY
 from darts_pl.errors import UserError
 from darts_pl.modules.running import DivergedError
+from darts_pl.runs.checkpoint_file import is_whole
+from darts_pl.runs.children import end_children, remember_children
 from darts_pl.runs.folder import RunFolder
 from darts_pl.runs.settings import difference
 
 _log = logging.getLogger(__name__)
 
-#: Processes that Lightning started for other ranks; those of a first Trainer serve the later ones too.
-_children: list[subprocess.Popen[bytes]] = []
+#: What reading a file raises that is not whole, or no checkpoint.
+_DAMAGED = (
+    *(RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError),
+    *(pickle.UnpicklingError, zipfile.BadZipFile, zlib.error),
+)
 
 
 def fit(
@@ -61,7 +67,9 @@ def fit(
             f"repeat the settings in {folder.path / '.hydra'}, or give another hydra.run.dir"
         ) from error
     finally:
-        _end_children(trainer)
+        remember_children(trainer)
+        if not trainer.state.finished:
+            end_children()
 
 
 def to_continue(folder: RunFolder, settings: Mapping[str, Any]) -> Path | None:
@@ -75,7 +83,9 @@ def to_continue(folder: RunFolder, settings: Mapping[str, Any]) -> Path | None:
         try:
             stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             epochs, ours = int(stored["epoch"]), stored.get(SETTINGS_KEY)
-        except (RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+            if not is_whole(path):
+                raise zipfile.BadZipFile
+        except _DAMAGED as error:
             _log.warning("%s: damaged, or no checkpoint (%s)", path, type(error).__name__)
             continue
         differs = difference(ours, settings) if ours else None
@@ -96,11 +106,3 @@ def _before(folder: RunFolder) -> str:
     if folder.checkpoint.is_file():
         return f"the checkpoint before it is {folder.checkpoint}"
     return "there is no checkpoint before it"
-
-
-def _end_children(trainer: pl.Trainer) -> None:
-    """After an error, end the processes that this one started: they would wait for it."""
-    _children.extend(getattr(trainer.strategy.launcher, "procs", []))
-    if not trainer.state.finished:
-        for process in _children:
-            process.terminate()

@@ -28,6 +28,11 @@ def newest_folder(parent: Path, holding: str, besides: Path | None = None) -> Pa
     return max(found)[1] if found else None
 
 
+def newest_file(folder: Path, pattern: str) -> Path | None:
+    """The newest file of the pattern below `folder`; None where there is none."""
+    return max(folder.glob(pattern), key=lambda file: file.stat().st_mtime_ns, default=None)
+
+
 def _times(folder: Path, pattern: str) -> list[int]:
     times = []
     for file in folder.glob(pattern):

@@ -14,10 +14,11 @@ def settings_of(resolved: Mapping[str, Any], *sections: str, **others: Any) -> d
 
     Args:
         resolved: the whole configuration as plain values.
-        sections: its keys that count.
+        sections: its keys that count, beside the precision and ``debug``, which always do.
         others: what counts beside them.
     """
-    flat = _flat({name: resolved[name] for name in sections}, "")
+    flat = _flat({name: resolved[name] for name in (*sections, "debug")}, "")
+    flat["hardware.precision"] = resolved["hardware"]["precision"]
     return {key: value for key, value in flat.items() if key not in FREE} | others
 
 

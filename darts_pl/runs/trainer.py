@@ -17,8 +17,9 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from darts_pl.config import HardwareConfig
 from darts_pl.errors import UserError
+from darts_pl.runs.checkpoint_file import PlainFile
 from darts_pl.runs.folder import RunFolder
-from darts_pl.runs.processes import number_of_nodes, scheduler, strategy_of
+from darts_pl.runs.processes import keep_signals, number_of_nodes, scheduler, strategy_of
 
 
 def quiet_lightning() -> None:
@@ -31,6 +32,7 @@ def quiet_lightning() -> None:
         ".*does not have many workers.*",  # our batches are made on the device, not by workers
         ".*it is recommended to use `self.log.*sync_dist=True.*",  # metrics sum up all ranks; the rest is equal on all
         ".*GPU available but not used.*",  # hardware=cpu was asked for
+        ".*Grad strides do not match bucket view strides.*",  # channels-last weights under DDP: "not an error"
         ".*`training_step` returned `None`.*",  # a step left out on purpose, after a non-finite loss
     ):
         warnings.filterwarnings("ignore", message)
@@ -80,13 +82,13 @@ def build_trainer(
     if debug:
         settings = {"limit_train_batches": 1, "limit_val_batches": 1, "limit_test_batches": 1}
     with _named(hardware):
-        return pl.Trainer(
+        trainer = pl.Trainer(
             accelerator=_accelerator(hardware.accelerator),
             devices=hardware.devices,
             precision=hardware.precision,  # type: ignore[arg-type]  # Lightning checks the value
             strategy=strategy_of(hardware),
             num_nodes=number_of_nodes(hardware),
-            plugins=scheduler(),
+            plugins=[PlainFile(), *scheduler()],
             deterministic=hardware.deterministic,
             max_epochs=1 if debug else epochs,
             callbacks=list(callbacks),
@@ -102,6 +104,8 @@ def build_trainer(
             use_distributed_sampler=False,  # the data modules shard themselves
             **settings,
         )
+    keep_signals(trainer)
+    return trainer
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from darts_pl.genotype import parse
 from darts_pl.interruption import Interrupted
 from darts_pl.report import cell_text
 from darts_pl.runs import RunFolder, finish_loggers, is_rank_zero
+from darts_pl.runs.children import end_children
 from darts_pl.runs.folder import Summary
 from darts_pl.tasks.collect import collect
 from darts_pl.tasks.context import Context
@@ -56,6 +57,7 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
     try:
         summary = TASKS[config.task.name](context)
     except BaseException as error:
+        end_children()
         finish_loggers(_exit_status(error))
         raise
     finish_loggers(0)

@@ -1,11 +1,12 @@
 """Checkpoints that are damaged, of another run, or do not fit on the disk; which run is meant by resume."""
 
+import errno
 import json
 import os
-import resource
 import subprocess
 import sys
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_the_checkpoint_before_the_last_is_kept(stopped):
     assert sorted(path.name for path in (stopped / "checkpoints").iterdir()) == ["last.ckpt", "previous.ckpt"]
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "missing"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "one bit", "empty", "missing"])
 def test_where_the_last_checkpoint_is_not_whole_the_one_before_is_continued_to_the_same_end(
     damage, stopped, whole, capsys
 ):
@@ -78,6 +79,12 @@ def test_where_the_last_checkpoint_is_not_whole_the_one_before_is_continued_to_t
     elif damage == "flipped":
         content[100:200] = bytes(100)
         last.write_bytes(content)
+    elif damage == "one bit":  # within the numbers of a tensor, which torch reads without a look at checksums
+        with zipfile.ZipFile(last) as file:
+            largest = max((part for part in file.infolist() if "/data/" in part.filename), key=lambda p: p.file_size)
+        content[largest.header_offset + largest.file_size // 2 + 128] ^= 1
+        last.write_bytes(content)
+        assert epoch(last) == 1
     else:
         last.write_bytes(content[: len(content) // 2] if damage == "truncated" else b"")
     capsys.readouterr()
@@ -111,6 +118,7 @@ def test_a_damaged_checkpoint_never_takes_the_place_of_the_whole_one_before_it(s
         ("search.alphas.lr=0.1", "search.alphas.lr=0.0003, and not search.alphas.lr=0.1"),
         ("data.flip=true", "data.flip=False, and not data.flip=True"),
         ("search.epochs=9", "search.epochs=3, and not search.epochs=9"),
+        ("hardware.precision=64-true", "hardware.precision=32-true, and not hardware.precision=64-true"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused_with_the_first_key_that_differs(change, said, stopped, capsys):
@@ -130,6 +138,7 @@ def test_what_may_differ_does_not_keep_a_run_from_going_on(stopped, whole):
 
 def limited(folder, room, *arguments):
     """A command that may write no file larger than `room` bytes: what a full disk looks like to it."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
 
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
@@ -204,3 +213,34 @@ def test_a_run_in_a_used_folder_does_not_keep_the_former_run_s_checkpoints(stopp
         warnings.simplefilter("ignore")
         assert run(stopped, "search.epochs=1", "seed=3") == 0
     assert sorted(path.name for path in (stopped / "checkpoints").iterdir()) == ["last.ckpt"]
+
+
+def test_resume_names_a_run_that_is_there_and_no_other_folder_beside_it(stopped, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([*SMALL, "resume=rum"]) == 2
+    assert "resume=rum: there is no run" in capsys.readouterr().err
+    assert not (tmp_path / "rum").exists()
+    assert run(tmp_path / "other", "resume=run") == 2
+    assert "resume=run and hydra.run.dir=other: give one of them" in capsys.readouterr().err
+
+
+def test_one_job_of_slurm_does_not_overwrite_what_it_did(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("darts_pl.rundir.job_name", lambda: "slurm_77")
+    assert main([*SMALL, "search.epochs=1"]) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "outputs").rglob("*.ckpt")}
+    capsys.readouterr()
+    assert main([*SMALL, "search.epochs=1", "seed=1"]) == 2
+    assert "outputs/search/slurm_77: holds a run of this job" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+    assert before
+    assert main([*SMALL, "search.epochs=1", "resume=true"]) == 0
+
+
+def test_a_checkpoint_needs_no_room_in_the_folder_for_temporary_files(tmp_path, monkeypatch):
+    def full(*arguments, **named):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tempfile.mkstemp", full)
+    assert run(tmp_path / "run", "search.epochs=1") == 0
+    assert epoch(tmp_path / "run" / "checkpoints" / "last.ckpt") == 0
