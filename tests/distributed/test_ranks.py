@@ -79,12 +79,14 @@ def test_a_validation_scores_the_whole_half_on_both_ranks(ranks, alone):
         torch.testing.assert_close(rank["valid_losses"], alone["second"]["valid_losses"], rtol=1e-10, atol=0)
 
 
+@pytest.mark.slow
 def test_ranks_that_hold_different_alphas_stop_the_run_and_name_the_difference(tmp_path):
     status, said, _ = launch(tmp_path, "alphas")
     assert status != 0
     assert "epoch 1: ranks 0 and 1 hold different alphas: reduce, edge 1, candidate 2:" in said
 
 
+@pytest.mark.slow
 def test_a_rank_that_fails_ends_the_run_on_all_ranks_with_its_reason(tmp_path):
     status, said, seconds = launch(tmp_path, "raise")
     assert status != 0

@@ -35,7 +35,7 @@ def rows_without_times(folder: Path) -> list[list[str]]:
     return [[line[index] for index in keep] for line in lines]
 
 
-@pytest.mark.parametrize("order", ["first", "second"])
+@pytest.mark.parametrize("order", ["first", pytest.param("second", marks=pytest.mark.slow)])
 def test_two_runs_with_one_seed_end_with_bitwise_equal_alphas_and_different_seeds_do_not(
     order: str, tmp_path: Path
 ) -> None:
@@ -58,7 +58,7 @@ def stop_after_first_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LastCheckpoint, "on_train_epoch_end", save_and_stop)
 
 
-@pytest.mark.parametrize("order", ["first", "second"])
+@pytest.mark.parametrize("order", ["first", pytest.param("second", marks=pytest.mark.slow)])
 def test_a_search_continued_after_a_stop_ends_as_one_never_stopped(
     order: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +122,7 @@ def test_a_diverged_search_is_refused_without_a_genotype(tmp_path: Path, capsys:
     assert not (tmp_path / "genotype.json").exists()
 
 
+@pytest.mark.slow
 def test_a_retraining_with_drop_path_continued_after_a_stop_ends_as_one_never_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
