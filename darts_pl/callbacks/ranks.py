@@ -61,10 +61,10 @@ class RankStates(Callback):
         states = checkpoint[KEY]
         if len(states) == trainer.world_size:
             self._restored = states[trainer.global_rank]
-        elif not checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"]:
+        elif _within_epoch(checkpoint["loops"]["fit_loop"]):
             raise UserError(
-                f"the checkpoint is of {len(states)} processes, within an epoch, and cannot go on in "
-                f"{trainer.world_size}: only one of an epoch's end can\nstart {len(states)} processes again"
+                f"the checkpoint is of {len(states)} process(es) and from within an epoch: go on in as many processes, not in "
+                f"{trainer.world_size}\n(one of an epoch's end can go on in any number)"
             )
         elif trainer.is_global_zero:
             _log.warning(
@@ -112,6 +112,12 @@ def _difference(epoch: int, rank: int, name: str, first: Tensor, other: Tensor) 
         f"epoch {epoch + 1}: ranks 0 and {rank} hold different alphas: {name}, edge {edge}, candidate {candidate}: "
         f"{first[edge, candidate]:.9g} and {other[edge, candidate]:.9g}"
     )
+
+
+def _within_epoch(progress: dict[str, Any]) -> bool:
+    """Whether the batches of a training epoch, or those of the validation after it, were not all done."""
+    validation = progress["epoch_loop.val_loop.batch_progress"]["total"]
+    return not progress["epoch_loop.batch_progress"]["is_last_batch"] or validation["started"] > validation["completed"]
 
 
 def _gathered(own: Any, world_size: int) -> list[Any]:

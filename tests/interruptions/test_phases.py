@@ -70,9 +70,14 @@ def test_a_checkpoint_holds_every_random_generator(tmp_path):
 
 @pytest.mark.parametrize("processes", [1, 4])
 def test_a_checkpoint_from_within_an_epoch_goes_on_in_as_many_processes_only(processes):
-    progress = {"is_last_batch": False}
-    checkpoint = {"ranks": [{}, {}], "loops": {"fit_loop": {"epoch_loop.batch_progress": progress}}}
-    with pytest.raises(UserError, match=f"of 2 processes, within an epoch, and cannot go on in {processes}"):
+    training, validation = {"is_last_batch": False}, {"total": {"started": 3, "completed": 3}}
+    loops = {"epoch_loop.batch_progress": training, "epoch_loop.val_loop.batch_progress": validation}
+    checkpoint = {"ranks": [{}, {}], "loops": {"fit_loop": loops}}
+    said = f"from within an epoch: go on in as many processes, not in {processes}"
+    with pytest.raises(UserError, match=said):
         RankStates().on_load_checkpoint(trainer(processes), Stateless(), checkpoint)
-    progress["is_last_batch"] = True
+    training["is_last_batch"], validation["total"]["completed"] = True, 2
+    with pytest.raises(UserError, match=said):
+        RankStates().on_load_checkpoint(trainer(processes), Stateless(), checkpoint)
+    validation["total"]["completed"] = 3
     RankStates().on_load_checkpoint(trainer(processes), Stateless(), checkpoint)
