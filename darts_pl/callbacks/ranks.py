@@ -63,8 +63,8 @@ class RankStates(Callback):
             self._restored = states[trainer.global_rank]
         elif _within_epoch(checkpoint["loops"]["fit_loop"]):
             raise UserError(
-                f"the checkpoint is of {len(states)} process(es) and from within an epoch: go on in as many processes, not in "
-                f"{trainer.world_size}\n(one of an epoch's end can go on in any number)"
+                f"the checkpoint is of {len(states)} process(es) and from within an epoch: go on in as many "
+                f"processes, not in {trainer.world_size}\n(one of an epoch's end can go on in any number)"
             )
         elif trainer.is_global_zero:
             _log.warning(

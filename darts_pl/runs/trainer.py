@@ -113,6 +113,8 @@ def _named(hardware: HardwareConfig) -> Iterator[None]:
     """Turns what Lightning says of impossible hardware into one line with the values."""
     try:
         yield
+    except UserError:
+        raise
     except (ValueError, TypeError, MisconfigurationException) as error:
         given = ", ".join(f"{name}={getattr(hardware, name)}" for name in ("devices", "strategy", "precision"))
         raise UserError(f"hardware: {given}: {str(error).splitlines()[0]:.200}") from error
