@@ -20,10 +20,10 @@ quickstart: $(INSTALLED) ## search a cell on the bundled digits, retrain it, sho
 	$(BIN)/python run.py experiment=quickstart $(ARGS)
 
 test: $(INSTALLED_DEV) ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --durations=12 $(ARGS)
 
 test-slow: $(INSTALLED_DEV) ## run the longer tests, which `make test` leaves out
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest -m slow --durations=12 $(ARGS)
 
 check: $(INSTALLED_DEV) ## lint, formatting and types
 	$(BIN)/ruff check .
