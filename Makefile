@@ -1,9 +1,11 @@
 # Every target installs what it needs first: each works as the first command in a fresh clone.
-# Settable: make test VENV=/tmp/venv PYTHON=python3.12 PIP_FLAGS=--no-cache-dir ARGS="-k genotype"
+# Settable: make test WORKERS=8 VENV=/tmp/venv PYTHON=python3.12 PIP_FLAGS=--no-cache-dir ARGS="-k genotype"
 PYTHON ?= python3
 VENV ?= .venv
 PIP_FLAGS ?=
 ARGS ?=
+# Processes that share the tests.
+WORKERS ?= 2
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -20,7 +22,7 @@ quickstart: $(INSTALLED) ## search a cell on the bundled digits, retrain it, sho
 	$(BIN)/python run.py experiment=quickstart $(ARGS)
 
 test: $(INSTALLED_DEV) ## run the tests
-	$(BIN)/python -m pytest --durations=12 $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=12 $(ARGS)
 
 test-slow: $(INSTALLED_DEV) ## run the longer tests, which `make test` leaves out
 	$(BIN)/python -m pytest -m slow --durations=12 $(ARGS)

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -33,9 +34,9 @@ def whole(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def stopped(tmp_path, monkeypatch):
-    """The folder of one that was killed right after its second epoch's checkpoint."""
+@pytest.fixture(scope="module")
+def cut_off(tmp_path_factory):
+    """The folder of a search that was killed right after its second epoch's checkpoint."""
 
     class Killed(BaseException):
         pass
@@ -47,11 +48,18 @@ def stopped(tmp_path, monkeypatch):
         if trainer.current_epoch == 1:
             raise Killed
 
-    with monkeypatch.context() as patch:
+    folder = tmp_path_factory.mktemp("cut_off")
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LastCheckpoint, "on_train_epoch_end", save_and_die)
         with pytest.raises(Killed):
-            run(tmp_path / "run")
-    return tmp_path / "run"
+            run(folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture
+def stopped(cut_off, tmp_path):
+    """A copy of it for one test."""
+    return Path(shutil.copytree(cut_off, tmp_path / "run"))
 
 
 def epoch(path):
