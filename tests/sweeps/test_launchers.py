@@ -60,8 +60,9 @@ def test_other_processes_run_the_jobs_and_a_failed_one_stops_no_other(launcher, 
     first = command(*arguments)
     assert first.returncode == 2, first.stderr
     assert "1 finished, 1 failed" in first.stdout
-    failed, remedy = first.stderr.strip().splitlines()
-    assert failed.startswith("failed: job 1 ")
+    # Before them may stand what joblib itself has to say.
+    failed, remedy = first.stderr.strip().splitlines()[-2:]
+    assert failed.startswith("failed: job 1 "), first.stderr
     assert str(late) in failed
     assert "resume=true" in remedy
     folders = {read_record(file.parent).number: file.parent for file in sweep.glob("*/job.json")}
@@ -72,7 +73,7 @@ def test_other_processes_run_the_jobs_and_a_failed_one_stops_no_other(launcher, 
     write_images(late)
     second = command(*arguments, "resume=true")
     assert second.returncode == 0, second.stderr
-    assert second.stderr == ""
+    assert "failed" not in second.stderr
     assert "2 finished" in second.stdout
     assert (folder / "summary.json").stat().st_mtime_ns == written
     # The same images, seed and settings: another process finds the same.
