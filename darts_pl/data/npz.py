@@ -84,8 +84,8 @@ def _read_key(file: Path, archive: Any, key: str) -> np.ndarray:
         OSError,
         zipfile.BadZipFile,
         zlib.error,
-        NotImplementedError,
-    ) as error:  # the last: zipfile on an unknown compression
+        NotImplementedError,  # zipfile's, of a compression that it does not know
+    ) as error:
         raise UserError(f"{file}: {key} is damaged ({error}); write the file again") from None
     except MemoryError:
         raise UserError(f"{file}: {key} does not fit into memory") from None

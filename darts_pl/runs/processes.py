@@ -63,7 +63,7 @@ def scheduler() -> list[Any]:
 def keep_signals(trainer: pl.Trainer) -> None:
     """Let a SIGTERM come to us and not to Lightning as well, whose handler waits, in the midst of whatever
     the process was doing, for a broadcast that the other processes know nothing of."""
-    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]  # no switch
 
 
 def _is_one(devices: int | str | list[int]) -> bool:
