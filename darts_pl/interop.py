@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_pl.errors import UserError
-from darts_pl.spaces.cnn import CnnSupernet
-from darts_pl.spaces.stems import STEM_MULTIPLIER
+from darts_pl.spaces.cnn import STEM_MULTIPLIER, CnnSupernet
 
 _COUNTER = "num_batches_tracked"
 

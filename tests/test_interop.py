@@ -7,8 +7,7 @@ import torch
 
 from darts_pl import interop
 from darts_pl.errors import UserError
-from darts_pl.networks import Classifier
-from darts_pl.spaces import CellSpace, CnnSupernet, SearchSpace, build_space
+from darts_pl.spaces import CellSpace, Classifier, CnnSupernet, SearchSpace, build_space
 from darts_pl.zoo import published
 
 CANDIDATES = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_5x5")

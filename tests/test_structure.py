@@ -13,8 +13,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 #: From the ground up. A file imports from lower floors and from its own room (a folder or a single file).
 FLOORS = (
     {"errors", "atomic", "interruption", "launched"},
+    {"registry", "settings"},
     {"config", "genotype", "zoo", "ops"},
-    {"spaces", "networks"},
+    {"spaces"},
     {"bilevel", "selection", "interop", "report"},
     {"data", "modules", "callbacks"},
     {"runs"},
@@ -27,7 +28,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 #: (importer, imported) on one floor: published genotypes are genotypes, final networks reuse the supernet's
 #: plan of cells, what watches a search reads its module.
-NEIGHBOURS = {("zoo", "genotype"), ("networks", "spaces")}
+NEIGHBOURS = {("zoo", "genotype")}
 
 #: Everything below this floor is plain PyTorch, for a notebook to use alone.
 FIRST_WITH_FRAMEWORKS = FLOOR_OF["data"]

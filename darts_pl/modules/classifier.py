@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_pl.modules.running import FiniteWatch, Mean, load_metric_states, metric_states, reset_metrics
-from darts_pl.networks import Classifier
+from darts_pl.spaces import Classifier
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ from darts_pl.errors import UserError
 from darts_pl.modules.learning_rate import scaled_lr
 from darts_pl.modules.running import load_metric_states, metric_states, reset_metrics
 from darts_pl.modules.scores import LanguageScores
-from darts_pl.networks import LanguageModel
-from darts_pl.spaces import Outcome, slowness, word_loss
+from darts_pl.spaces import LanguageModel, Outcome, slowness, word_loss
 
 _log = logging.getLogger(__name__)
 

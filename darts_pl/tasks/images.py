@@ -14,8 +14,7 @@ from darts_pl.modules import (
     ClassifierRecipe,
     SearchModule,
 )
-from darts_pl.networks import Classifier, least_batch, tower_fits
-from darts_pl.spaces import CnnSupernet, build_space, relaxation
+from darts_pl.spaces import Classifier, CnnSupernet, build_space, least_batch, relaxation, tower_fits
 from darts_pl.tasks.image_data import image_shape, load_images, retrain_data, search_data
 from darts_pl.tasks.search_module import search_module
 

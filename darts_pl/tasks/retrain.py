@@ -11,10 +11,10 @@ from darts_pl import zoo
 from darts_pl.callbacks import weight_average
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype, parse
-from darts_pl.networks import count_multiply_adds, count_parameters
 from darts_pl.ops import activations, names
 from darts_pl.runs.folder import Summary, read_genotype
 from darts_pl.runs.settings import settings_of
+from darts_pl.spaces import count_multiply_adds, count_parameters
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.fitted import fitted, leave_result
 from darts_pl.tasks.image_data import image_shape, load_images

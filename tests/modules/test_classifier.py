@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from darts_pl.callbacks import weight_average
 from darts_pl.modules import ClassifierModule, ClassifierRecipe
-from darts_pl.networks import Classifier
+from darts_pl.spaces import Classifier
 from darts_pl.zoo import published
 
 RECIPE = ClassifierRecipe(

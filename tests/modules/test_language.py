@@ -15,9 +15,8 @@ from darts_pl.data import BatchLoader, EvaluationSequences
 from darts_pl.errors import UserError
 from darts_pl.modules import LanguageModule, LanguageRecipe, LanguageScores
 from darts_pl.modules.language import worse_than_before
-from darts_pl.networks import LanguageModel
 from darts_pl.runs import quiet_lightning
-from darts_pl.spaces import Outcome
+from darts_pl.spaces import LanguageModel, Outcome
 from darts_pl.zoo import published
 
 VOCABULARY = 13

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from darts_pl import interop
-from darts_pl.networks import build
+from darts_pl.spaces import build
 from darts_pl.tasks.trained import load_classifier
 from darts_pl.zoo import published
 

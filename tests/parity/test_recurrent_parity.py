@@ -9,10 +9,9 @@ import torch
 from darts_pl import interop
 from darts_pl.bilevel import InnerStep, first_order, second_order
 from darts_pl.genotype import from_pairs
-from darts_pl.networks import LanguageModel
 from darts_pl.selection import magnitude
 from darts_pl.selection.magnitude import strongest
-from darts_pl.spaces import RnnSupernet, build_space, slowness, softmax
+from darts_pl.spaces import LanguageModel, RnnSupernet, build_space, slowness, softmax
 from darts_pl.zoo import published
 
 CANDIDATES = ("none", "tanh", "relu", "sigmoid", "identity")

@@ -14,7 +14,7 @@ import torch
 
 from darts_pl import interop
 from darts_pl.cli import main
-from darts_pl.networks import LanguageModel
+from darts_pl.spaces import LanguageModel
 from darts_pl.tasks import zoo as zoo_task
 from darts_pl.zoo import ZOO, published
 

@@ -8,9 +8,10 @@ from torchvision.ops import stochastic_depth
 
 from darts_pl.errors import UserError
 from darts_pl.genotype import CellGenotype, Genotype
-from darts_pl.networks.auxiliary import TOWERS, AuxiliaryTower
 from darts_pl.ops import Identity, build, names
-from darts_pl.spaces import CellPlan, build_stem, plan_cells, preprocess
+from darts_pl.spaces.cnn.auxiliary import TOWERS, AuxiliaryTower
+from darts_pl.spaces.cnn.plan import CellPlan, plan_cells, preprocess
+from darts_pl.spaces.cnn.stems import build_stem
 
 
 class FinalCell(nn.Module):

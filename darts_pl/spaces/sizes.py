@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from darts_pl.genotype import Genotype
-from darts_pl.networks.registry import build
+from darts_pl.spaces.networks import build
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from darts_pl.spaces import STEMS, reductions
+from darts_pl.spaces.cnn.plan import reductions
+from darts_pl.spaces.cnn.stems import STEMS
 
 #: By the stem of the network, how its tower differs.
 TOWERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(

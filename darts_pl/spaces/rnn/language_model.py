@@ -10,7 +10,7 @@ from torch import Tensor
 from darts_pl.errors import UserError
 from darts_pl.genotype import CellGenotype, Genotype
 from darts_pl.ops import activation_function, activations
-from darts_pl.spaces import Dropouts, GatedCell, SequenceNetwork
+from darts_pl.spaces.rnn.sequence import Dropouts, GatedCell, SequenceNetwork
 
 
 class _Reader(NamedTuple):

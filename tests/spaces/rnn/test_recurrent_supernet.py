@@ -8,7 +8,8 @@ from torch.nn.functional import batch_norm
 
 from darts_pl.errors import UserError
 from darts_pl.ops import activation, activations, check_activations
-from darts_pl.spaces import Dropouts, RnnSupernet, SearchSpace, build_space, sequence, slowness
+from darts_pl.spaces import Dropouts, RnnSupernet, SearchSpace, build_space, slowness
+from darts_pl.spaces.rnn import sequence
 from darts_pl.spaces.space import CellSpace
 
 CANDIDATES = ("none", "tanh", "relu", "sigmoid", "identity")

@@ -6,8 +6,8 @@ import torch
 from darts_pl import interop
 from darts_pl.errors import UserError
 from darts_pl.genotype import CellGenotype, Genotype, Pair, from_pairs
-from darts_pl.networks import LanguageModel, build
-from darts_pl.spaces import Dropouts, sequence
+from darts_pl.spaces import Dropouts, LanguageModel, build
+from darts_pl.spaces.rnn import sequence
 from darts_pl.zoo import published
 
 NAMES = ("darts_v1_rnn", "darts_v2_rnn", "enas_rnn")

@@ -12,7 +12,7 @@ from darts_pl.errors import UserError
 from darts_pl.genotype import KINDS
 from darts_pl.ops import NONE, activation_function, check_activations
 from darts_pl.spaces.relaxation import Relaxation, softmax
-from darts_pl.spaces.sequence import Dropouts, GatedCell, SequenceNetwork, SequenceOutput, word_loss
+from darts_pl.spaces.rnn.sequence import Dropouts, GatedCell, SequenceNetwork, SequenceOutput, word_loss
 from darts_pl.spaces.space import CellSpace, SearchSpace, search_space, uniform_cell
 from darts_pl.spaces.supernet import Outcome, Supernet
 

@@ -5,8 +5,7 @@ import torch
 
 from darts_pl.errors import UserError
 from darts_pl.genotype import from_pairs, parse
-from darts_pl.networks import AuxiliaryTower, Classifier, FinalCell
-from darts_pl.spaces import CellPlan
+from darts_pl.spaces import AuxiliaryTower, CellPlan, Classifier, FinalCell
 from darts_pl.zoo import ZOO, published
 
 PLAN = CellPlan(in_before=4, in_last=4, channels=4, reduction=False, halve_before=False)

@@ -4,16 +4,17 @@ import pytest
 import torch
 from torch import nn
 
-from darts_pl.networks import (
+from darts_pl.spaces import (
     PAPER_NETWORKS,
     Classifier,
+    CnnSupernet,
     build,
+    build_space,
     count_multiply_adds,
     count_parameters,
     least_batch,
     size_of,
 )
-from darts_pl.spaces import CnnSupernet, build_space
 from darts_pl.zoo import ZOO, published
 
 #: (parameters, multiply-adds); those of DARTS were recorded from the authors' code, but for the

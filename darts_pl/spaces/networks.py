@@ -9,8 +9,8 @@ from torch import nn
 
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
-from darts_pl.networks.classifier import Classifier
-from darts_pl.networks.language_model import LanguageModel
+from darts_pl.spaces.cnn.classifier import Classifier
+from darts_pl.spaces.rnn.language_model import LanguageModel
 
 #: By `Genotype.kind`: what builds its network.
 BUILDERS: dict[str, Callable[..., nn.Module]] = {"cnn": Classifier, "rnn": LanguageModel}

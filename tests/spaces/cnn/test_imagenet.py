@@ -5,9 +5,8 @@ import torch
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 from darts_pl.errors import UserError
-from darts_pl.networks import AuxiliaryTower, Classifier, build, tower_fits
 from darts_pl.ops import FactorizedReduce
-from darts_pl.spaces import CnnSupernet, build_space
+from darts_pl.spaces import AuxiliaryTower, Classifier, CnnSupernet, build, build_space, tower_fits
 from darts_pl.zoo import published
 
 CANDIDATES = ("none", "skip_connect", "max_pool_3x3")

@@ -1,0 +1,58 @@
+"""Where every cell of a convolutional network stands, and what brings its inputs to its width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from darts_pl.ops import EdgeOperation, FactorizedReduce, ReLUConvBN
+from darts_pl.spaces.cnn.stems import Stem
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """Where one cell stands in the network.
+
+    Args:
+        in_before: channels of the output of the cell before last.
+        in_last: channels of the output of the last cell.
+        channels: channels of each node of this cell.
+        reduction: whether it halves the map.
+        halve_before: whether the output of the cell before last is twice as large as the last one's.
+    """
+
+    in_before: int
+    in_last: int
+    channels: int
+    reduction: bool
+    halve_before: bool
+
+
+def reductions(layers: int) -> frozenset[int]:
+    """Numbers of the reduction cells: at 1/3 and 2/3 of the depth (paper section 3.1.1)."""
+    return frozenset({layers // 3, 2 * layers // 3})
+
+
+def plan_cells(stem: Stem, channels: int, layers: int, width: Callable[[bool], int]) -> list[CellPlan]:
+    """The `CellPlan` of every cell.
+
+    Args:
+        stem: what both inputs of the first cell read.
+        channels: channels of the first cell's nodes; doubled by every reduction.
+        layers: number of cells, at least 1.
+        width: given whether the cell is a reduction, how many nodes it concatenates.
+    """
+    plans = []
+    before, last, reduced = stem.channels, stem.channels, stem.halves
+    for layer in range(layers):
+        reduction = layer in reductions(layers)
+        channels = channels * 2 if reduction else channels
+        plans.append(CellPlan(before, last, channels, reduction, halve_before=reduced))
+        before, last, reduced = last, channels * width(reduction), reduction
+    return plans
+
+
+def preprocess(plan: CellPlan, affine: bool) -> tuple[EdgeOperation, EdgeOperation]:
+    """The modules that bring a cell's two inputs to its width."""
+    first = FactorizedReduce if plan.halve_before else ReLUConvBN
+    return first(plan.in_before, plan.channels, affine), ReLUConvBN(plan.in_last, plan.channels, affine)

@@ -1,0 +1,17 @@
+"""The recurrent space: supernet, language model, and what both are made of."""
+
+from darts_pl.spaces.rnn.language_model import DerivedCell, LanguageModel
+from darts_pl.spaces.rnn.sequence import Dropouts, GatedCell, SequenceNetwork, SequenceOutput, slowness, word_loss
+from darts_pl.spaces.rnn.supernet import RnnSupernet
+
+__all__ = [
+    "DerivedCell",
+    "Dropouts",
+    "GatedCell",
+    "LanguageModel",
+    "RnnSupernet",
+    "SequenceNetwork",
+    "SequenceOutput",
+    "slowness",
+    "word_loss",
+]
