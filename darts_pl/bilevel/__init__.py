@@ -1,29 +1,57 @@
-"""The gradient of the alphas: pure functions of (supernet, batches, hyperparameters)."""
+"""The gradient of the architecture parameters, and one step of a search, in plain torch."""
 
-from darts_pl.bilevel.gradient import (
+from darts_pl.bilevel.draws import Draws
+from darts_pl.bilevel.inner import InnerStep, Mean, identity_mean
+from darts_pl.bilevel.observers import OBSERVERS, Observer, RollBack, Stop
+from darts_pl.bilevel.orders import (
     ORDERS,
     AlphaGradient,
     Hypergradient,
+    OrderSettings,
     first_order,
-    hypergradient,
     second_order,
     second_order_exact,
 )
-from darts_pl.bilevel.inner import InnerStep, Mean, identity_mean
-from darts_pl.bilevel.passes import evaluate, gradients, no_trace
+from darts_pl.bilevel.passes import device_of, drawn_pass, evaluate, gradients, no_trace
+from darts_pl.bilevel.perturbation import PERTURBATIONS, Perturbation
+from darts_pl.bilevel.regulariser import REGULARISERS, Regulariser
+from darts_pl.bilevel.stages import STAGES, Factory, Facts, SingleStage, Stage, Stages
+from darts_pl.bilevel.step import AlphaRecipe, SearchStep, StepResult, WeightRecipe, scaled_lr
 
 __all__ = [
+    "OBSERVERS",
     "ORDERS",
+    "PERTURBATIONS",
+    "REGULARISERS",
+    "STAGES",
     "AlphaGradient",
+    "AlphaRecipe",
+    "Draws",
+    "Factory",
+    "Facts",
     "Hypergradient",
     "InnerStep",
     "Mean",
+    "Observer",
+    "OrderSettings",
+    "Perturbation",
+    "Regulariser",
+    "RollBack",
+    "SearchStep",
+    "SingleStage",
+    "Stage",
+    "Stages",
+    "StepResult",
+    "Stop",
+    "WeightRecipe",
+    "device_of",
+    "drawn_pass",
     "evaluate",
     "first_order",
     "gradients",
-    "hypergradient",
     "identity_mean",
     "no_trace",
+    "scaled_lr",
     "second_order",
     "second_order_exact",
 ]

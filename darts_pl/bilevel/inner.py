@@ -28,7 +28,8 @@ class InnerStep:
         buffers: its momentum buffers in the order of the weights; None before the first step.
         clip: largest gradient norm of the virtual step's gradient and of the vector v, before
             weight decay is added; None = not clipped (the authors clip in recurrent search only).
-        radius: of the central difference: eps = radius / ||v|| (paper section 2.3 and its footnote).
+        radius: of the central difference: eps = radius / ||v|| (paper section 2.3 and its footnote);
+            None for orders without one.
     """
 
     lr: float
@@ -36,7 +37,7 @@ class InnerStep:
     weight_decay: float = 0.0
     buffers: Sequence[Tensor] | None = None
     clip: float | None = None
-    radius: float = 0.01
+    radius: float | None = None
 
     def moved(self, weights: list[Tensor], gradient: list[Tensor]) -> tuple[list[Tensor], Tensor | None]:
         """The weights after the step, and the clip coefficient (None if nothing is clipped).

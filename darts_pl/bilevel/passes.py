@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from darts_pl.spaces import Outcome, Supernet
+from darts_pl.bilevel.draws import Draws, RandomState, Split
+from darts_pl.spaces import Mixing, Outcome, Supernet
 
 
 class _Loss(nn.Module):
@@ -20,21 +21,55 @@ class _Loss(nn.Module):
         super().__init__()
         self.supernet = supernet
 
-    def forward(self, batch: Any) -> Outcome:
-        return self.supernet.loss(batch)
+    def forward(self, batch: Any, mixing: Mapping[str, Mixing]) -> Outcome:
+        return self.supernet.loss(batch, mixing)
 
 
-def evaluate(supernet: Supernet, batch: Any, tensors: Mapping[str, Tensor]) -> Outcome:
-    """`supernet.loss(batch)` with some parameters replaced by given tensors.
+def evaluate(
+    supernet: Supernet, batch: Any, mixing: Mapping[str, Mixing], tensors: Mapping[str, Tensor] | None = None
+) -> Outcome:
+    """`supernet.loss(batch, mixing)`, with some parameters replaced by given tensors.
 
     Args:
         supernet: the network; its own parameters stay as they are.
         batch: what its `loss` takes.
+        mixing: by cell type.
         tensors: replacements by parameter name. One that does not require a gradient costs none.
     """
+    if not tensors:
+        return supernet.loss(batch, mixing)
     named = {f"supernet.{name}": tensor for name, tensor in tensors.items()}
     # No parameter of a supernet has two names, and looking for such costs more than the swap itself.
-    return functional_call(_Loss(supernet), named, (batch,), tie_weights=False)
+    return functional_call(_Loss(supernet), named, (batch, mixing), tie_weights=False)
+
+
+def drawn_pass(
+    supernet: Supernet,
+    batch: Any,
+    split: Split,
+    draws: Draws,
+    tensors: Mapping[str, Tensor] | None = None,
+    *,
+    through_architecture: bool = True,
+) -> Outcome:
+    """One pass with the mixing weights and everything else that this step draws on `split`.
+
+    Args:
+        supernet, batch, tensors: see `evaluate`.
+        split: whose numbers are drawn.
+        draws: of the step.
+        through_architecture: whether the loss can be differentiated for the architecture parameters.
+    """
+    device = device_of(supernet)
+    with torch.set_grad_enabled(torch.is_grad_enabled() and through_architecture):
+        mixing = supernet.mixing(draws(split, device), sample=True)
+    with draws.seeding(split, device):
+        return evaluate(supernet, batch, mixing, tensors)
+
+
+def device_of(supernet: Supernet) -> torch.device:
+    """Where the architecture parameters are."""
+    return next(iter(supernet.alphas.values())).device
 
 
 def gradients(
@@ -52,11 +87,15 @@ def gradients(
 
 
 @contextmanager
-def no_trace(supernet: nn.Module) -> Iterator[None]:
-    """Within it passes may update buffers and draw random numbers; on leaving both are as before."""
-    buffers = _by_type(supernet.buffers())
+def no_trace(supernet: Supernet) -> Iterator[None]:
+    """Within it passes may update buffers and draw random numbers; on leaving both are as before.
+
+    The tables of the architecture, which no pass changes, are left out.
+    """
+    own = {id(buffer) for buffer in supernet.arch.buffers()}
+    buffers = _by_type(buffer for buffer in supernet.buffers() if id(buffer) not in own)
     saved = [_copies(group) for group in buffers]
-    random = RandomState(list(supernet.parameters()))
+    random = RandomState([device_of(supernet)])
     try:
         yield
     finally:
@@ -79,24 +118,6 @@ def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
     flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
     parts = flat.split([tensor.numel() for tensor in tensors])
     return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
-
-
-class RandomState:
-    """The state of the random number generators that a pass on these tensors' devices draws from."""
-
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
-        self._cpu = torch.get_rng_state()
-        self._cuda = {
-            device: torch.cuda.get_rng_state(device)
-            for device in {tensor.device for tensor in tensors}
-            if device.type == "cuda"
-        }
-
-    def rewind(self) -> None:
-        """Set the generators back to the state at construction."""
-        torch.set_rng_state(self._cpu)
-        for device, state in self._cuda.items():
-            torch.cuda.set_rng_state(state, device)
 
 
 @contextmanager

@@ -55,7 +55,7 @@ class ArchitecturePictures(Checkpoint):
         showing = [logger for logger in trainer.loggers if isinstance(logger, PictureLogger)]
         if not showing:
             return
-        weights = {name: values.detach().float().cpu().numpy() for name, values in supernet.mixing_weights().items()}
+        weights = {name: mixing.weights.detach().float().cpu().numpy() for name, mixing in supernet.mixing().items()}
         images = {
             "search/mixing_weights": pixels(draw_mixing_weights(supernet.space, weights)),
             "search/cells": self._cells(parse(self.history.genotypes[-1])),

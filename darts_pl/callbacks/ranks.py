@@ -95,7 +95,7 @@ class RanksAgree(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if trainer.world_size == 1:
             return
-        own = {name: alpha.detach().cpu() for name, alpha in pl_module.supernet.alphas.items()}
+        own = {name: value.detach().cpu() for name, value in pl_module.supernet.architecture().items()}
         held = _gathered((own, str(pl_module.genotype())), trainer.world_size)
         for rank, (alphas, genotype) in enumerate(held[1:], start=1):
             for name, first in held[0][0].items():

@@ -27,6 +27,7 @@ class WeightsOptimizer:
     momentum: float
     weight_decay: float
     grad_clip: Optional[float]
+    nesterov: bool
 
 
 @dataclass
@@ -36,6 +37,7 @@ class AlphasOptimizer:
     lr: float
     betas: list[float]
     weight_decay: float
+    scale: float
 
 
 @dataclass
@@ -43,7 +45,7 @@ class SearchConfig:
     """What every search has."""
 
     space: str
-    candidates: list[str]
+    candidates: list[Any]
     relaxation: str
     nodes: int
     epochs: int

@@ -3,10 +3,10 @@
 from darts_pl.modules.classifier import ClassifierModule, ClassifierRecipe
 from darts_pl.modules.language import LanguageModule, LanguageRecipe
 from darts_pl.modules.scores import ClassificationScores, LanguageScores, Perplexity, Scores
-from darts_pl.modules.search import AlphaRecipe, SearchModule, WeightRecipe
+from darts_pl.modules.search import SearchModule
+from darts_pl.modules.stage_run import StageRun
 
 __all__ = [
-    "AlphaRecipe",
     "ClassificationScores",
     "ClassifierModule",
     "ClassifierRecipe",
@@ -16,5 +16,5 @@ __all__ = [
     "Perplexity",
     "Scores",
     "SearchModule",
-    "WeightRecipe",
+    "StageRun",
 ]

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from darts_pl.bilevel import scaled_lr
 from darts_pl.errors import UserError
-from darts_pl.modules.learning_rate import scaled_lr
 from darts_pl.modules.running import load_metric_states, metric_states, reset_metrics
 from darts_pl.modules.scores import LanguageScores
 from darts_pl.spaces import LanguageModel, Outcome, slowness, word_loss

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,52 +10,30 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from darts_pl.bilevel import Hypergradient, InnerStep, evaluate, gradients, identity_mean
+from darts_pl.bilevel import (
+    AlphaRecipe,
+    Draws,
+    Hypergradient,
+    Observer,
+    Perturbation,
+    Regulariser,
+    SearchStep,
+    WeightRecipe,
+    device_of,
+    evaluate,
+    identity_mean,
+)
 from darts_pl.genotype import Genotype
-from darts_pl.modules.learning_rate import scaled_lr
 from darts_pl.modules.running import DivergedError, FiniteWatch, Mean, load_metric_states, metric_states, reset_metrics
 from darts_pl.modules.scores import Scores
-from darts_pl.selection import SelectionRule
-from darts_pl.selection.magnitude import magnitude
-from darts_pl.spaces import Outcome, Supernet, slowness
+from darts_pl.modules.stage_run import StageRun
+from darts_pl.selection import preview_magnitude
+from darts_pl.spaces import Outcome, Supernet, space_of
 
-SKIP = "skip_connect"
 #: Steps between two looks at whether all was finite, for which the host waits for the device.
 CHECK_EVERY = 50
-
-
-@dataclass(frozen=True)
-class WeightRecipe:
-    """SGD for the weights, with a cosine schedule per epoch from `lr` to `lr_min`.
-
-    The last three are for sequences [T, B] (paper section A.1.2 and the authors' code).
-
-    Args:
-        clip_virtual: whether the virtual step and v are clipped by `grad_clip` as well.
-        bptt: T of a full batch: one of other length is learned from with lr * T / bptt, which is also
-            xi of its virtual step; None = every batch with lr.
-        slowness: weight of the mean squared difference of successive outputs in the loss that the
-            weights descend (not in any loss of the alpha gradient).
-    """
-
-    lr: float
-    lr_min: float
-    momentum: float
-    weight_decay: float
-    grad_clip: float | None
-    epochs: int
-    clip_virtual: bool = False
-    bptt: int | None = None
-    slowness: float = 0.0
-
-
-@dataclass(frozen=True)
-class AlphaRecipe:
-    """Adam for the alphas."""
-
-    lr: float
-    betas: tuple[float, float]
-    weight_decay: float
+#: Key of a checkpoint: which stage its supernet is of.
+STAGES_KEY = "stages"
 
 
 class SearchModule(pl.LightningModule):
@@ -68,16 +44,21 @@ class SearchModule(pl.LightningModule):
     steps count in `trainer.global_step`, which is therefore the number of batches.
 
     What a supernet carries from batch to batch (`Outcome.carry`) is kept for each stream, from the
-    start of an epoch to its end, and stands in the checkpoint.
+    start of an epoch to its end, and is part of the checkpoint.
 
     Args:
-        supernet: the search network.
+        supernet: the search network of the first stage.
         order: how the alpha gradient is computed, one of `darts_pl.bilevel.ORDERS`.
         weights: the weight optimizer.
-        alphas: the alpha optimizer.
+        alphas: the optimizer of the architecture parameters.
         radius: of the central difference in second order.
         scores: makes the metrics of a split.
-        select: derives the genotype that is logged each epoch.
+        preview: derives the genotype that is logged each epoch; cheap, and without trials.
+        regulariser: added to the loss of the architecture parameters.
+        perturbation: of the mixing weights in the weight step.
+        observers: what sees every step.
+        stages: the stages of the search; None = one.
+        seed: of everything that a step draws.
     """
 
     def __init__(
@@ -87,9 +68,14 @@ class SearchModule(pl.LightningModule):
         order: Hypergradient,
         weights: WeightRecipe,
         alphas: AlphaRecipe,
-        radius: float,
+        radius: float | None,
         scores: Callable[[], Scores],
-        select: SelectionRule = magnitude,
+        preview: Callable[[Supernet], Genotype] = preview_magnitude,
+        regulariser: Regulariser | None = None,
+        perturbation: Perturbation | None = None,
+        observers: Sequence[Observer] = (),
+        stages: StageRun | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -98,7 +84,12 @@ class SearchModule(pl.LightningModule):
         self.weight_recipe = weights
         self.alpha_recipe = alphas
         self.radius = radius
-        self.select = select
+        self.preview = preview
+        self.regulariser = regulariser
+        self.perturbation = perturbation
+        self.observers = tuple(observers)
+        self.stages = StageRun.single(supernet, weights.epochs) if stages is None else stages
+        self.seed = seed
         self.train_metrics = scores()
         self.valid_metrics = scores()
         self.ratio = Mean()
@@ -109,85 +100,55 @@ class SearchModule(pl.LightningModule):
         self.carried: dict[str, Any] = {}
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
-        recipe = self.weight_recipe
-        weights = torch.optim.SGD(
-            self.supernet.weights().values(), recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-        )
-        alphas = torch.optim.Adam(
-            self.supernet.alphas.values(),
-            self.alpha_recipe.lr,
-            betas=self.alpha_recipe.betas,
-            weight_decay=self.alpha_recipe.weight_decay,
-        )
-        return [weights, alphas], [CosineAnnealingLR(weights, T_max=recipe.epochs, eta_min=recipe.lr_min)]
+        recipe, stage = self.weight_recipe, self.stages.plan[self.stages.index]
+        weights = recipe.optimizer(self.supernet)
+        epochs = stage.epochs if stage.fresh_lr else self.stages.total
+        schedule = CosineAnnealingLR(weights, T_max=epochs, eta_min=recipe.lr_min)
+        return [weights, self.alpha_recipe.optimizer(self.supernet)], [schedule]
 
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:
         train, valid = (
             self.supernet.continued(batch[stream], self.carried.get(stream)) for stream in ("train", "valid")
         )
-        bptt = self.weight_recipe.bptt
-        with scaled_lr(self._plain_optimizers()[0], 1.0 if bptt is None else len(train[0]) / bptt):
-            seen = self._alpha_step(train, valid)
-            outcome, norm = self._weight_step(train)
-        if outcome.carry is not None:
-            self.carried |= {"train": outcome.carry, "valid": seen.carry}
-        self.train_metrics.observe(outcome, train)
-        self.log("loss", outcome.loss, on_step=True, on_epoch=False, prog_bar=True)
-        self.finite.observe(outcome.loss, seen.loss, norm)
+        place = self.stages.place(self.current_epoch)
+        result = self.step()(train, valid, self.global_step, place.epoch >= place.stage.warmup_epochs)
+        seen = result.train if result.valid is None else result.valid
+        if result.train.carry is not None:
+            self.carried["train"] = result.train.carry
+            if result.valid is not None:
+                self.carried["valid"] = result.valid.carry
+        if result.ratio is not None:
+            self.ratio.update(result.ratio)
+        self.train_metrics.observe(result.train, train)
+        self.log("loss", result.train.loss, on_step=True, on_epoch=False, prog_bar=True)
+        self.finite.observe(result.train.loss, seen.loss, result.norm)
         if (batch_idx + 1) % CHECK_EVERY == 0:
             self.finite.check(self.current_epoch)
 
-    def _alpha_step(self, train: Any, valid: Any) -> Outcome:
-        """Move the alphas; returns what the pass on the valid batch saw."""
-        _, optimizer = self._plain_optimizers()
-        result = self.order(self.supernet, train, valid, self.inner_step(), self.mean)
-        for name, gradient in result.gradient.items():
-            self.supernet.alphas[name].grad = gradient
-        optimizer.step()
-        optimizer.zero_grad()
-        if result.ratio is not None:
-            self.ratio.update(result.ratio)
-        return result.valid
-
-    def _weight_step(self, train: Any) -> tuple[Outcome, Tensor]:
-        """Move the weights; returns what the pass saw, and the norm of the gradient before clipping."""
+    def step(self) -> SearchStep:
+        """One step of the search as it stands now."""
         optimizers = self.optimizers()
         assert isinstance(optimizers, list)
-        optimizer = optimizers[0]
-        weights = self.supernet.weights()
-        alphas = {f"alphas.{name}": alpha.detach() for name, alpha in self.supernet.alphas.items()}
-        outcome = evaluate(self.supernet, train, alphas)
-        loss = outcome.loss
-        if self.weight_recipe.slowness:
-            loss = loss + self.weight_recipe.slowness * slowness(outcome.outputs)
-        averaged = self.mean(gradients(loss, list(weights.values())))
-        for weight, gradient in zip(weights.values(), averaged, strict=True):
-            weight.grad = gradient
-        # Not clipped: the norm is what clipping by an infinite norm returns.
-        clip = self.weight_recipe.grad_clip
-        norm = nn.utils.clip_grad_norm_(weights.values(), math.inf if clip is None else clip)
-        optimizer.step()
-        optimizer.zero_grad()
-        return Outcome(outcome.loss.detach(), outcome.outputs.detach(), outcome.carry), norm
+        weights, alphas = self._plain_optimizers()
+        return SearchStep(
+            self.supernet,
+            order=self.order,
+            weights=weights,
+            alphas=alphas,
+            grad_clip=self.weight_recipe.grad_clip,
+            radius=self.radius,
+            regulariser=self.regulariser,
+            perturbation=self.perturbation,
+            observers=self.observers,
+            mean=self.mean,
+            seed=self.seed,
+            step_weights=optimizers[0].step,  # this one counts in `trainer.global_step`
+        )
 
     def _plain_optimizers(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
         """Of weights and alphas; steps taken with these do not count in `trainer.global_step`."""
         weights, alphas = self.optimizers(use_pl_optimizer=False)  # type: ignore[misc]  # with two it is a list
         return weights, alphas
-
-    def inner_step(self) -> InnerStep:
-        """What the weight optimizer would do next, for the virtual step of the second order."""
-        optimizer, _ = self._plain_optimizers()
-        group = optimizer.param_groups[0]
-        buffers = [optimizer.state[weight].get("momentum_buffer") for weight in group["params"]]
-        return InnerStep(
-            lr=group["lr"],
-            momentum=group["momentum"],
-            weight_decay=group["weight_decay"],
-            buffers=None if any(buffer is None for buffer in buffers) else buffers,
-            clip=self.weight_recipe.grad_clip if self.weight_recipe.clip_virtual else None,
-            radius=self.radius,
-        )
 
     def mean(self, tensors: list[Tensor]) -> list[Tensor]:
         """The mean over ranks, in one flat buffer."""
@@ -202,16 +163,50 @@ class SearchModule(pl.LightningModule):
         self.carried.pop("eval", None)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        outcome = self.supernet.loss(self.supernet.continued(batch, self.carried.get("eval")))
+        outcome = self._validated(self.supernet.continued(batch, self.carried.get("eval")), batch_idx)
         if outcome.carry is not None:
             self.carried["eval"] = outcome.carry
         size = self.valid_metrics.observe(outcome, batch)
         for name, metric in self.valid_metrics.metrics():
             self.log(f"search/valid_{name}", metric, on_step=False, on_epoch=True, batch_size=size)
 
+    def _validated(self, batch: Any, batch_idx: int) -> Outcome:
+        """With the expected mixing weights, or drawn ones where the relaxation trains a single path."""
+        draws, device = Draws(self.seed, self.current_epoch, batch_idx), device_of(self.supernet)
+        if not self.supernet.arch.relaxation.single_path:
+            return evaluate(self.supernet, batch, self.supernet.mixing())
+        with draws.seeding("eval", device):
+            return evaluate(self.supernet, batch, self.supernet.mixing(draws("eval", device), sample=True))
+
+    def on_train_start(self) -> None:
+        self._start_epoch()  # resumed within an epoch, Lightning does not call `on_train_epoch_start`
+
     def on_train_epoch_start(self) -> None:
+        if self.stages.place(self.current_epoch).number > self.stages.index:
+            self._next_stage()
+        self._start_epoch()
         reset_metrics(self._running())
         self.finite.start()
+
+    def _start_epoch(self) -> None:
+        place = self.stages.place(self.current_epoch)
+        self.supernet.start_epoch(place.epoch, place.stage.epochs)
+        if self.perturbation is not None:
+            self.perturbation.start_epoch(place.epoch, place.stage.epochs)
+
+    def _next_stage(self) -> None:
+        old, optimizers, schedule = self.supernet, self._plain_optimizers(), self.lr_schedulers()
+        new = self.stages.advance(old).to(device_of(old), next(iter(old.alphas.values())).dtype)
+        self.supernet = new.train()
+        self.trainer.strategy.setup_optimizers(self.trainer)
+        if not self.stages.plan[self.stages.index].fresh_lr:
+            continued = self.lr_schedulers()
+            assert isinstance(continued, CosineAnnealingLR)
+            assert isinstance(schedule, CosineAnnealingLR)
+            continued.load_state_dict(schedule.state_dict())
+            for group, before in zip(self._plain_optimizers()[0].param_groups, optimizers[0].param_groups, strict=True):
+                group["lr"] = before["lr"]
+        self.stages.stages.carry(self.stages.index, old, new, optimizers, self._plain_optimizers())
 
     def on_train_epoch_end(self) -> None:
         self._refuse_divergence()
@@ -225,14 +220,23 @@ class SearchModule(pl.LightningModule):
         scheduler = self.lr_schedulers()
         assert isinstance(scheduler, CosineAnnealingLR)
         scheduler.step()
-        for name, weights in self.supernet.mixing_weights().items():
-            self.log(f"search/entropy_{name}", entropy(weights.detach()))
-        if self.supernet.space.kind == "cnn":
-            self.log("search/skip_connections", float(skip_connections(self.genotype())))
+        for name, mixing in self.supernet.mixing().items():
+            self.log(f"search/entropy_{name}", entropy(mixing.weights.detach()))
+        skip = space_of(self.supernet.space.kind).skip
+        if skip is not None:
+            self.log("search/skip_connections", float(count_operation(self.genotype(), skip)))
+        if len(self.stages.plan) > 1:
+            self.log("search/stage", float(self.stages.index))
         self.carried.clear()  # the next epoch starts at the beginning of its streams
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._refuse_divergence()
+        checkpoint[STAGES_KEY] = self.stages.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        state = checkpoint.get(STAGES_KEY)  # older checkpoints have one stage
+        if state is not None and self.stages.differs(state):
+            self.supernet = self.stages.enter(state["index"], state["facts"])
 
     def rank_state(self) -> dict[str, Any]:
         """What is this process's own: running statistics, what is carried, metrics of the epoch so far."""
@@ -245,7 +249,8 @@ class SearchModule(pl.LightningModule):
     def load_rank_state(self, state: dict[str, Any]) -> None:
         """Takes what `rank_state` gave."""
         for name, buffer in self.supernet.named_buffers():
-            buffer.copy_(state["buffers"][name])
+            if name in state["buffers"]:  # tables that are the same on all ranks are not in older checkpoints
+                buffer.copy_(state["buffers"][name])
         self.carried = dict(state["carried"])
         load_metric_states(self._running(), state["metrics"])
         self.finite.start(dict(self.train_metrics.metrics())["loss"].update_count)
@@ -253,7 +258,7 @@ class SearchModule(pl.LightningModule):
     def _refuse_divergence(self) -> None:
         """Stop before a checkpoint or a genotype is made of numbers that are not finite."""
         self.finite.check(self.current_epoch)
-        if not all(bool(alpha.isfinite().all()) for alpha in self.supernet.alphas.values()):
+        if not all(bool(value.isfinite().all()) for value in self.supernet.architecture().values()):
             epoch = self.current_epoch + 1
             raise DivergedError(f"diverged in epoch {epoch}: the alphas are not finite\n{self.finite.remedy}")
 
@@ -261,8 +266,8 @@ class SearchModule(pl.LightningModule):
         return {"train": self.train_metrics, "ratio": self.ratio}
 
     def genotype(self) -> Genotype:
-        """What the selection rule derives now."""
-        return self.select(self.supernet)
+        """The genotype that `preview` derives now."""
+        return self.preview(self.supernet)
 
 
 def entropy(weights: Tensor) -> Tensor:
@@ -270,6 +275,6 @@ def entropy(weights: Tensor) -> Tensor:
     return torch.special.entr(weights).sum(-1).mean()
 
 
-def skip_connections(genotype: Genotype) -> int:
-    """Number of skip connections in all cells of a genotype."""
-    return sum(pair.operation == SKIP for cell in genotype.cells.values() for pair in cell.pairs)
+def count_operation(genotype: Genotype, operation: str) -> int:
+    """Number of edges in all cells of a genotype that have that operation."""
+    return sum(pair.operation == operation for cell in genotype.cells.values() for pair in cell.pairs)

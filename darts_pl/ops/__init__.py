@@ -6,6 +6,7 @@ from darts_pl.ops.convolutions import FactorizedReduce, ReLUConvBN
 from darts_pl.ops.edges import BatchNorm, EdgeByEdge, EdgeOperation, NodeOutput
 from darts_pl.ops.pooling import Identity
 from darts_pl.ops.registry import NONE, build, build_edges, candidate, check_candidates, names
+from darts_pl.ops.subset import Subset
 
 __all__ = [
     "NONE",
@@ -16,6 +17,7 @@ __all__ = [
     "Identity",
     "NodeOutput",
     "ReLUConvBN",
+    "Subset",
     "activation",
     "activation_function",
     "activations",

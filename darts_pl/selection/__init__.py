@@ -1,7 +1,19 @@
 """From a trained supernet to a genotype."""
 
-from darts_pl.selection.magnitude import magnitude
+from darts_pl.selection.magnitude import magnitude, preview_magnitude, strengths, strongest
 from darts_pl.selection.random import random_genotype
-from darts_pl.selection.rules import SelectionRule, rule, rules, selection_rule
+from darts_pl.selection.rules import RULES, Selection, selection_rule
+from darts_pl.selection.trials import Score, Trials
 
-__all__ = ["SelectionRule", "magnitude", "random_genotype", "rule", "rules", "selection_rule"]
+__all__ = [
+    "RULES",
+    "Score",
+    "Selection",
+    "Trials",
+    "magnitude",
+    "preview_magnitude",
+    "random_genotype",
+    "selection_rule",
+    "strengths",
+    "strongest",
+]

@@ -10,14 +10,35 @@ from torch import Tensor
 from darts_pl.genotype import CellGenotype, Genotype, Pair
 from darts_pl.ops import NONE
 from darts_pl.selection.rules import selection_rule
+from darts_pl.selection.trials import Trials
 from darts_pl.spaces import CellSpace, SearchSpace, Supernet
 
 
 @selection_rule("magnitude")
-def magnitude(supernet: Supernet) -> Genotype:
-    """Per node the edges with the strongest candidate, and on each of them that candidate."""
+def magnitude(supernet: Supernet, trials: Trials | None = None) -> Genotype:
+    """Per node the edges with the strongest candidate, and on each of them that candidate.
+
+    A candidate of an edge with a weight of its own counts with its mixing weight times that of the edge.
+
+    Args:
+        supernet: the trained search network; its expected mixing weights are read.
+        trials: not read.
+    """
+    return preview_magnitude(supernet)
+
+
+def preview_magnitude(supernet: Supernet) -> Genotype:
+    """What `magnitude` derives, without trials: the preview of every epoch."""
     with torch.no_grad():
-        return strongest(supernet.space, supernet.mixing_weights())
+        return strongest(supernet.space, strengths(supernet))
+
+
+def strengths(supernet: Supernet) -> dict[str, Tensor]:
+    """By cell type the expected mixing weights [edges, candidates], times those of the edges where there are some."""
+    return {
+        name: mixing.weights if mixing.edges is None else mixing.weights * mixing.edges.unsqueeze(1)
+        for name, mixing in supernet.mixing().items()
+    }
 
 
 def strongest(space: SearchSpace, weights: Mapping[str, Tensor]) -> Genotype:
@@ -34,9 +55,8 @@ def strongest(space: SearchSpace, weights: Mapping[str, Tensor]) -> Genotype:
     cells = {}
     for name, cell in space.cells.items():
         rows = weights[name].detach().cpu().tolist()
-        first = cell.input_nodes
-        nodes = tuple(_node(cell, rows, target) for target in range(first, first + cell.nodes))
-        cells[name] = CellGenotype(nodes, concat=tuple(range(first, first + cell.nodes)))
+        nodes = tuple(_node(cell, rows, target) for target in cell.targets)
+        cells[name] = CellGenotype(nodes, concat=tuple(cell.targets))
     return Genotype(space.kind, cells)
 
 

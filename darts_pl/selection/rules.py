@@ -1,40 +1,34 @@
-"""The registry of selection rules."""
+"""The contract of selection rules: the group `select`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
+from darts_pl.registry import Registry
 from darts_pl.spaces import Supernet
 
-#: Reads a trained supernet and returns what to build.
-SelectionRule = Callable[[Supernet], Genotype]
-
-_RULES: dict[str, SelectionRule] = {}
+if TYPE_CHECKING:
+    from darts_pl.selection.trials import Trials
 
 
-def selection_rule(name: str) -> Callable[[SelectionRule], SelectionRule]:
-    """Decorator that registers a selection rule under `name`."""
+#: Reads a trained supernet, may try things out on it, and returns what to build. It runs once, at the
+#: end of a search or on a finished one.
+Selection = Callable[[Supernet, "Trials"], Genotype]
 
-    def register(function: SelectionRule) -> SelectionRule:
-        _RULES[name] = function
-        return function
+#: By name, what makes a `Selection`; given its settings where it has some.
+RULES: Registry[Callable[..., Selection]] = Registry("selection rule")
+
+
+def selection_rule(name: str) -> Callable[[Selection], Selection]:
+    """Decorator that registers a function of (supernet, trials) without settings as a selection rule."""
+
+    def register(rule: Selection) -> Selection:
+        def make(settings: Any = None) -> Selection:
+            return rule
+
+        RULES.add(name, make, origin=rule)
+        return rule
 
     return register
-
-
-def rules() -> tuple[str, ...]:
-    """Names of all selection rules."""
-    return tuple(_RULES)
-
-
-def rule(name: str) -> SelectionRule:
-    """The selection rule `name`.
-
-    Raises:
-        UserError: if it is unknown.
-    """
-    if name not in _RULES:
-        raise UserError(f"unknown selection rule {name!r}; known: {', '.join(_RULES)}")
-    return _RULES[name]

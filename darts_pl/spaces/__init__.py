@@ -1,5 +1,6 @@
 """Search spaces: as data, as supernets, and as the final networks that genotypes build."""
 
+from darts_pl.spaces.base import SPACES, Drawing, Parts, SearchSettings, Space, build_space, register_space, space_of
 from darts_pl.spaces.cnn import (
     STEMS,
     AuxiliaryTower,
@@ -14,8 +15,11 @@ from darts_pl.spaces.cnn import (
     reductions,
     tower_fits,
 )
+from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges, Part
+from darts_pl.spaces.mixed import MixedEdges, PlainEdges
+from darts_pl.spaces.mixing import Alive, FixedWeights, Mixing, fix_weights
 from darts_pl.spaces.networks import build
-from darts_pl.spaces.relaxation import RELAXATIONS, Relaxation, relaxation, softmax
+from darts_pl.spaces.relaxation import RELAXATIONS, Relaxation, Softmax
 from darts_pl.spaces.rnn import (
     DerivedCell,
     Dropouts,
@@ -27,46 +31,73 @@ from darts_pl.spaces.rnn import (
     slowness,
     word_loss,
 )
-from darts_pl.spaces.sizes import PAPER_NETWORKS, count_multiply_adds, count_parameters, least_batch, size_of
-from darts_pl.spaces.space import CellSpace, SearchSpace, build_space, search_space
+from darts_pl.spaces.sizes import (
+    PAPER_NETWORKS,
+    count_multiply_adds,
+    count_parameters,
+    min_batch_size,
+    multiply_adds_of,
+    size_of,
+)
+from darts_pl.spaces.skip import SKIPS, Skip
+from darts_pl.spaces.space import CellSpace, SearchSpace, cell_space
 from darts_pl.spaces.supernet import Outcome, Supernet
 
 __all__ = [
+    "EDGES",
     "PAPER_NETWORKS",
     "RELAXATIONS",
+    "SKIPS",
+    "SPACES",
     "STEMS",
+    "Alive",
     "AuxiliaryTower",
     "CellPlan",
     "CellSpace",
     "Classifier",
     "CnnSupernet",
     "DerivedCell",
+    "Drawing",
     "Dropouts",
+    "Edges",
     "FinalCell",
+    "FixedWeights",
     "GatedCell",
     "LanguageModel",
+    "LeavingEdges",
+    "MixedEdges",
+    "Mixing",
     "Outcome",
+    "Part",
+    "Parts",
+    "PlainEdges",
     "Relaxation",
     "RnnSupernet",
+    "SearchSettings",
     "SearchSpace",
     "SequenceNetwork",
     "SequenceOutput",
+    "Skip",
+    "Softmax",
+    "Space",
     "Stem",
     "Supernet",
     "build",
     "build_space",
     "build_stem",
+    "cell_space",
     "count_multiply_adds",
     "count_parameters",
-    "least_batch",
+    "fix_weights",
+    "min_batch_size",
+    "multiply_adds_of",
     "plan_cells",
     "preprocess",
     "reductions",
-    "relaxation",
-    "search_space",
+    "register_space",
     "size_of",
     "slowness",
-    "softmax",
+    "space_of",
     "tower_fits",
     "word_loss",
 ]

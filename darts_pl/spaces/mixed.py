@@ -1,14 +1,18 @@
-"""All candidates of all edges that leave one node, mixed."""
+"""Edges that mix all their candidates: all candidates of all edges that leave one node at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from darts_pl.ops import NONE, EdgeOperation, NodeOutput, build_edges
+from darts_pl.ops import NONE, EdgeOperation, NodeOutput, Subset, build_edges
+from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges
+from darts_pl.spaces.mixing import Alive
+from darts_pl.spaces.skip import Skip
 
 
 @dataclass(frozen=True)
@@ -43,32 +47,31 @@ def group_candidates(candidates: Sequence[Sequence[str]]) -> list[Group]:
     ]
 
 
-class MixedEdges(nn.Module):
+class MixedEdges(LeavingEdges):
     """The weighted sum over candidates for each of the K edges that leave one node.
 
     Args:
         candidates: the candidates of each of the K edges.
         channels: C, in and out.
         stride: of every candidate.
-        wrap: what happens around a candidate; given and returning an `EdgeOperation`.
+        skip: what happens to skip connections; None = nothing.
     """
 
     def __init__(
-        self,
-        candidates: Sequence[Sequence[str]],
-        channels: int,
-        stride: int,
-        wrap: Callable[[EdgeOperation], EdgeOperation] | None = None,
+        self, candidates: Sequence[Sequence[str]], channels: int, stride: int, skip: Skip | None = None
     ) -> None:
         super().__init__()
         self.edges = len(candidates)
         self.channels = channels
         self.groups = group_candidates(candidates)
         self.operations = nn.ModuleDict()
+        self._subsets: dict[str, Subset] = {}
+        skip = skip or Skip()
         for group in self.groups:
-            operation = build_edges(group.name, channels, stride, len(group.positions))
-            self.operations[group.name] = operation if wrap is None else wrap(operation)
-        self._dead: frozenset[str] = frozenset()
+            build = partial(_wrapped, skip, group.name, channels, stride)
+            self.operations[group.name] = build(len(group.positions))
+            self._subsets[group.name] = Subset(build)
+        self.extra = skip.extra(channels, stride, self.edges)
 
     def operation(self, group: Group) -> EdgeOperation:
         """The operation of a group, for all its edges."""
@@ -76,34 +79,28 @@ class MixedEdges(nn.Module):
         assert isinstance(operation, EdgeOperation)
         return operation
 
-    def skip_dead(self, mask: Tensor | None) -> None:
-        """Stop computing the candidates that `mask` [K, candidates] sets to 0 on every edge."""
-        self._dead = frozenset(
-            group.name
-            for group in self.groups
-            if mask is not None and bool((mask[list(group.positions), list(group.columns)] == 0).all())
-        )
+    def forward(
+        self, node: Tensor, weights: Tensor, alive: Alive | None = None, edges: Tensor | None = None
+    ) -> list[Tensor | None]:
+        """For each edge the map [B, C, H', W'] that it adds to its target node; None adds nothing."""
+        if edges is not None:
+            weights = weights * edges.unsqueeze(1)
+        return self.mixed(NodeOutput(node), weights, alive)
 
-    def forward(self, x: Tensor, weights: Tensor) -> list[Tensor | None]:
-        """For each edge the map [B, C, H', W'] that it adds to its target node; None adds nothing.
-
-        Args:
-            x: the node's output [B, C, H, W].
-            weights: mixing weights [K, candidates].
-        """
-        node = NodeOutput(x)
+    def mixed(self, node: NodeOutput, weights: Tensor, alive: Alive | None) -> list[Tensor | None]:
+        """As `forward`, with the edge weights in the mixing weights [K, candidates]."""
         columns = weights.unbind(1)
-        scales = self._scales(columns)
+        computed = [(group, living) for group in self.groups if (living := _living(group, alive))]
+        together = [group for group, living in computed if living == group.positions and self._everywhere(group)]
+        scales = self._scales(columns, together)
         wide: list[Tensor] = []
         maps: list[Tensor] = []
         map_weights: list[Tensor] = []
         parts: list[tuple[int, Tensor]] = []
-        for group in self.groups:
-            if group.name in self._dead:
-                continue
+        for group, living in computed:
             operation = self.operation(group)
-            if not self._everywhere(group):
-                parts += self._on_some(operation, node, weights, group)
+            if group not in together:
+                parts += self._on_some(operation, node, weights, group, living)
             elif operation.shared:
                 maps.append(operation.on_edges(node))
                 map_weights.append(columns[group.columns[0]])
@@ -112,7 +109,7 @@ class MixedEdges(nn.Module):
         by_edge: list[Tensor | None] = [None] * self.edges
         if wide or maps:
             by_edge = list(_sum_by_edge(wide, maps, map_weights, self.edges))
-        for position, part in parts:
+        for position, part in [*parts, *self._extra(node)]:
             present = by_edge[position]
             by_edge[position] = part if present is None else present + part
         return by_edge
@@ -121,29 +118,60 @@ class MixedEdges(nn.Module):
         """Whether all K edges have the candidate, in one column."""
         return len(group.positions) == self.edges and len(set(group.columns)) == 1
 
-    def _scales(self, columns: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    def _scales(self, columns: tuple[Tensor, ...], together: Sequence[Group]) -> dict[str, Tensor]:
         """For the candidates with one map per edge, their mixing weights over the channels, [K*C]."""
-        names = {
-            group.name: columns[group.columns[0]]
-            for group in self.groups
-            if self._everywhere(group) and not self.operation(group).shared and group.name not in self._dead
-        }
+        names = {group.name: columns[group.columns[0]] for group in together if not self.operation(group).shared}
         if not names:
             return {}
         rows = torch.stack(list(names.values())).unsqueeze(2).expand(-1, -1, self.channels).flatten(1)
         return dict(zip(names, rows.unbind(0), strict=True))
 
     def _on_some(
-        self, operation: EdgeOperation, node: NodeOutput, weights: Tensor, group: Group
+        self, operation: EdgeOperation, node: NodeOutput, weights: Tensor, group: Group, living: tuple[int, ...]
     ) -> list[tuple[int, Tensor]]:
-        """A candidate that only some edges have, or have in different columns."""
+        """A candidate that only some edges have or compute, or have in different columns."""
+        column = dict(zip(group.positions, group.columns, strict=True))
         # One by one: indices in a list would be copied to the device in every pass.
-        picked = torch.stack([weights[place] for place in zip(group.positions, group.columns, strict=True)])
+        picked = torch.stack([weights[position, column[position]] for position in living])
         if operation.shared:
             out = operation.on_edges(node)
-            return [(position, out * weight) for position, weight in zip(group.positions, picked, strict=True)]
-        out = operation.on_edges(node, picked.repeat_interleave(self.channels))
-        return list(zip(group.positions, out.chunk(len(group.positions), dim=1), strict=True))
+            return [(position, out * weight) for position, weight in zip(living, picked, strict=True)]
+        scale = picked.repeat_interleave(self.channels)
+        if living == group.positions:
+            out = operation.on_edges(node, scale)
+        else:
+            places = [group.positions.index(position) for position in living]
+            out = self._subsets[group.name](operation, places, node, scale)
+        return list(zip(living, out.chunk(len(living), dim=1), strict=True))
+
+    def _extra(self, node: NodeOutput) -> list[tuple[int, Tensor]]:
+        """What `skip` adds to every edge."""
+        if self.extra is None:
+            return []
+        out = self.extra(node.raw)
+        parts = out.chunk(self.edges, dim=1) if out.shape[1] != self.channels else [out] * self.edges
+        return list(enumerate(parts))
+
+
+@EDGES.register("plain")
+class PlainEdges(Edges):
+    """Every edge computes all its candidates on all channels (paper equation 2)."""
+
+    def build(self, candidates: Sequence[Sequence[str]], channels: int, stride: int, skip: Skip) -> MixedEdges:
+        return MixedEdges(candidates, channels, stride, skip)
+
+
+def _wrapped(skip: Skip, name: str, channels: int, stride: int, edges: int) -> EdgeOperation:
+    return skip.wrap(name, build_edges(name, channels, stride, edges), stride)
+
+
+def _living(group: Group, alive: Alive | None) -> tuple[int, ...]:
+    """The positions at which the candidate is computed."""
+    if alive is None:
+        return group.positions
+    return tuple(
+        position for position, column in zip(group.positions, group.columns, strict=True) if alive[position][column]
+    )
 
 
 def _sum_by_edge(wide: list[Tensor], maps: list[Tensor], map_weights: list[Tensor], edges: int) -> list[Tensor]:

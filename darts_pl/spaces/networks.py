@@ -1,31 +1,21 @@
-"""From a genotype to its final network, by the kind of the genotype."""
+"""From a genotype to its final network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from torch import nn
-
-from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
-from darts_pl.spaces.cnn.classifier import Classifier
-from darts_pl.spaces.rnn.language_model import LanguageModel
-
-#: By `Genotype.kind`: what builds its network.
-BUILDERS: dict[str, Callable[..., nn.Module]] = {"cnn": Classifier, "rnn": LanguageModel}
+from darts_pl.spaces.base import space_of
 
 
 def build(genotype: Genotype, **sizes: Any) -> Any:
     """The final network of a genotype, untrained.
 
     Args:
-        genotype: of any kind that `BUILDERS` knows.
-        sizes: passed on to the network; for kind "cnn" see `Classifier`, for "rnn" `LanguageModel`.
+        genotype: of a kind that a registered space has.
+        sizes: passed on to the network; see `Classifier` for images and `LanguageModel` for text.
 
     Raises:
-        UserError: if no network is built from genotypes of this kind, or the network refuses it.
+        UserError: if no space has genotypes of this kind, or the network refuses it.
     """
-    if genotype.kind not in BUILDERS:
-        raise UserError(f"a genotype of kind {genotype.kind!r} builds no network; known: {', '.join(BUILDERS)}")
-    return BUILDERS[genotype.kind](genotype, **sizes)
+    return space_of(genotype.kind).network(genotype, **sizes)

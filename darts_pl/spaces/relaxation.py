@@ -1,32 +1,75 @@
-"""From alphas to mixing weights."""
+"""From architecture parameters to mixing weights: the group `relaxation`."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from darts_pl.errors import UserError
-
-#: alphas [edges, candidates] -> mixing weights of the same shape; asked once per forward pass.
-Relaxation = Callable[[Tensor], Tensor]
+from darts_pl.registry import Registry
+from darts_pl.spaces.mixing import Alive
 
 
-def softmax(alphas: Tensor) -> Tensor:
-    """Softmax over the candidates of each edge (paper equation 2)."""
-    return torch.softmax(alphas, dim=-1)
+class Relaxation(nn.Module, ABC):
+    """Turns the alphas of one cell type into mixing weights.
 
-
-RELAXATIONS: dict[str, Relaxation] = {"softmax": softmax}
-
-
-def relaxation(name: str) -> Relaxation:
-    """The relaxation `name`.
-
-    Raises:
-        UserError: if it is unknown.
+    Parameters of a relaxation are architecture parameters: the alpha optimizer moves them.
+    A relaxation that draws random numbers overrides `sampled`, and draws in `draw` alone.
     """
-    if name not in RELAXATIONS:
-        raise UserError(f"unknown relaxation {name!r}; known: {', '.join(RELAXATIONS)}")
-    return RELAXATIONS[name]
+
+    #: Whether one forward pass trains a single drawn path; such a supernet is also validated with draws.
+    single_path = False
+
+    @abstractmethod
+    def expected(self, alphas: Tensor, live: Tensor | None) -> Tensor:
+        """Mixing weights [edges, candidates] without any random number: what is logged and selected from.
+
+        Args:
+            alphas: [edges, candidates].
+            live: bool [edges, candidates], which candidates exist; None = all. The others get 0.
+        """
+
+    def sampled(
+        self, alphas: Tensor, live: Tensor | None, generator: torch.Generator | None
+    ) -> tuple[Tensor, Alive | None]:
+        """Mixing weights of one forward pass, and which candidates it computes (None = all live ones).
+
+        Args:
+            alphas, live: see `expected`.
+            generator: what `draw` draws from.
+        """
+        return self.expected(alphas, live), None
+
+    def draw(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
+        """The noise of one forward pass.
+
+        Args:
+            like: gives shape, device and dtype.
+            generator: on the device of `like`; None = the global one.
+
+        Raises:
+            RuntimeError: for a relaxation that draws nothing.
+        """
+        raise RuntimeError(f"{type(self).__name__} draws no random numbers")
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Set what depends on the epoch, such as a temperature.
+
+        Args:
+            epoch: of the stage, counted from 0.
+            epochs: number of epochs of the stage.
+        """
+
+
+#: By name, what makes a `Relaxation`; given its settings where it has some.
+RELAXATIONS: Registry[Callable[..., Relaxation]] = Registry("relaxation")
+
+
+@RELAXATIONS.register("softmax")
+class Softmax(Relaxation):
+    """Softmax over the candidates of each edge (paper equation 2)."""
+
+    def expected(self, alphas: Tensor, live: Tensor | None) -> Tensor:
+        return torch.softmax(alphas if live is None else alphas.masked_fill(~live, float("-inf")), dim=-1)

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from darts_pl.errors import UserError
-from darts_pl.genotype import KINDS
-from darts_pl.ops import check_candidates
 
 
 @dataclass(frozen=True)
@@ -30,10 +28,14 @@ class CellSpace:
     candidates: tuple[tuple[str, ...], ...]
 
     @property
+    def targets(self) -> range:
+        """Numbers of the intermediate nodes."""
+        return range(self.input_nodes, self.input_nodes + self.nodes)
+
+    @property
     def edges(self) -> tuple[tuple[int, int], ...]:
         """(source, target) of every edge."""
-        targets = range(self.input_nodes, self.input_nodes + self.nodes)
-        return tuple((source, target) for target in targets for source in range(target))
+        return tuple((source, target) for target in self.targets for source in range(target))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -61,49 +63,41 @@ class SearchSpace:
     cells: Mapping[str, CellSpace]
 
 
-def uniform_cell(input_nodes: int, nodes: int, inputs_per_node: int, candidates: Sequence[str]) -> CellSpace:
-    """A cell space with the same candidates on every edge.
+#: Names of candidates: the same for every edge, or a list for each edge.
+Candidates = Sequence[str] | Sequence[Sequence[str]]
+
+
+def cell_space(
+    input_nodes: int,
+    nodes: int,
+    inputs_per_node: int | None,
+    candidates: Candidates,
+    check: Callable[[Sequence[str]], None],
+) -> CellSpace:
+    """A cell space with the same candidates on every edge, or with a list of candidates for each edge.
+
+    Args:
+        input_nodes: number of input nodes.
+        nodes: number of intermediate nodes.
+        inputs_per_node: how many edges a derived node keeps; None = all.
+        candidates: names, or for every edge a list of names, edges numbered as in `CellSpace`.
+        check: raises UserError for candidates that an edge cannot have.
 
     Raises:
-        UserError: if there is no node, or fewer inputs than a node keeps.
+        UserError: if there is no node, there are fewer inputs than a node keeps, the number of lists
+            is not that of the edges, or `check` raises.
     """
     if nodes < 1:
         raise UserError(f"a cell needs at least 1 intermediate node, not {nodes}")
-    if not 1 <= inputs_per_node <= input_nodes:
+    if inputs_per_node is not None and not 1 <= inputs_per_node <= input_nodes:
         raise UserError(f"a node can keep 1 to {input_nodes} inputs, not {inputs_per_node}")
     edges = sum(input_nodes + index for index in range(nodes))
-    return CellSpace(input_nodes, nodes, inputs_per_node, (tuple(candidates),) * edges)
-
-
-SpaceBuilder = Callable[[Sequence[str], int], SearchSpace]
-_SPACES: dict[str, SpaceBuilder] = {}
-
-
-def search_space(name: str) -> Callable[[SpaceBuilder], SpaceBuilder]:
-    """Decorator that registers a function of (candidates, nodes) -> SearchSpace under `name`."""
-
-    def register(build: SpaceBuilder) -> SpaceBuilder:
-        _SPACES[name] = build
-        return build
-
-    return register
-
-
-def build_space(name: str, candidates: Sequence[str], nodes: int) -> SearchSpace:
-    """The registered search space `name`.
-
-    Raises:
-        UserError: if the name is unknown or the candidates make no space.
-    """
-    if name not in _SPACES:
-        raise UserError(f"unknown search space {name!r}; known: {', '.join(_SPACES)}")
-    return _SPACES[name](candidates, nodes)
-
-
-@search_space("cnn")
-def cnn(candidates: Sequence[str], nodes: int = 4) -> SearchSpace:
-    """Normal and reduction cells with two inputs and two kept inputs per node (paper section 2.1)."""
-    check_candidates(candidates)
-    kind = KINDS["cnn"]
-    cell = uniform_cell(kind.input_nodes, nodes, kind.inputs_per_node, candidates)
-    return SearchSpace("cnn", dict.fromkeys(kind.cell_types, cell))
+    lists = [one for one in candidates if not isinstance(one, str)]
+    if lists and len(lists) != len(candidates):
+        raise UserError("candidates: give either names for all edges, or one list of names for each edge")
+    if lists and len(lists) != edges:
+        raise UserError(f"candidates: {len(lists)} lists for a cell of {edges} edges; give one list for each edge")
+    by_edge = tuple(tuple(one) for one in lists) or (tuple(str(name) for name in candidates),) * edges
+    for names in dict.fromkeys(by_edge):
+        check(names)
+    return CellSpace(input_nodes, nodes, inputs_per_node or input_nodes + nodes - 1, by_edge)

@@ -1,18 +1,18 @@
-"""What every supernet has: alphas, their relaxation, a mask, and a loss."""
+"""What every supernet has: architecture parameters, weights, and a loss of given mixing weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from darts_pl.spaces.relaxation import Relaxation, softmax
+from darts_pl.spaces.architecture import Architecture, present_candidates
+from darts_pl.spaces.mixing import FixedWeights, Mixing
+from darts_pl.spaces.relaxation import Relaxation, Softmax
 from darts_pl.spaces.space import SearchSpace
-
-#: Standard deviation of the initial alphas (the authors' code, model_search.py).
-ALPHA_SCALE = 1e-3
 
 
 class Outcome(NamedTuple):
@@ -24,80 +24,117 @@ class Outcome(NamedTuple):
     carry: Any = None
 
 
-class Supernet(nn.Module):
-    """A network that holds every candidate on every edge, mixed by the relaxed alphas.
+class Supernet(nn.Module, ABC):
+    """A network that holds every candidate on every edge.
+
+    Mixing weights enter a pass explicitly: ``supernet.loss(batch, supernet.mixing())``.
 
     Args:
         space: what is searched.
-        relaxation: alphas -> mixing weights.
+        relaxation: alphas -> mixing weights; None = softmax.
+        alpha_scale: standard deviation of the initial architecture parameters.
+        edge_weights: whether every edge has a weight of its own.
 
     Attributes:
-        alphas: one Parameter [edges, candidates] per cell type, drawn from 1e-3 * N(0, 1).
+        arch: all architecture state; every Parameter in it is an architecture parameter.
     """
 
-    def __init__(self, space: SearchSpace, relaxation: Relaxation = softmax) -> None:
+    #: Whether the virtual step and v of the second order are clipped like the weight gradient.
+    clip_virtual = False
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        relaxation: Relaxation | None = None,
+        *,
+        alpha_scale: float = 0.0,
+        edge_weights: bool = False,
+    ) -> None:
         super().__init__()
         self.space = space
-        self.relaxation = relaxation
-        self.alphas = nn.ParameterDict(
-            {name: nn.Parameter(ALPHA_SCALE * torch.randn(cell.shape)) for name, cell in space.cells.items()}
-        )
-        self._masks: dict[str, Tensor] = {}
-        for name, cell in space.cells.items():
-            widest = cell.shape[1]
-            if any(len(candidates) < widest for candidates in cell.candidates):
-                absent = [[o >= len(candidates) for o in range(widest)] for candidates in cell.candidates]
-                self.register_buffer(f"absent_{name}", torch.tensor(absent), persistent=False)
+        relaxation = Softmax() if relaxation is None else relaxation
+        self.arch = Architecture(space, relaxation, scale=alpha_scale, edge_weights=edge_weights)
 
-    def mask(self, cell_type: str, values: Tensor | None) -> None:
-        """Fix mixing weights of one cell type, leaving the others as relaxed (not renormalised).
+    @property
+    def alphas(self) -> nn.ParameterDict:
+        """By cell type the alphas, a Parameter [edges, candidates]."""
+        return self.arch.alphas
 
-        Args:
-            cell_type: such as "normal".
-            values: [edges, candidates]; nan = as relaxed, any number = exactly that mixing weight.
-                A candidate that is 0 on all edges that leave a node is not computed. None lifts
-                the mask.
-        """
-        if values is None:
-            self._masks.pop(cell_type, None)
-        else:
-            assert tuple(values.shape) == self.space.cells[cell_type].shape
-            self._masks[cell_type] = values
-        self._mask_changed(cell_type, values)
-
-    def _mask_changed(self, cell_type: str, values: Tensor | None) -> None:
-        """Called when a mask was set (a supernet may stop computing what is dead)."""
-
-    def mixing_weights(self) -> dict[str, Tensor]:
-        """Per cell type the weight of every candidate of every edge, [edges, candidates]."""
-        weights = {}
-        for name, alphas in self.alphas.items():
-            absent = getattr(self, f"absent_{name}", None)
-            mixed = self.relaxation(alphas if absent is None else alphas.masked_fill(absent, float("-inf")))
-            if name in self._masks:
-                values = self._masks[name].to(mixed)
-                mixed = torch.where(values.isnan(), mixed, values)
-            weights[name] = mixed
-        return weights
-
-    def weight_names(self) -> list[str]:
-        """Names of all parameters but the alphas, in `named_parameters` order."""
-        return [name for name, _ in self.named_parameters() if not name.startswith("alphas.")]
+    def architecture(self) -> dict[str, nn.Parameter]:
+        """The architecture parameters by name, such as "alphas.normal"."""
+        return dict(self.arch.named_parameters())
 
     def weights(self) -> dict[str, nn.Parameter]:
-        """The weights w: every parameter but the alphas, by name."""
-        return {name: parameter for name, parameter in self.named_parameters() if not name.startswith("alphas.")}
+        """The weights w: every Parameter that is no architecture parameter, by name."""
+        searched = {id(parameter) for parameter in self.arch.parameters()}
+        return {name: parameter for name, parameter in self.named_parameters() if id(parameter) not in searched}
 
-    def loss(self, batch: Any) -> Outcome:
-        """Loss, outputs and carried state of one batch."""
-        raise NotImplementedError  # alphas can be relaxed, masked and selected from without a loss
+    def mixing(self, generator: torch.Generator | None = None, *, sample: bool = False) -> dict[str, Mixing]:
+        """By cell type the mixing weights of one pass.
+
+        Args:
+            generator: what a sampling relaxation draws from.
+            sample: True = as drawn for one pass, False = the expected ones.
+        """
+        return self.arch.mixing(generator, sample=sample)
+
+    @abstractmethod
+    def loss(self, batch: Any, mixing: Mapping[str, Mixing]) -> Outcome:
+        """Loss, outputs and carried state of one batch.
+
+        Args:
+            batch: what the problem's data give.
+            mixing: by cell type.
+        """
+
+    def weight_loss(self, outcome: Outcome) -> Tensor:
+        """What the weights descend, of a pass on the train split."""
+        return outcome.loss
+
+    def lr_factor(self, train: Any) -> float:
+        """Factor of the weights' learning rate for a batch of the train split."""
+        return 1.0
 
     def continued(self, batch: Any, carry: Any) -> Any:
         """The batch as one that continues from the carried state of the batch before it, None at a start."""
         return batch
 
+    def keep(self, cell_type: str, live: Sequence[Sequence[bool]]) -> None:
+        """Remove candidates for good, the others renormalised; see `Architecture.keep`."""
+        self.arch.keep(cell_type, live)
+
+    def fix(self, cell_type: str, values: FixedWeights | None) -> None:
+        """Set mixing weights for good, the others not renormalised; see `Architecture.fix`."""
+        self.arch.fix(cell_type, values)
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Set what depends on the epoch in every part that has a method of this name.
+
+        Args:
+            epoch: of the stage, counted from 0.
+            epochs: number of epochs of the stage.
+        """
+        for module in self.modules():
+            start = getattr(module, "start_epoch", None)
+            if module is not self and callable(start):
+                start(epoch, epochs)
+
     def load_alphas(self, alphas: Mapping[str, Tensor]) -> None:
-        """Copy given alphas into the Parameters."""
+        """Copy given alphas into the Parameters, by cell type."""
         with torch.no_grad():
             for name, values in alphas.items():
                 self.alphas[name].copy_(values)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        # In older checkpoints the alphas lie in the supernet itself, and nothing is removed or fixed.
+        for name in self.alphas:
+            if f"{prefix}alphas.{name}" in state_dict:
+                state_dict[f"{prefix}arch.alphas.{name}"] = state_dict.pop(f"{prefix}alphas.{name}")
+        state_dict.setdefault(
+            f"{prefix}arch._extra_state",
+            {
+                name: {"live": [list(row) for row in present_candidates(cell)], "fixed": []}
+                for name, cell in self.space.cells.items()
+            },
+        )
+        super()._load_from_state_dict(state_dict, prefix, *args)

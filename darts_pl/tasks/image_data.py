@@ -77,7 +77,7 @@ def search_data(config: Config, images: Images, least: int = 1) -> pl.LightningD
     Args:
         config: batch size, share of the halves, and what `data` says.
         images: the data set.
-        least: fewest images that a training batch may hold; `spaces.least_batch` knows it.
+        least: fewest images that a training batch may hold; `spaces.min_batch_size` knows it.
 
     Raises:
         UserError: if the data do not fit the settings.
@@ -94,7 +94,7 @@ def retrain_data(config: Config, images: Images, least: int = 1) -> pl.Lightning
     Args:
         config: batch size, cutout, and what `data` says.
         images: the data set.
-        least: fewest images that a training batch may hold; `spaces.least_batch` knows it.
+        least: fewest images that a training batch may hold; `spaces.min_batch_size` knows it.
 
     Raises:
         UserError: if the data do not fit the settings.

@@ -14,7 +14,7 @@ from darts_pl.modules import (
     ClassifierRecipe,
     SearchModule,
 )
-from darts_pl.spaces import Classifier, CnnSupernet, build_space, least_batch, relaxation, tower_fits
+from darts_pl.spaces import RELAXATIONS, SPACES, Classifier, Parts, min_batch_size, tower_fits
 from darts_pl.tasks.image_data import image_shape, load_images, retrain_data, search_data
 from darts_pl.tasks.search_module import search_module
 
@@ -26,16 +26,10 @@ def build_image_search(config: Config) -> tuple[SearchModule, pl.LightningDataMo
         UserError: if the search space cannot be built or the data do not fit it.
     """
     search, images = config.search, load_images(config)
-    supernet = CnnSupernet(
-        build_space(search.space, search.candidates, search.nodes),
-        init_channels=search.init_channels,
-        layers=search.layers,
-        classes=images.classes,
-        in_channels=images.channels,
-        stem=search.stem,
-        relaxation=relaxation(search.relaxation),
+    supernet = SPACES.get(search.space).supernet(
+        search, {"classes": images.classes, "channels": images.channels}, Parts(RELAXATIONS.get(search.relaxation)())
     )
-    data = search_data(config, images, least_batch(supernet, *image_shape(config, images)))
+    data = search_data(config, images, min_batch_size(supernet, *image_shape(config, images), supernet.mixing()))
     return search_module(config, supernet, partial(ClassificationScores, images.classes)), data
 
 
@@ -56,7 +50,7 @@ def build_classifier(config: Config, genotype: Genotype) -> tuple[ClassifierModu
         auxiliary=train.auxiliary_weight > 0 and tower_fits(train.layers, train.stem, min(height, width)),
         stem=train.stem,
     )
-    data = retrain_data(config, images, least_batch(network, *shape))
+    data = retrain_data(config, images, min_batch_size(network, *shape))
     return classifier_module(config, network, images.classes), data
 
 

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from darts_pl.bilevel import hypergradient
+from darts_pl.bilevel import ORDERS, AlphaRecipe, WeightRecipe
 from darts_pl.config import Config
-from darts_pl.modules import AlphaRecipe, SearchModule, WeightRecipe
+from darts_pl.modules import SearchModule
 from darts_pl.modules.scores import Scores
-from darts_pl.selection import rule
 from darts_pl.spaces import Supernet
 
 
-def search_module(config: Config, supernet: Supernet, scores: Callable[[], Scores], **weights: Any) -> SearchModule:
+def search_module(config: Config, supernet: Supernet, scores: Callable[[], Scores]) -> SearchModule:
     """A `SearchModule` with the configured order, optimizers and selection rule.
 
     Args:
         config: typed and validated.
         supernet: the search network.
         scores: makes the metrics of one split.
-        weights: fields of the `WeightRecipe` that only some spaces have.
     """
     sgd, adam = config.search.weights, config.search.alphas
     return SearchModule(
         supernet,
-        order=hypergradient(config.order.name),
+        order=ORDERS.get(config.order.name),
         weights=WeightRecipe(
             lr=sgd.lr,
             lr_min=sgd.lr_min,
@@ -33,10 +30,9 @@ def search_module(config: Config, supernet: Supernet, scores: Callable[[], Score
             weight_decay=sgd.weight_decay,
             grad_clip=sgd.grad_clip,
             epochs=config.search.epochs,
-            **weights,
         ),
         alphas=AlphaRecipe(adam.lr, (adam.betas[0], adam.betas[1]), adam.weight_decay),
         radius=config.order.radius,
         scores=scores,
-        select=rule(config.select.name),
+        seed=config.seed,
     )

@@ -16,7 +16,7 @@ from darts_pl.genotype import Genotype
 from darts_pl.modules import LanguageModule, LanguageRecipe, LanguageScores, SearchModule
 from darts_pl.runs.folder import Summary
 from darts_pl.runs.settings import settings_of
-from darts_pl.spaces import Dropouts, LanguageModel, RnnSupernet, build_space, relaxation
+from darts_pl.spaces import RELAXATIONS, SPACES, Dropouts, LanguageModel, Parts
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.fitted import fitted, leave_result
 from darts_pl.tasks.search_module import search_module
@@ -68,16 +68,10 @@ def build_text_search(config: Config) -> tuple[SearchModule, pl.LightningDataMod
     search, corpus = config.search, load_text(config)
     lengths = Lengths(search.bptt, search.short_probability)
     data = SearchText(corpus, _settings(config, "search", lengths))
-    supernet = RnnSupernet(
-        build_space(search.space, search.candidates, search.nodes),
-        vocabulary=len(corpus.words),
-        units=search.units,
-        dropouts=_dropouts(search),
-        relaxation=relaxation(search.relaxation),
+    supernet = SPACES.get(search.space).supernet(
+        search, {"vocabulary": len(corpus.words)}, Parts(RELAXATIONS.get(search.relaxation)())
     )
-    module = search_module(
-        config, supernet, LanguageScores, clip_virtual=True, bptt=search.bptt, slowness=search.slowness
-    )
+    module = search_module(config, supernet, LanguageScores)
     return module, data
 
 

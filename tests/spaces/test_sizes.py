@@ -12,7 +12,7 @@ from darts_pl.spaces import (
     build_space,
     count_multiply_adds,
     count_parameters,
-    least_batch,
+    min_batch_size,
     size_of,
 )
 from darts_pl.zoo import ZOO, published
@@ -105,7 +105,7 @@ def test_a_batch_needs_two_images_where_batchnorm_reads_single_pixels(stem, side
     for network in networks:
         before = {name: values.clone() for name, values in network.state_dict().items()}
         state = torch.get_rng_state()
-        assert least_batch(network.eval(), 3, side, side) == least
+        assert min_batch_size(network.eval(), 3, side, side) == least
         assert not network.training
         assert torch.equal(torch.get_rng_state(), state)
         assert all(torch.equal(before[name], values) for name, values in network.state_dict().items())

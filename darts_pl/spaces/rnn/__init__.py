@@ -2,6 +2,7 @@
 
 from darts_pl.spaces.rnn.language_model import DerivedCell, LanguageModel
 from darts_pl.spaces.rnn.sequence import Dropouts, GatedCell, SequenceNetwork, SequenceOutput, slowness, word_loss
+from darts_pl.spaces.rnn.space import RnnSearchSettings, RnnSpace
 from darts_pl.spaces.rnn.supernet import RnnSupernet
 
 __all__ = [
@@ -9,6 +10,8 @@ __all__ = [
     "Dropouts",
     "GatedCell",
     "LanguageModel",
+    "RnnSearchSettings",
+    "RnnSpace",
     "RnnSupernet",
     "SequenceNetwork",
     "SequenceOutput",

@@ -6,7 +6,7 @@ Sequences lie as [T, B]: T steps of B streams side by side.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import torch
@@ -44,6 +44,11 @@ class Dropouts:
         for name, value in vars(self).items():
             if not 0 <= value < 1:
                 raise UserError(f"{name}={value}: must be 0 or more, below 1")
+
+    @classmethod
+    def of(cls, settings: Any) -> Dropouts:
+        """Those of settings that have the same names."""
+        return cls(**{one.name: getattr(settings, one.name) for one in fields(cls)})
 
 
 def dropout_mask(like: Tensor, shape: tuple[int, ...], probability: float, training: bool) -> Tensor | None:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from darts_pl.errors import UserError
-from darts_pl.genotype import KINDS
-from darts_pl.ops import NONE, activation_function, check_activations
-from darts_pl.spaces.relaxation import Relaxation, softmax
-from darts_pl.spaces.rnn.sequence import Dropouts, GatedCell, SequenceNetwork, SequenceOutput, word_loss
-from darts_pl.spaces.space import CellSpace, SearchSpace, search_space, uniform_cell
+from darts_pl.ops import NONE, activation_function
+from darts_pl.spaces.base import Parts
+from darts_pl.spaces.mixing import Alive, Mixing
+from darts_pl.spaces.rnn.sequence import Dropouts, GatedCell, SequenceNetwork, SequenceOutput, slowness, word_loss
+from darts_pl.spaces.space import CellSpace, SearchSpace
 from darts_pl.spaces.supernet import Outcome, Supernet
 
 CELL_TYPE = "recurrent"
-
-
-@search_space("rnn")
-def rnn(candidates: Sequence[str], nodes: int = 8) -> SearchSpace:
-    """One recurrent cell: each node keeps one earlier node and one activation (paper section 2.1)."""
-    check_activations(candidates)
-    kind = KINDS["rnn"]
-    return SearchSpace("rnn", {CELL_TYPE: uniform_cell(kind.input_nodes, nodes, kind.inputs_per_node, candidates)})
 
 
 class NodeNorm(nn.Module):
@@ -77,7 +69,6 @@ class MixedCell(GatedCell):
         self.norm = NodeNorm(units)
         found = dict.fromkeys(name for names in space.candidates for name in names)
         self.activations = tuple(name for name in found if name != NONE)
-        self._dead: list[frozenset[str]] = [frozenset()] * space.nodes
         edges, widest = space.shape
         nowhere = edges * widest  # where `prepare` puts a zero: an edge without the activation
         by_source = [edge for leaving in space.leaving_by_source() for edge in leaving]
@@ -90,36 +81,40 @@ class MixedCell(GatedCell):
         ]
         self.register_buffer("columns", torch.tensor(columns), persistent=False)
 
-    def skip_dead(self, mask: Tensor | None) -> None:
-        """Stop computing the activations that `mask` [edges, candidates] sets to 0 on every edge of a node."""
-        values = None if mask is None else mask.tolist()
-        for source, leaving in enumerate(self.space.leaving_by_source()):
-            living = {
+    def _living(self, alive: Alive | None) -> list[frozenset[str]]:
+        """For every source node the activations that are computed on one of its leaving edges or more."""
+        if alive is None:
+            return [frozenset(self.activations)] * self.space.nodes
+        return [
+            frozenset(
                 name
                 for edge in leaving
                 for column, name in enumerate(self.space.candidates[edge])
-                if values is None or values[edge][column] != 0
-            }
-            self._dead[source] = frozenset(self.activations) - living
+                if alive[edge][column]
+            )
+            for leaving in self.space.leaving_by_source()
+        ]
 
     def prepare(self, *extra: Any) -> list[_Leaving]:
         """For every source node the matrices and the mixing weights of its leaving edges.
 
         Args:
-            extra: the mixing weights [edges, candidates].
+            extra: the mixing of the cell.
         """
-        (weights,) = extra
+        ((weights, edges, alive),) = extra
+        weights = weights if edges is None else weights * edges.unsqueeze(1)
+        if alive is not None:  # one that is dead on this edge and alive on another is computed: cut it here
+            weights = weights.where(torch.tensor(alive, device=weights.device), 0.0)
+        living = self._living(alive)
         matrices = torch.cat(list(self.nodes), dim=1)  # [H, nodes*2H]
         shares = torch.cat([weights.flatten(), weights.new_zeros(1)])[self.columns]  # [edges by source, activations]
         prepared = []
         for source, rows in enumerate(shares.split([len(leaving) for leaving in self.space.leaving_by_source()])):
             columns = rows.unsqueeze(1).unbind(2)  # [K, 1] each
-            living = tuple(
-                (name, column)
-                for name, column in zip(self.activations, columns, strict=True)
-                if name not in self._dead[source]
+            shared = tuple(
+                (name, column) for name, column in zip(self.activations, columns, strict=True) if name in living[source]
             )
-            prepared.append(_Leaving(matrices[:, source * 2 * self.units :], living, rows.sum(1, keepdim=True)))
+            prepared.append(_Leaving(matrices[:, source * 2 * self.units :], shared, rows.sum(1, keepdim=True)))
         return prepared
 
     def output(self, start: Tensor, mask: Tensor | None, prepared: list[_Leaving]) -> Tensor:
@@ -151,46 +146,69 @@ class RnnSupernet(Supernet):
         vocabulary: V, number of words.
         units: H (300 in the paper's search).
         dropouts: in training.
-        relaxation: alphas -> mixing weights.
+        parts: the relaxation is read; None = softmax.
+        alpha_scale: standard deviation of the initial architecture parameters.
+        bptt: T of a full batch of the train split: one of T' steps is learned from with the learning
+            rate times T' / T (the authors' code); None = every batch with the same rate.
+        slowness: weight of the mean squared difference of successive outputs in the loss that the
+            weights descend (not in any loss of the alpha gradient).
 
     Raises:
         UserError: if a size is below 1.
     """
+
+    clip_virtual = True  # the authors clip in recurrent search only
 
     def __init__(
         self,
         space: SearchSpace,
         *,
         vocabulary: int,
-        units: int = 300,
+        units: int,
         dropouts: Dropouts | None = None,
-        relaxation: Relaxation = softmax,
+        parts: Parts | None = None,
+        alpha_scale: float = 0.0,
+        bptt: int | None = None,
+        slowness: float = 0.0,
     ) -> None:
-        super().__init__(space, relaxation)
+        parts = parts or Parts()
+        super().__init__(space, parts.relaxation, alpha_scale=alpha_scale)
         for name, value in (("vocabulary", vocabulary), ("units", units)):
             if value < 1:
                 raise UserError(f"{name}={value}: must be at least 1")
+        self.bptt, self.slowness = bptt, slowness
         dropouts = dropouts or Dropouts()
         self.network = SequenceNetwork(vocabulary, MixedCell(space.cells[CELL_TYPE], units, dropouts), dropouts)
 
-    def _mask_changed(self, cell_type: str, values: Tensor | None) -> None:
-        assert isinstance(self.network.cell, MixedCell)
-        self.network.cell.skip_dead(values)
+    def forward(self, tokens: Tensor, hidden: Tensor | None, mixing: Mapping[str, Mixing]) -> SequenceOutput:
+        """Predictions after each of `tokens` [T, B].
 
-    def forward(self, tokens: Tensor, hidden: Tensor | None = None) -> SequenceOutput:
-        """Predictions after each of `tokens` [T, B]; `hidden` [B, H] is the state before them, None = zero."""
-        return self.network(tokens, hidden, self.mixing_weights()[CELL_TYPE])
+        Args:
+            tokens: int64 [T, B].
+            hidden: state before them [B, H]; None = zero.
+            mixing: by cell type.
+        """
+        return self.network(tokens, hidden, mixing[CELL_TYPE])
 
-    def loss(self, batch: tuple[Tensor, ...]) -> Outcome:
+    def loss(self, batch: tuple[Tensor, ...], mixing: Mapping[str, Mixing]) -> Outcome:
         """Cross-entropy, the cell's outputs [T, B, H] before dropout, and the next hidden state, detached.
 
         Args:
             batch: tokens [T, B], the words that follow them [T, B], and the hidden state [B, H] to
                 start from, if it is not zero.
+            mixing: by cell type.
         """
         tokens, targets, *hidden = batch
-        sequence = self(tokens, *hidden)
+        sequence = self(tokens, hidden[0] if hidden else None, mixing)
         return Outcome(word_loss(sequence.logits, targets), sequence.outputs, sequence.outputs[-1].detach())
+
+    def weight_loss(self, outcome: Outcome) -> Tensor:
+        """The loss and the slowness term."""
+        return outcome.loss + self.slowness * slowness(outcome.outputs) if self.slowness else outcome.loss
+
+    def lr_factor(self, train: tuple[Tensor, ...]) -> float:
+        """Steps of the batch over `bptt`."""
+        return 1.0 if self.bptt is None else len(train[0]) / self.bptt
 
     def continued(self, batch: tuple[Tensor, ...], carry: Tensor | None) -> tuple[Tensor, ...]:
         """The batch with the hidden state `carry` to start from."""

@@ -1,0 +1,122 @@
+"""The stages of a search, each with a supernet of its own: the group `stages`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from darts_pl.registry import Registry
+from darts_pl.settings import at_least, setting
+from darts_pl.spaces import SearchSpace, Supernet
+
+#: What a stage hands to the next one: plain values, which the checkpoint holds.
+Facts = Mapping[str, Any]
+
+
+class Factory(Protocol):
+    """Builds the supernet that the configuration describes, with changes."""
+
+    def __call__(self, *, cells: SearchSpace | None = None, **changes: Any) -> Supernet:
+        """A new supernet.
+
+        Args:
+            cells: what is searched; None = as configured.
+            changes: settings of the section `search` that are different, such as ``layers=11``.
+        """
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Epochs that are searched with one supernet.
+
+    Args:
+        epochs: number of epochs.
+        warmup_epochs: the first of them, in which only the weights move.
+        fresh_lr: whether the learning rate's schedule starts again and covers this stage alone;
+            otherwise one schedule covers all stages.
+    """
+
+    epochs: int
+    warmup_epochs: int = 0
+    fresh_lr: bool = True
+
+
+class Stages(ABC):
+    """The stages of a search in order. Stage 0 is built as the first thing of a run."""
+
+    @abstractmethod
+    def plan(self, epochs: int) -> Sequence[Stage]:
+        """All stages.
+
+        Args:
+            epochs: of the whole search, as configured.
+
+        Raises:
+            UserError: if the stages do not fit into so many epochs.
+        """
+
+    def build(self, index: int, facts: Facts | None, factory: Factory) -> Supernet:
+        """The supernet of a stage. A resumed run builds it again from the same facts.
+
+        Args:
+            index: of the stage, counted from 0.
+            facts: what the stage before returned from `end`; None for the first.
+            factory: builds supernets.
+        """
+        return factory()
+
+    def end(self, index: int, supernet: Supernet) -> Facts:
+        """What the next stage has to know; plain values.
+
+        Args:
+            index: of the stage that ends.
+            supernet: its supernet.
+        """
+        return {}
+
+    def carry(  # noqa: B027 -- a stage may start fresh
+        self,
+        index: int,
+        old: Supernet,
+        new: Supernet,
+        old_optimizers: Sequence[torch.optim.Optimizer],
+        new_optimizers: Sequence[torch.optim.Optimizer],
+    ) -> None:
+        """Take weights and optimizer states over into the new stage; by default it starts fresh.
+
+        Args:
+            index: of the new stage.
+            old, new: the supernets.
+            old_optimizers, new_optimizers: of weights and of architecture parameters.
+        """
+
+
+#: By name, what makes `Stages`; given its settings where it has some.
+STAGES: Registry[Callable[..., Stages]] = Registry("stages")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SingleStageSettings:
+    """One supernet for the whole search."""
+
+    name: str = setting("name of the stages")
+    warmup_epochs: int = setting("epochs at the beginning in which only the weights move", at_least(0))
+
+
+@STAGES.register("single")
+class SingleStage(Stages):
+    """The whole search in one stage.
+
+    Args:
+        settings: of the section `stages`; None = no warm-up.
+    """
+
+    def __init__(self, settings: SingleStageSettings | None = None) -> None:
+        self.warmup_epochs = 0 if settings is None else settings.warmup_epochs
+
+    def plan(self, epochs: int) -> Sequence[Stage]:
+        return (Stage(epochs, min(self.warmup_epochs, epochs)),)

@@ -1,0 +1,226 @@
+"""One step of a search in plain torch: what the LightningModule, trials and tests all run (algorithm 1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from darts_pl.bilevel.draws import Draws
+from darts_pl.bilevel.inner import InnerStep, Mean, identity_mean
+from darts_pl.bilevel.observers import Observer
+from darts_pl.bilevel.orders import AlphaGradient, Hypergradient
+from darts_pl.bilevel.passes import device_of, evaluate, gradients
+from darts_pl.bilevel.perturbation import Perturbation
+from darts_pl.bilevel.regulariser import Regulariser
+from darts_pl.spaces import Outcome, Supernet
+
+
+@dataclass(frozen=True)
+class WeightRecipe:
+    """SGD for the weights, with a cosine schedule per epoch from `lr` to `lr_min`.
+
+    Args:
+        lr, lr_min: learning rate at the start and at the end.
+        momentum: momentum.
+        weight_decay: L2.
+        grad_clip: largest norm of the gradient; None = not clipped.
+        epochs: of the schedule.
+        nesterov: whether the momentum is Nesterov's. The virtual step always uses plain momentum, as
+            the published code does.
+    """
+
+    lr: float
+    lr_min: float
+    momentum: float
+    weight_decay: float
+    grad_clip: float | None
+    epochs: int
+    nesterov: bool = False
+
+    def optimizer(self, supernet: Supernet) -> torch.optim.SGD:
+        """The optimizer of a supernet's weights."""
+        return torch.optim.SGD(
+            supernet.weights().values(),
+            self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            nesterov=self.nesterov,
+        )
+
+
+@dataclass(frozen=True)
+class AlphaRecipe:
+    """Adam with L2 weight decay for the architecture parameters."""
+
+    lr: float
+    betas: tuple[float, float]
+    weight_decay: float
+
+    def optimizer(self, supernet: Supernet) -> torch.optim.Adam:
+        """The optimizer of a supernet's architecture parameters."""
+        return torch.optim.Adam(
+            supernet.architecture().values(), self.lr, betas=self.betas, weight_decay=self.weight_decay
+        )
+
+
+class StepResult(NamedTuple):
+    """What one step saw.
+
+    Args:
+        train: the outcome of the weight pass, at the new alphas and before the weights moved.
+        valid: the outcome of the alpha pass; None where the alphas did not move.
+        norm: of the averaged weight gradient before clipping, a scalar tensor.
+        ratio: see `AlphaGradient`.
+    """
+
+    train: Outcome
+    valid: Outcome | None
+    norm: Tensor
+    ratio: Tensor | None
+
+
+class SearchStep:
+    """Moves the architecture parameters against the valid loss, then the weights against the train loss.
+
+    Args:
+        supernet: the search network, in training mode.
+        order: how the gradient of the architecture parameters is computed.
+        weights: SGD over `supernet.weights()`.
+        alphas: the optimizer over `supernet.architecture()`.
+        grad_clip: largest norm of the weight gradient; None = not clipped.
+        radius: of the central difference in second order.
+        regulariser: added to the loss of the architecture parameters, after the order.
+        perturbation: of the mixing weights in the weight step.
+        observers: what sees the step.
+        mean: mean over ranks.
+        seed: of everything that is drawn.
+        step_weights: what moves the weights; None = `weights.step`.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        *,
+        order: Hypergradient,
+        weights: torch.optim.Optimizer,
+        alphas: torch.optim.Optimizer,
+        grad_clip: float | None = None,
+        radius: float | None = None,
+        regulariser: Regulariser | None = None,
+        perturbation: Perturbation | None = None,
+        observers: Sequence[Observer] = (),
+        mean: Mean = identity_mean,
+        seed: int = 0,
+        step_weights: Callable[[], Any] | None = None,
+    ) -> None:
+        self.supernet = supernet
+        self.order = order
+        self.weights = weights
+        self.alphas = alphas
+        self.grad_clip = grad_clip
+        self.radius = radius
+        self.regulariser = regulariser
+        self.perturbation = perturbation
+        self.observers = tuple(observers)
+        self.mean = mean
+        self.seed = seed
+        self.step_weights = weights.step if step_weights is None else step_weights
+
+    def __call__(self, train: Any, valid: Any, number: int, move_alphas: bool = True) -> StepResult:
+        """One step.
+
+        Args:
+            train: batch of the train split.
+            valid: batch of the valid split; not read where the alphas do not move.
+            number: of the step, counted from 0 over the whole search; what is drawn depends on it.
+            move_alphas: False = only the weights move (a warm-up).
+        """
+        draws = Draws(self.seed, number)
+        with scaled_lr(self.weights, self.supernet.lr_factor(train)):
+            seen = self._move_alphas(train, valid, number, draws) if move_alphas else None
+            outcome, norm = self._move_weights(train, number, draws)
+        if seen is None:
+            return StepResult(outcome, None, norm, None)
+        return StepResult(outcome, seen.valid, norm, seen.ratio)
+
+    def _move_alphas(self, train: Any, valid: Any, number: int, draws: Draws) -> AlphaGradient:
+        also = any(observer.needs_valid_weight_gradient for observer in self.observers)
+        result = self.order(self.supernet, train, valid, self.inner_step(), self.mean, draws, also)
+        searched = self.supernet.architecture()
+        self._add_regulariser(searched, result)
+        for observer in self.observers:
+            observer.on_alpha_gradient(number, result)
+        for name, gradient in result.gradient.items():
+            searched[name].grad = gradient
+        self.alphas.step()
+        self.alphas.zero_grad()
+        return result
+
+    def _add_regulariser(self, searched: dict[str, nn.Parameter], result: AlphaGradient) -> None:
+        term = None if self.regulariser is None else self.regulariser(self.supernet)
+        if term is not None:
+            for name, extra in zip(searched, gradients(term, list(searched.values())), strict=True):
+                result.gradient[name] = result.gradient[name] + extra
+
+    def _move_weights(self, train: Any, number: int, draws: Draws) -> tuple[Outcome, Tensor]:
+        """What the pass saw, and the norm of the gradient before clipping."""
+        device = device_of(self.supernet)
+        with torch.no_grad():
+            mixing = self.supernet.mixing(draws("train", device), sample=True)
+        if self.perturbation is not None:
+            mixing = dict(self.perturbation(self.supernet, mixing, train, draws("perturb", device), self.mean))
+        with draws.seeding("train", device):
+            outcome = evaluate(self.supernet, train, mixing)
+        own = self.supernet.weights()
+        averaged = self.mean(gradients(self.supernet.weight_loss(outcome), list(own.values())))
+        found: dict[str, Tensor | None] = dict(zip(own, averaged, strict=True))
+        for observer in self.observers:
+            observer.on_weight_gradient(number, found)
+        for name, weight in own.items():
+            weight.grad = found[name]
+        # Not clipped: the norm is what clipping by an infinite norm returns.
+        norm = nn.utils.clip_grad_norm_(own.values(), math.inf if self.grad_clip is None else self.grad_clip)
+        self.step_weights()
+        self.weights.zero_grad()
+        for observer in self.observers:
+            observer.on_weights_stepped(number)
+        return Outcome(outcome.loss.detach(), outcome.outputs.detach(), outcome.carry), norm
+
+    def inner_step(self) -> InnerStep:
+        """What the weight optimizer would do next, for the virtual step of the second order."""
+        group = self.weights.param_groups[0]
+        buffers = [self.weights.state[weight].get("momentum_buffer") for weight in group["params"]]
+        return InnerStep(
+            lr=group["lr"],
+            momentum=group["momentum"],
+            weight_decay=group["weight_decay"],
+            buffers=None if all(buffer is None for buffer in buffers) else _filled(buffers, group["params"]),
+            clip=self.grad_clip if self.supernet.clip_virtual else None,
+            radius=self.radius,
+        )
+
+
+def _filled(buffers: Iterable[Tensor | None], weights: Iterable[Tensor]) -> list[Tensor]:
+    """Momentum buffers, zero for a weight that has not moved yet."""
+    return [
+        torch.zeros_like(weight) if buffer is None else buffer for buffer, weight in zip(buffers, weights, strict=True)
+    ]
+
+
+@contextmanager
+def scaled_lr(optimizer: torch.optim.Optimizer, factor: float) -> Iterator[None]:
+    """Within it all learning rates are `factor` times as large."""
+    before = [group["lr"] for group in optimizer.param_groups]
+    for group, lr in zip(optimizer.param_groups, before, strict=True):
+        group["lr"] = lr * factor
+    try:
+        yield
+    finally:
+        for group, lr in zip(optimizer.param_groups, before, strict=True):
+            group["lr"] = lr

@@ -1,0 +1,233 @@
+"""The contract of a search space: one object with all that belongs to it, found by its name in `SPACES`."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from darts_pl.errors import UserError
+from darts_pl.genotype import CellGenotype, Genotype, Pair
+from darts_pl.ops import NONE
+from darts_pl.registry import Registry
+from darts_pl.settings import Range, above, at_least, between, or_null, setting
+from darts_pl.spaces.edges import Edges
+from darts_pl.spaces.mixed import PlainEdges
+from darts_pl.spaces.relaxation import Relaxation, Softmax
+from darts_pl.spaces.skip import Skip
+from darts_pl.spaces.space import CellSpace, SearchSpace
+from darts_pl.spaces.supernet import Supernet
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsSettings:
+    """SGD for the network weights, with a cosine schedule per epoch."""
+
+    lr: float = setting("learning rate at the start; the virtual step uses the current one", above(0))
+    lr_min: float = setting("learning rate at the end of the cosine schedule", at_least(0))
+    momentum: float = setting("momentum", between(0, 1, with_high=False))
+    nesterov: bool = setting("whether the momentum is Nesterov's")
+    weight_decay: float = setting("L2 weight decay", at_least(0))
+    grad_clip: float | None = setting("largest norm of the gradient", or_null(above(0), "none"))
+
+    def conflicts(self) -> Any:
+        """Values that do not fit each other."""
+        if self.lr_min > self.lr:
+            yield "lr_min", f"must be 0 to lr={self.lr}"
+        if self.nesterov and self.momentum == 0:
+            yield "nesterov", "needs a momentum above 0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlphasSettings:
+    """Adam with L2 weight decay for the architecture parameters."""
+
+    lr: float = setting("learning rate", above(0))
+    betas: list[float] = setting(
+        "decay rates of the two moments",
+        Range(
+            lambda value: len(value) == 2 and all(0 <= beta < 1 for beta in value),
+            "two numbers of 0 or more, below 1",
+            ([0.5], [0.5, 1.0]),
+        ),
+    )
+    weight_decay: float = setting("L2 weight decay", at_least(0))
+    scale: float = setting("standard deviation of the initial values", at_least(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """What every search has."""
+
+    space: str = setting("name of the search space")
+    candidates: list[Any] = setting("names of the candidates on every edge, or a list of names for each edge")
+    nodes: int = setting("intermediate nodes of a cell", at_least(1))
+    epochs: int = setting("epochs of the search", at_least(1))
+    batch_size: int = setting("batch size of each of the two splits", at_least(1))
+    weights: WeightsSettings = setting("the optimizer of the network weights")
+    alphas: AlphasSettings = setting("the optimizer of the architecture parameters")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a method that a supernet is built from.
+
+    Args:
+        relaxation: alphas -> mixing weights.
+        edges: how edges compute.
+        skip: what happens to skip connections.
+    """
+
+    relaxation: Relaxation = field(default_factory=Softmax)
+    edges: Edges = field(default_factory=PlainEdges)
+    skip: Skip = field(default_factory=Skip)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a cell is drawn and named.
+
+    Args:
+        inputs: names of what enters a cell.
+        output: name of what leaves it.
+        join: what makes the output of the nodes: "concat", "mean", or "last".
+        titles: by cell type, what a figure calls it.
+        first_node: whether all inputs feed one first node, from which a genotype counts; otherwise it
+            counts the inputs.
+    """
+
+    inputs: tuple[str, ...]
+    output: str
+    join: str
+    titles: Mapping[str, str]
+    first_node: bool = False
+
+
+class Space(ABC):
+    """A search space: what can be found, and what is built while searching and of the result.
+
+    Attributes:
+        name: in `SPACES` and in the configuration.
+        kind: of its genotypes.
+        data: the kind of data it reads, such as "images".
+        settings: the dataclass of its section `search`.
+        drawing: how its cells are drawn.
+        skip: the candidate that passes its input on; None = there is none.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[str]
+    data: ClassVar[str]
+    settings: ClassVar[type[SearchSettings]]
+    drawing: ClassVar[Drawing]
+    skip: ClassVar[str | None] = None
+    #: Names of edges that this space cannot have, each with the reason.
+    unfit: ClassVar[Mapping[str, str]] = {}
+
+    @abstractmethod
+    def cells(self, candidates: Sequence[Any], nodes: int) -> SearchSpace:
+        """What is searched, as plain data.
+
+        Args:
+            candidates: names for every edge, or a list of names for each edge.
+            nodes: intermediate nodes of a cell.
+
+        Raises:
+            UserError: if these make no space.
+        """
+
+    @abstractmethod
+    def supernet(
+        self, settings: Any, facts: Mapping[str, int], parts: Parts, cells: SearchSpace | None = None
+    ) -> Supernet:
+        """The search network.
+
+        Args:
+            settings: of the type that `settings` names.
+            facts: sizes that the data determine, such as the number of classes.
+            parts: relaxation, edges, skip.
+            cells: what is searched, where it is not what the settings say (a later stage).
+        """
+
+    @abstractmethod
+    def network(self, genotype: Genotype, **sizes: Any) -> nn.Module:
+        """The final network of a genotype, untrained.
+
+        Raises:
+            UserError: if the genotype builds no such network.
+        """
+
+    @abstractmethod
+    def operations(self) -> Sequence[str]:
+        """Names of all operations that a genotype of this space may use."""
+
+    def draw(self, cells: SearchSpace, generator: random.Random) -> Genotype:
+        """A genotype drawn uniformly: for every node different sources, on each edge an operation.
+
+        Args:
+            cells: what is searched; "none" is never drawn.
+            generator: what is drawn from.
+
+        Raises:
+            UserError: if a node has too few edges with a candidate besides "none".
+        """
+        return Genotype(cells.kind, {name: _draw_cell(name, cell, generator) for name, cell in cells.cells.items()})
+
+    def size(self, network: nn.Module, inputs: Sequence[Tensor]) -> tuple[int, int]:
+        """(parameters, multiply-adds for one sample) of a network of this space.
+
+        Args:
+            network: the final network.
+            inputs: a batch of one sample, on any device; only the shapes matter.
+        """
+        from darts_pl.spaces.sizes import count_parameters, multiply_adds_of
+
+        return count_parameters(network), multiply_adds_of(network, inputs)
+
+
+def _draw_cell(name: str, cell: CellSpace, generator: random.Random) -> CellGenotype:
+    operations = [[one for one in candidates if one != NONE] for candidates in cell.candidates]
+    nodes = []
+    for target in cell.targets:
+        usable = [edge for edge in cell.entering(target) if operations[edge]]
+        kept = min(cell.inputs_per_node, target)
+        if len(usable) < kept:
+            raise UserError(
+                f"node {target} of the {name} cell has {len(usable)} edges with a candidate besides {NONE!r}; "
+                f"a random genotype needs {kept}"
+            )
+        edges = sorted(generator.sample(usable, kept))
+        nodes.append(tuple(Pair(generator.choice(operations[edge]), cell.edges[edge][0]) for edge in edges))
+    return CellGenotype(tuple(nodes), concat=tuple(cell.targets))
+
+
+#: Search spaces by name.
+SPACES: Registry[Space] = Registry("search space")
+
+
+def register_space(space: type[Space]) -> type[Space]:
+    """Class decorator that registers one object of a space under its name."""
+    SPACES.add(space.name, space(), origin=space)
+    return space
+
+
+def space_of(kind: str) -> Space:
+    """The space whose genotypes are of that kind.
+
+    Raises:
+        UserError: if there is none.
+    """
+    for name in SPACES:
+        if SPACES.get(name).kind == kind:
+            return SPACES.get(name)
+    kinds = dict.fromkeys(SPACES.get(name).kind for name in SPACES)
+    raise UserError(f"a genotype of kind {kind!r} builds no network; known: {', '.join(kinds)}")
+
+
+def build_space(name: str, candidates: Sequence[Any], nodes: int) -> SearchSpace:
+    """What is searched in the space `name`, as plain data; see `Space.cells`."""
+    return SPACES.get(name).cells(candidates, nodes)
