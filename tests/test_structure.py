@@ -19,6 +19,7 @@ FLOORS = (
     {"bilevel", "selection", "interop", "report"},
     {"data", "modules", "callbacks"},
     {"runs"},
+    {"problems"},
     {"rundir"},
     {"tasks"},
     {"sweeps"},

@@ -21,7 +21,7 @@ from matplotlib.textpath import text_to_path
 
 from darts_pl import atomic
 from darts_pl.genotype import Genotype
-from darts_pl.report.graph import TITLES, CellGraph, cell_graph
+from darts_pl.report.graph import CellGraph, cell_graph, cell_title
 from darts_pl.report.layout import Box, CellLayout, layout_cell
 
 DPI = 150
@@ -69,7 +69,7 @@ def draw_cells(genotype: Genotype) -> Figure:
     for cell_type, layout in layouts.items():
         panel_height = layout.height + TITLE_HEIGHT
         axes = figure.add_axes((0, 1 - (top + panel_height) / height, 1, panel_height / height))
-        _draw_panel(axes, cell_type, graphs[cell_type], layout, width, scale)
+        _draw_panel(axes, cell_type, cell_title(genotype.kind, cell_type), graphs[cell_type], layout, width, scale)
         top += panel_height + PANEL_GAP
     return figure
 
@@ -98,11 +98,13 @@ def operation_colour(operation: str) -> str:
     return OTHER_FAMILY
 
 
-def _draw_panel(axes: Axes, cell_type: str, graph: CellGraph, layout: CellLayout, width: float, scale: float) -> None:
+def _draw_panel(
+    axes: Axes, cell_type: str, title_text: str, graph: CellGraph, layout: CellLayout, width: float, scale: float
+) -> None:
     left = (width - layout.width) / 2
     axes.set(xlim=(-left, width - left), ylim=(layout.height, -TITLE_HEIGHT))
     axes.set_axis_off()
-    title = _draw_text(axes, MARGIN - left, -0.72 * TITLE_HEIGHT, TITLES[cell_type], TITLE_SIZE * scale, INK)
+    title = _draw_text(axes, MARGIN - left, -0.72 * TITLE_HEIGHT, title_text, TITLE_SIZE * scale, INK)
     title.set(ha="left", weight="bold", gid=f"{cell_type}-title")
     for number, (edge, curve) in enumerate(zip(graph.edges, layout.curves, strict=True)):
         colour = PLAIN_LINE if edge.operation is None else operation_colour(edge.operation)

@@ -6,14 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from darts_pl.genotype import Genotype
-
-#: Names of what enters a cell and of what leaves it. A convolutional cell reads the outputs of the
-#: two cells before it; a recurrent cell reads the word and the last hidden state.
-ENDS = {
-    "cnn": (("c_{k-2}", "c_{k-1}"), "c_{k}"),
-    "rnn": (("x_t", "h_{t-1}"), "h_t"),
-}
-TITLES = {"normal": "normal cell", "reduce": "reduction cell", "recurrent": "recurrent cell"}
+from darts_pl.spaces import space_of
 
 
 @dataclass(frozen=True)
@@ -52,10 +45,11 @@ def cell_graph(genotype: Genotype, cell_type: str) -> CellGraph:
     cell node 0 is the one computed from ``x_t`` and ``h_{t-1}`` (paper, appendix A.1.2).
     """
     cell = genotype.cells[cell_type]
-    input_names, output_name = ENDS[genotype.kind]
-    # A recurrent genotype counts from the node that both inputs feed; a convolutional one counts the inputs.
-    shift = len(input_names) if genotype.kind == "rnn" else 0
-    first = len(input_names) + (1 if genotype.kind == "rnn" else 0)
+    drawing = space_of(genotype.kind).drawing
+    input_names, output_name = drawing.inputs, drawing.output
+    # Some genotypes count from the node that all inputs feed, others count the inputs.
+    shift = len(input_names) if drawing.first_node else 0
+    first = len(input_names) + (1 if drawing.first_node else 0)
     output = first + len(cell.nodes)
 
     edges = [Edge(source, shift, None) for source in range(shift)]
@@ -67,3 +61,13 @@ def cell_graph(genotype: Genotype, cell_type: str) -> CellGraph:
     nodes += [Node(str(number), "intermediate") for number in range(output - len(input_names))]
     nodes += [Node(output_name, "output")]
     return CellGraph(tuple(nodes), tuple(edges))
+
+
+def cell_title(kind: str, cell_type: str) -> str:
+    """What a figure calls a cell type, such as "normal cell".
+
+    Args:
+        kind: of the genotype or the search space.
+        cell_type: such as "normal".
+    """
+    return space_of(kind).drawing.titles.get(cell_type, cell_type)

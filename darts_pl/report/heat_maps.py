@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from darts_pl.report.graph import ENDS, TITLES
-from darts_pl.spaces import SearchSpace
+from darts_pl.report.graph import cell_title
+from darts_pl.spaces import SearchSpace, space_of
 
 DPI = 100
 PANEL_WIDTH, ROW_HEIGHT, FRAME = 5.2, 0.26, 1.9
@@ -34,7 +34,7 @@ def draw_mixing_weights(space: SearchSpace, weights: Mapping[str, np.ndarray]) -
     for axes, (cell_type, values) in zip(panels, weights.items(), strict=True):
         names, aligned = _by_candidate(space.cells[cell_type].candidates, values)
         image = axes.imshow(aligned, cmap="viridis", vmin=0, vmax=largest, aspect="auto", interpolation="nearest")
-        axes.set_title(TITLES.get(cell_type, cell_type))
+        axes.set_title(cell_title(space.kind, cell_type))
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(values)), _edge_names(space, cell_type))
     figure.colorbar(image, ax=list(panels), label="mixing weight")
@@ -62,8 +62,9 @@ def _by_candidate(candidates: tuple[tuple[str, ...], ...], values: np.ndarray) -
 def _edge_names(space: SearchSpace, cell_type: str) -> list[str]:
     """Source and target of every edge, as the drawings of cells name the nodes."""
     cell = space.cells[cell_type]
-    if space.kind == "rnn":  # node 0 is the one that word and last state feed
+    drawing = space_of(space.kind).drawing
+    if drawing.first_node:  # node 0 is the one that all inputs feed
         nodes = [str(number) for number in range(cell.input_nodes + cell.nodes)]
     else:
-        nodes = [f"${name}$" for name in ENDS[space.kind][0]] + [str(number) for number in range(cell.nodes)]
+        nodes = [f"${name}$" for name in drawing.inputs] + [str(number) for number in range(cell.nodes)]
     return [f"{nodes[source]} \N{RIGHTWARDS ARROW} {nodes[target]}" for source, target in cell.edges]

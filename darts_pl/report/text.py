@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from darts_pl.genotype import Genotype
-from darts_pl.report.graph import TITLES, cell_graph
+from darts_pl.report.graph import cell_graph, cell_title
+from darts_pl.spaces import space_of
 
 
 def cell_text(genotype: Genotype) -> str:
@@ -28,7 +29,7 @@ def _block(genotype: Genotype, cell_type: str) -> str:
         edges = [edge for edge in graph.edges if edge.target == target]
         sources = ", ".join(names[edge.source] for edge in edges)
         if node.role == "output":
-            rows.append((node.name, [f"{'mean' if genotype.kind == 'rnn' else 'concat'}({sources})"]))
+            rows.append((node.name, [f"{space_of(genotype.kind).drawing.join}({sources})"]))
         elif node.role == "intermediate" and edges and edges[0].operation is None:
             rows.append((names[target], [f"tanh({sources})"]))
         elif node.role == "intermediate":
@@ -36,7 +37,7 @@ def _block(genotype: Genotype, cell_type: str) -> str:
     indent = max(len(name) for name, _ in rows)
     depth = max(len(terms) for _, terms in rows)
     widths = [max((len(terms[i]) for _, terms in rows[:-1] if i < len(terms) - 1), default=0) for i in range(depth)]
-    lines = [TITLES[cell_type]]
+    lines = [cell_title(genotype.kind, cell_type)]
     for name, terms in rows:
         padded = [term.ljust(widths[i]) for i, term in enumerate(terms[:-1])]
         lines.append(f"  {name.ljust(indent)} = {' + '.join([*padded, terms[-1]])}")

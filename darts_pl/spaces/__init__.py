@@ -2,6 +2,7 @@
 
 from darts_pl.spaces.base import SPACES, Drawing, Parts, SearchSettings, Space, build_space, register_space, space_of
 from darts_pl.spaces.cnn import (
+    PAPER_NETWORKS,
     STEMS,
     AuxiliaryTower,
     CellPlan,
@@ -13,6 +14,7 @@ from darts_pl.spaces.cnn import (
     plan_cells,
     preprocess,
     reductions,
+    size_of,
     tower_fits,
 )
 from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges, Part
@@ -31,14 +33,7 @@ from darts_pl.spaces.rnn import (
     slowness,
     word_loss,
 )
-from darts_pl.spaces.sizes import (
-    PAPER_NETWORKS,
-    count_multiply_adds,
-    count_parameters,
-    min_batch_size,
-    multiply_adds_of,
-    size_of,
-)
+from darts_pl.spaces.sizes import count_multiply_adds, count_parameters, min_batch_size, multiply_adds_of
 from darts_pl.spaces.skip import SKIPS, Skip
 from darts_pl.spaces.space import CellSpace, SearchSpace, cell_space
 from darts_pl.spaces.supernet import Outcome, Supernet

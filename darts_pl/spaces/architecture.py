@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -127,19 +127,20 @@ class Architecture(nn.Module):
         self.register_buffer(f"values_{cell_type}", values, persistent=False)
         self._alive[cell_type] = without(None if whole else live, fixed, shape)
 
-    def get_extra_state(self) -> dict[str, Any]:
-        """What is live and fixed, as plain values."""
-        return {
+    def get_extra_state(self) -> Tensor:
+        """What is live and fixed, as the bytes of a JSON text, uint8 [length]: a state dict holds tensors only."""
+        plain = {
             name: {
-                "live": [list(row) for row in self._live[name]],
+                "live": self._live[name],
                 "fixed": [[edge, column, value] for (edge, column), value in sorted(self._fixed[name].items())],
             }
             for name in self.space.cells
         }
+        return torch.frombuffer(bytearray(json.dumps(plain).encode()), dtype=torch.uint8)
 
-    def set_extra_state(self, state: dict[str, Any]) -> None:
+    def set_extra_state(self, state: Tensor) -> None:
         """Takes what `get_extra_state` gave."""
-        for name, tables in state.items():
+        for name, tables in json.loads(bytes(state.tolist())).items():
             self.keep(name, tables["live"])
             self.fix(name, {(edge, column): value for edge, column, value in tables["fixed"]})
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from darts_pl.errors import UserError
 from darts_pl.genotype import CellGenotype, Genotype, Pair
@@ -117,6 +117,9 @@ class Space(ABC):
         settings: the dataclass of its section `search`.
         drawing: how its cells are drawn.
         skip: the candidate that passes its input on; None = there is none.
+        adjective: what a genotype of this space is called, such as "convolutional".
+        builds: what its final network is, such as "an image classifier".
+        example: name of a published genotype.
     """
 
     name: ClassVar[str]
@@ -125,8 +128,9 @@ class Space(ABC):
     settings: ClassVar[type[SearchSettings]]
     drawing: ClassVar[Drawing]
     skip: ClassVar[str | None] = None
-    #: Names of edges that this space cannot have, each with the reason.
-    unfit: ClassVar[Mapping[str, str]] = {}
+    adjective: ClassVar[str]
+    builds: ClassVar[str]
+    example: ClassVar[str]
 
     @abstractmethod
     def cells(self, candidates: Sequence[Any], nodes: int) -> SearchSpace:
@@ -177,16 +181,10 @@ class Space(ABC):
         """
         return Genotype(cells.kind, {name: _draw_cell(name, cell, generator) for name, cell in cells.cells.items()})
 
-    def size(self, network: nn.Module, inputs: Sequence[Tensor]) -> tuple[int, int]:
-        """(parameters, multiply-adds for one sample) of a network of this space.
-
-        Args:
-            network: the final network.
-            inputs: a batch of one sample, on any device; only the shapes matter.
-        """
-        from darts_pl.spaces.sizes import count_parameters, multiply_adds_of
-
-        return count_parameters(network), multiply_adds_of(network, inputs)
+    @abstractmethod
+    def published_sizes(self, genotype: Genotype) -> Mapping[str, tuple[int, int | None]]:
+        """By name of a network of the literature, such as "cifar", its (parameters, multiply-adds for one
+        sample) with this genotype; None where nobody counts multiply-adds."""
 
 
 def _draw_cell(name: str, cell: CellSpace, generator: random.Random) -> CellGenotype:

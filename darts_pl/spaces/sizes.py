@@ -1,41 +1,14 @@
-"""How large a network is, as the paper counts it, and what one image costs."""
+"""How large a network is, as the paper counts it, and what one sample costs."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
-
-from darts_pl.genotype import Genotype
-from darts_pl.spaces.networks import build
-
-
-@dataclass(frozen=True)
-class PaperNetwork:
-    """One of the two final networks of the paper, for `size_of`.
-
-    Args:
-        init_channels, layers, classes, stem: see `Classifier`.
-        side: of the square colour images, in pixels.
-    """
-
-    init_channels: int
-    layers: int
-    classes: int
-    stem: str
-    side: int
-
-
-#: Sections A.2.1 and A.2.3.
-PAPER_NETWORKS = {
-    "cifar": PaperNetwork(init_channels=36, layers=20, classes=10, stem="cifar", side=32),
-    "imagenet": PaperNetwork(init_channels=48, layers=14, classes=1000, stem="imagenet", side=224),
-}
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -81,22 +54,3 @@ def min_batch_size(network: nn.Module, channels: int, height: int, width: int, *
     except ValueError:  # of torch: "Expected more than 1 value per channel when training"
         return 2
     return 1
-
-
-def size_of(genotype: Genotype, which: str) -> tuple[int, int]:
-    """(parameters, multiply-adds) of a genotype's network as large as the paper's.
-
-    Args:
-        genotype: of kind "cnn".
-        which: one of `PAPER_NETWORKS`.
-    """
-    paper = PAPER_NETWORKS[which]
-    with torch.device("meta"):
-        network = build(
-            genotype,
-            init_channels=paper.init_channels,
-            layers=paper.layers,
-            classes=paper.classes,
-            stem=paper.stem,
-        )
-    return count_parameters(network), count_multiply_adds(network, 3, paper.side, paper.side)

@@ -130,11 +130,9 @@ class Supernet(nn.Module, ABC):
         for name in self.alphas:
             if f"{prefix}alphas.{name}" in state_dict:
                 state_dict[f"{prefix}arch.alphas.{name}"] = state_dict.pop(f"{prefix}alphas.{name}")
-        state_dict.setdefault(
-            f"{prefix}arch._extra_state",
-            {
-                name: {"live": [list(row) for row in present_candidates(cell)], "fixed": []}
-                for name, cell in self.space.cells.items()
-            },
-        )
+        if f"{prefix}arch._extra_state" not in state_dict:
+            for name in self.space.cells:
+                self.keep(name, present_candidates(self.space.cells[name]))
+                self.fix(name, None)
+            state_dict[f"{prefix}arch._extra_state"] = self.arch.get_extra_state()
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -5,20 +5,18 @@ from __future__ import annotations
 import importlib.util
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from darts_pl import atomic
 from darts_pl.errors import UserError
+from darts_pl.problems import Call
 from darts_pl.runs.folder import Summary
-from darts_pl.spaces import Classifier, LanguageModel
 from darts_pl.tasks.context import Context
-from darts_pl.tasks.image_data import image_shape, load_images
-from darts_pl.tasks.trained import Trained, find_trained
+from darts_pl.tasks.trained import find_trained
 
 #: Largest difference from PyTorch's outputs, relative to the largest of them, that is rounding.
 TOLERANCE = 1e-4
@@ -26,61 +24,8 @@ TOLERANCE = 1e-4
 CHECKED = 3
 
 
-@dataclass(frozen=True)
-class Call:
-    """How the network in the file is called.
-
-    Args:
-        network: takes tensors and returns one or several, all with the batch as their first dimension.
-        inputs: shapes without the batch, by name; "words" are whole numbers.
-        outputs: names.
-        words: how many different ones there are.
-        meaning: of the inputs, for the user.
-    """
-
-    network: nn.Module
-    inputs: Mapping[str, tuple[int, ...]]
-    outputs: tuple[str, ...]
-    meaning: str
-    words: int = 0
-
-    def example(self, batch: int) -> tuple[Tensor, ...]:
-        """Inputs for a batch of that size."""
-        draw = torch.Generator().manual_seed(0)
-        return tuple(
-            torch.randint(self.words, (batch,), generator=draw)
-            if name == "words"
-            else torch.randn(batch, *shape, generator=draw)
-            for name, shape in self.inputs.items()
-        )
-
-    def result(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """What PyTorch computes."""
-        with torch.no_grad():
-            found = self.network(*inputs)
-        return found if isinstance(found, tuple) else (found,)
-
-
 #: Names of the inputs in the written file, and what runs it.
 Written = tuple[list[str], Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]]
-
-
-class LanguageStep(nn.Module):
-    """A language model for one step of many texts side by side.
-
-    Args:
-        network: in evaluation mode.
-    """
-
-    def __init__(self, network: LanguageModel) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, words: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [B, V] of the next word and the hidden state [B, H] after it, of words [B] and the
-        hidden state [B, H] before them, which is zero at the start of a text."""
-        sequence = self.network(words.unsqueeze(0), hidden)
-        return sequence.logits[0], sequence.outputs[0]
 
 
 def export(context: Context) -> Summary:
@@ -94,7 +39,7 @@ def export(context: Context) -> Summary:
     trained = find_trained(context)
     if wanted == "onnx":
         _require_extra()
-    call = _call(trained)
+    call = trained.problem.call(trained.network.float(), trained.config, trained.summary)
     path = context.folder.path / f"network.{wanted}"
     given = call.example(CHECKED)
     names, run = WRITERS[wanted](call, path)
@@ -119,16 +64,6 @@ def export(context: Context) -> Summary:
     return summary
 
 
-def _call(trained: Trained) -> Call:
-    network = trained.network.float()
-    if isinstance(network, LanguageModel):
-        inputs: dict[str, tuple[int, ...]] = {"words": (), "hidden": (network.cell.units,)}
-        meaning = ", words numbered as they first appear; 'hidden' is the state before them, zero at the start"
-        return Call(LanguageStep(network), inputs, ("logits", "next_hidden"), meaning, network.vocabulary)
-    shape = _shape(trained, network)
-    return Call(network, {"images": shape}, ("logits",), ", normalised as in training")
-
-
 def _difference(path: Path, found: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> float:
     """The largest difference; RuntimeError where it is more than rounding."""
     largest = 0.0
@@ -138,16 +73,6 @@ def _difference(path: Path, found: tuple[Tensor, ...], expected: tuple[Tensor, .
             raise RuntimeError(f"{path}: its results differ from PyTorch's by {difference:.1e}")
         largest = max(largest, difference)
     return largest
-
-
-def _shape(trained: Trained, network: Classifier) -> tuple[int, int, int]:
-    """(channels, height, width), from the summary of the training or else from the data."""
-    found = [trained.summary.get(key) for key in ("channels", "height", "width")]
-    if all(isinstance(value, int) for value in found):
-        channels, height, width = (int(value or 0) for value in found)
-        return channels, height, width
-    _, height, width = image_shape(trained.config, load_images(trained.config))
-    return network.in_channels, height, width
 
 
 def _traced(call: Call) -> torch.export.ExportedProgram:

@@ -8,18 +8,14 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from darts_pl import zoo
-from darts_pl.callbacks import weight_average
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype, parse
-from darts_pl.ops import activations, names
+from darts_pl.problems import open_problem
 from darts_pl.runs.folder import Summary, read_genotype
 from darts_pl.runs.settings import settings_of
-from darts_pl.spaces import count_multiply_adds, count_parameters
+from darts_pl.spaces import space_of
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.fitted import fitted, leave_result
-from darts_pl.tasks.image_data import image_shape, load_images
-from darts_pl.tasks.images import build_classifier
-from darts_pl.tasks.text import train_language_model, trains_language_model
 
 
 def retrain(context: Context) -> Summary:
@@ -44,7 +40,7 @@ def find_genotype(wanted: str | None) -> Genotype:
         raise UserError(f"genotype={wanted:.80}: neither a file, nor a folder, nor one of {', '.join(zoo.ZOO)}")
     genotype = read_genotype(path)
     try:
-        genotype.check_operations(activations() if genotype.kind == "rnn" else names())
+        genotype.check_operations(space_of(genotype.kind).operations())
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     return genotype
@@ -58,34 +54,33 @@ def _exists(path: Path) -> bool:
 
 
 def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
-    """Train the final network of `genotype` on the whole training split and score the test split.
+    """Train the final network of `genotype` on the training split and score the test split.
 
     Args:
         context: configuration and folder.
         genotype: of any kind that fits the data.
         title: what the lines on screen call it.
     """
-    if trains_language_model(context.config, genotype):
-        return train_language_model(context, genotype, title)
     config, folder = context.config, context.folder
     started = time.monotonic()
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    module, data = build_classifier(config, genotype)
-    channels, height, width = image_shape(config, load_images(config))
-    multiply_adds = count_multiply_adds(module.network, channels, height, width)  # what fails here fails at once
+    problem = open_problem(config)
+    problem.check_genotype(genotype)
+    training = problem.training(genotype)
     done = fitted(
         context,
-        module,
-        data,
+        training.module,
+        training.data,
         title=title,
         epochs=config.train.epochs,
         settings=settings_of(context.resolved, "seed", "train", "data", genotype=str(genotype)),
-        callbacks=weight_average(config.train.ema),
-        grad_clip=config.train.grad_clip,
-        accumulate=config.train.accumulate,
+        callbacks=training.callbacks,
+        grad_clip=training.grad_clip,
+        accumulate=training.accumulate,
     )
     trainer = done.trainer
-    trainer.test(module, datamodule=data, ckpt_path=folder.checkpoint, verbose=False, weights_only=True)
+    tested = folder.checkpoint if training.tests_checkpoint else None
+    trainer.test(training.module, datamodule=training.data, ckpt_path=tested, verbose=False, weights_only=True)
     metrics = {name: float(value) for name, value in (done.last | trainer.callback_metrics).items() if "/" in name}
     summary: Summary = {
         "task": "retrain",
@@ -93,12 +88,9 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         "data": config.data.name,
         "genotype": str(genotype),
         "epochs": trainer.current_epoch,
-        "parameters": count_parameters(module.network),
-        "multiply_adds": multiply_adds,
-        "channels": channels,
-        "height": height,
-        "width": width,
+        **training.facts,
         **metrics,
+        **training.after(),
         "seconds": round(time.monotonic() - started, 3),
     }
     leave_result(trainer, folder, genotype, summary)

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
 
 import pytorch_lightning as pl
 
 from darts_pl.callbacks import ArchitectureHistory, ArchitecturePictures, RanksAgree
-from darts_pl.config import Config
-from darts_pl.modules import SearchModule
+from darts_pl.problems import build_search, open_problem
 from darts_pl.runs.folder import Summary
 from darts_pl.runs.settings import settings_of
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.fitted import fitted, leave_result
-from darts_pl.tasks.images import build_image_search
-from darts_pl.tasks.text import build_text_search
-
-#: By `search.space`: what builds the LightningModule and its paired data.
-BUILDERS: Mapping[str, Callable[[Config], tuple[SearchModule, pl.LightningDataModule]]] = {
-    "cnn": build_image_search,
-    "rnn": build_text_search,
-}
 
 
 def search(context: Context) -> Summary:
@@ -29,7 +19,7 @@ def search(context: Context) -> Summary:
     config = context.config
     started = time.monotonic()
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    module, data = BUILDERS[config.search.space](config)
+    module, data = build_search(config, open_problem(config))
     history = ArchitectureHistory(context.folder.path)
     done = fitted(
         context,

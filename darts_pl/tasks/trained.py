@@ -12,16 +12,16 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from torch import Tensor
+from torch import nn
 from yaml import YAMLError
 
-from darts_pl import interop
 from darts_pl.config import Config, typed
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
+from darts_pl.problems import Problem, problem_that_gives
 from darts_pl.runs import RunFolder
 from darts_pl.runs.folder import read_genotype
-from darts_pl.spaces import Classifier, LanguageModel, build
+from darts_pl.spaces import space_of
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.retrain import find_genotype
 
@@ -35,13 +35,15 @@ class Trained:
         genotype: what it was built from.
         checkpoint: the file with its weights.
         config: that of the command, with data, `train` and precision of the run where the command names none.
+        problem: what such networks are trained for.
         summary: of the run that trained it; empty for a bare checkpoint.
     """
 
-    network: Classifier | LanguageModel
+    network: nn.Module
     genotype: Genotype
     checkpoint: Path
     config: Config
+    problem: type[Problem]
     summary: Mapping[str, Any]
 
 
@@ -70,66 +72,8 @@ def find_trained(context: Context) -> Trained:
     checkpoint = Path(config.checkpoint) if config.checkpoint is not None else _checkpoint_of(folder)
     summary = {} if folder is None or config.checkpoint is not None else _summary_of(folder)
     dtype = torch.float64 if config.hardware.precision.startswith("64") else torch.float32
-    load = load_language_model if genotype.kind == "rnn" else load_classifier
-    return Trained(load(checkpoint, genotype, dtype), genotype, checkpoint, config, summary)
-
-
-def load_classifier(checkpoint: Path, genotype: Genotype, dtype: torch.dtype = torch.float32) -> Classifier:
-    """The final network for images in a checkpoint, ours or the authors', in evaluation mode.
-
-    Args:
-        checkpoint: the file.
-        genotype: what the network was built from.
-        dtype: of its weights, whatever that of the file is.
-
-    Raises:
-        UserError: if the file is no such checkpoint, or its network has another genotype.
-    """
-    if genotype.kind != "cnn":
-        raise UserError(f"a genotype of kind {genotype.kind!r} builds no network for images; give one of kind 'cnn'")
-    try:
-        tensors = interop.import_network(interop.read(checkpoint))
-        network = build(genotype, **interop.classifier_sizes(tensors)).to(dtype)
-        interop.load(network, tensors, named=interop.authors_name)
-    except UserError as error:
-        text = str(error)
-        raise UserError(text if str(checkpoint) in text else f"{checkpoint}: {text}") from None
-    assert isinstance(network, Classifier)
-    return network.eval()
-
-
-def load_language_model(checkpoint: Path, genotype: Genotype, dtype: torch.dtype = torch.float32) -> LanguageModel:
-    """The language model in a checkpoint, ours or the authors', in evaluation mode.
-
-    One of ours holds two: this is that of the best validation loss, which a training scores.
-
-    Args:
-        checkpoint: the file.
-        genotype: of kind "rnn", what the network was built from.
-        dtype: of its weights, whatever that of the file is.
-
-    Raises:
-        UserError: if the file is no such checkpoint, or its network has another number of nodes.
-    """
-    try:
-        found = interop.read(checkpoint)
-        ours = found.get("language")
-        tensors = interop.unwrap(ours["best"] if isinstance(ours, Mapping) and "best" in ours else found)
-        network = build(genotype, **_language_model_sizes(tensors)).to(dtype)
-        interop.load(network, interop.import_recurrent(network, tensors))
-    except UserError as error:
-        text = str(error)
-        raise UserError(text if str(checkpoint) in text else f"{checkpoint}: {text}") from None
-    assert isinstance(network, LanguageModel)
-    return network.eval()
-
-
-def _language_model_sizes(tensors: Mapping[str, Tensor]) -> dict[str, int]:
-    for name in ("words.weight", "encoder.weight"):  # ours, the authors'
-        if name in tensors and tensors[name].dim() == 2:
-            vocabulary, units = tensors[name].shape
-            return {"vocabulary": vocabulary, "units": units}
-    raise UserError("checkpoint: 'encoder.weight' is missing; it is no language model")
+    problem = problem_that_gives(space_of(genotype.kind).data)
+    return Trained(problem.load_network(checkpoint, genotype, dtype), genotype, checkpoint, config, problem, summary)
 
 
 def _finished_training(path: Path) -> RunFolder:

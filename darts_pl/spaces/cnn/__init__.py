@@ -3,11 +3,13 @@
 from darts_pl.spaces.cnn.auxiliary import AuxiliaryTower, tower_fits
 from darts_pl.spaces.cnn.classifier import Classifier, FinalCell
 from darts_pl.spaces.cnn.plan import CellPlan, plan_cells, preprocess, reductions
+from darts_pl.spaces.cnn.published import PAPER_NETWORKS, size_of
 from darts_pl.spaces.cnn.space import CnnSearchSettings, CnnSpace
 from darts_pl.spaces.cnn.stems import STEM_MULTIPLIER, STEMS, Stem, build_stem
 from darts_pl.spaces.cnn.supernet import CnnSupernet
 
 __all__ = [
+    "PAPER_NETWORKS",
     "STEMS",
     "STEM_MULTIPLIER",
     "AuxiliaryTower",
@@ -22,5 +24,6 @@ __all__ = [
     "plan_cells",
     "preprocess",
     "reductions",
+    "size_of",
     "tower_fits",
 ]

@@ -11,6 +11,7 @@ from darts_pl.ops import check_candidates, names
 from darts_pl.settings import Range, between, one_of, setting
 from darts_pl.spaces.base import Drawing, Parts, SearchSettings, Space, register_space
 from darts_pl.spaces.cnn.classifier import Classifier
+from darts_pl.spaces.cnn.published import PAPER_NETWORKS, size_of
 from darts_pl.spaces.cnn.supernet import CnnSupernet
 from darts_pl.spaces.space import SearchSpace, cell_space
 
@@ -49,6 +50,9 @@ class CnnSpace(Space):
     data = "images"
     settings = CnnSearchSettings
     skip = "skip_connect"
+    adjective = "convolutional"
+    builds = "an image classifier"
+    example = "darts_v2"
     drawing = Drawing(
         inputs=("c_{k-2}", "c_{k-1}"),
         output="c_{k}",
@@ -80,3 +84,6 @@ class CnnSpace(Space):
 
     def operations(self) -> Sequence[str]:
         return names()
+
+    def published_sizes(self, genotype: Genotype) -> Mapping[str, tuple[int, int | None]]:
+        return {name: size_of(genotype, name) for name in PAPER_NETWORKS}

@@ -2,10 +2,12 @@
 
 from darts_pl.spaces.rnn.language_model import DerivedCell, LanguageModel
 from darts_pl.spaces.rnn.sequence import Dropouts, GatedCell, SequenceNetwork, SequenceOutput, slowness, word_loss
-from darts_pl.spaces.rnn.space import RnnSearchSettings, RnnSpace
+from darts_pl.spaces.rnn.space import UNITS, VOCABULARY, RnnSearchSettings, RnnSpace
 from darts_pl.spaces.rnn.supernet import RnnSupernet
 
 __all__ = [
+    "UNITS",
+    "VOCABULARY",
     "DerivedCell",
     "Dropouts",
     "GatedCell",

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from darts_pl.genotype import KINDS, Genotype
 from darts_pl.ops import activations, check_activations
 from darts_pl.settings import Range, at_least, between, setting
@@ -13,7 +15,11 @@ from darts_pl.spaces.base import Drawing, Parts, SearchSettings, Space, register
 from darts_pl.spaces.rnn.language_model import LanguageModel
 from darts_pl.spaces.rnn.sequence import Dropouts
 from darts_pl.spaces.rnn.supernet import CELL_TYPE, RnnSupernet
+from darts_pl.spaces.sizes import count_parameters
 from darts_pl.spaces.space import SearchSpace, cell_space
+
+#: H and V of the language model of the paper, section A.2.2.
+UNITS, VOCABULARY = 850, 10_000
 
 _PROBABILITY = between(0, 1, with_high=False)
 
@@ -45,6 +51,9 @@ class RnnSpace(Space):
     kind = "rnn"
     data = "text"
     settings = RnnSearchSettings
+    adjective = "recurrent"
+    builds = "a language model"
+    example = "darts_v2_rnn"
     drawing = Drawing(
         inputs=("x_t", "h_{t-1}"),
         output="h_t",
@@ -77,3 +86,8 @@ class RnnSpace(Space):
 
     def operations(self) -> Sequence[str]:
         return activations()
+
+    def published_sizes(self, genotype: Genotype) -> Mapping[str, tuple[int, int | None]]:
+        with torch.device("meta"):
+            network = self.network(genotype, vocabulary=VOCABULARY, units=UNITS)
+        return {"ptb": (count_parameters(network), None)}

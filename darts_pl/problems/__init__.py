@@ -1,0 +1,21 @@
+"""What is searched and trained on which data: data, scores and modules that belong together."""
+
+from darts_pl.problems.base import PROBLEMS, Call, Problem, Testing, Training, open_problem, problem_that_gives
+from darts_pl.problems.images import ImageProblem
+from darts_pl.problems.search import SupernetFactory, build_search, check_space_fits
+from darts_pl.problems.text import TextProblem
+
+__all__ = [
+    "PROBLEMS",
+    "Call",
+    "ImageProblem",
+    "Problem",
+    "SupernetFactory",
+    "Testing",
+    "TextProblem",
+    "Training",
+    "build_search",
+    "check_space_fits",
+    "open_problem",
+    "problem_that_gives",
+]

@@ -1,0 +1,230 @@
+"""The contract of a problem: data, scores and LightningModules that belong together."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor, nn
+
+from darts_pl.config import Config
+from darts_pl.errors import UserError
+from darts_pl.genotype import Genotype
+from darts_pl.modules import Scores
+from darts_pl.registry import Registry
+from darts_pl.runs.folder import Summary
+from darts_pl.spaces import Outcome, Supernet, space_of
+
+
+@dataclass(frozen=True)
+class Training:
+    """A final network that is to be trained.
+
+    Args:
+        module: the network in its LightningModule.
+        data: what it is trained and tested on.
+        facts: sizes of network and data, for the summary.
+        callbacks: beside those that every run has.
+        grad_clip: largest gradient norm.
+        accumulate: batches per optimizer step.
+        tests_checkpoint: whether the test reads the weights from the checkpoint instead of the module.
+        after: what the summary says once the training is over.
+    """
+
+    module: pl.LightningModule
+    data: pl.LightningDataModule
+    facts: Summary
+    callbacks: Sequence[Callback] = ()
+    grad_clip: float | None = None
+    accumulate: int = 1
+    tests_checkpoint: bool = False
+    after: Callable[[], Summary] = dict
+
+
+@dataclass(frozen=True)
+class Testing:
+    """A trained network that is to be scored on the test split; see `Training`."""
+
+    module: pl.LightningModule
+    data: pl.LightningDataModule
+    facts: Summary
+
+
+@dataclass(frozen=True)
+class Call:
+    """How an exported network is called.
+
+    Args:
+        network: takes tensors and returns one or several, all with the batch as their first dimension.
+        inputs: shapes without the batch, by name; "words" are whole numbers.
+        outputs: names.
+        meaning: of the inputs, for the user.
+        words: how many different ones there are.
+    """
+
+    network: nn.Module
+    inputs: Mapping[str, tuple[int, ...]]
+    outputs: tuple[str, ...]
+    meaning: str
+    words: int = 0
+
+    def example(self, batch: int) -> tuple[Tensor, ...]:
+        """Inputs for a batch of that size."""
+        draw = torch.Generator().manual_seed(0)
+        return tuple(
+            torch.randint(self.words, (batch,), generator=draw)
+            if name == "words"
+            else torch.randn(batch, *shape, generator=draw)
+            for name, shape in self.inputs.items()
+        )
+
+    def result(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What PyTorch computes."""
+        with torch.no_grad():
+            found = self.network(*inputs)
+        return found if isinstance(found, tuple) else (found,)
+
+
+class Problem(ABC):
+    """One data set with what is searched, trained and scored on it.
+
+    Args:
+        config: of the command.
+
+    Attributes:
+        gives: the kind of data that a space reads, such as "images".
+        network: the value of `train.network` that trains its networks.
+        recipe: a choice of the group `train` that fits it.
+        examples: values of `data` that hold such data, for messages.
+    """
+
+    gives: ClassVar[str]
+    network: ClassVar[str]
+    recipe: ClassVar[str]
+    examples: ClassVar[str]
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @property
+    @abstractmethod
+    def facts(self) -> Mapping[str, int]:
+        """Sizes that the data determine: what a space builds its supernet from."""
+
+    @abstractmethod
+    def scores(self) -> Scores:
+        """The metrics of one split of a search."""
+
+    @abstractmethod
+    def count(self, outcome: Outcome, batch: Any) -> tuple[int, Tensor | None]:
+        """Samples of a batch, and how many of them are right (None where there are no classes)."""
+
+    @abstractmethod
+    def search_data(self, supernet: Supernet) -> pl.LightningDataModule:
+        """Paired batches of the two halves of a search.
+
+        Raises:
+            UserError: if the data do not fit the settings.
+        """
+
+    @abstractmethod
+    def training(self, genotype: Genotype) -> Training:
+        """The final network of a genotype, to be trained.
+
+        Raises:
+            UserError: if the data do not fit the settings.
+        """
+
+    @abstractmethod
+    def testing(self, network: Any, checkpoint: Path) -> Testing:
+        """A trained network, to be scored.
+
+        Args:
+            network: as `load_network` gives it.
+            checkpoint: where it comes from, for messages.
+
+        Raises:
+            UserError: if it was trained for other data.
+        """
+
+    @classmethod
+    @abstractmethod
+    def load_network(cls, checkpoint: Path, genotype: Genotype, dtype: torch.dtype) -> Any:
+        """The final network in a checkpoint, ours or the authors', in evaluation mode.
+
+        Args:
+            checkpoint: the file.
+            genotype: what the network was built from.
+            dtype: of its weights, whatever that of the file is.
+
+        Raises:
+            UserError: if the file is no such checkpoint, or its network has another genotype.
+        """
+
+    @classmethod
+    @abstractmethod
+    def call(cls, network: Any, config: Config, summary: Mapping[str, Any]) -> Call:
+        """How a trained network is called once it is exported.
+
+        Args:
+            network: as `load_network` gives it.
+            config: of the command, with the data that the network was trained on.
+            summary: of the run that trained it; may be empty.
+        """
+
+    def check_genotype(self, genotype: Genotype) -> None:
+        """Raise UserError unless genotype, data and training recipe fit each other."""
+        config, space = self.config, space_of(genotype.kind)
+        if space.data != self.gives:
+            other = problem_that_gives(space.data)
+            raise UserError(
+                f"a {space.adjective} genotype builds {space.builds}, but data={config.data.name} holds {self.gives}\n"
+                f"use {other.examples}, or {_genotype_for(self.gives)}"
+            )
+        if config.train.network != self.network:
+            raise UserError(
+                f"train.network={config.train.network} does not fit data={config.data.name}; use train={self.recipe}"
+            )
+
+    def refuse_other(self, checkpoint: Path, what: str, ours: int, theirs: int) -> None:
+        """Raise UserError where a network was made for another number of something."""
+        if ours != theirs:
+            raise UserError(
+                f"{checkpoint}: a network for {ours} {what}, but data={self.config.data.name} has {theirs}\n"
+                "give the data that it was trained on: data=... data.path=..."
+            )
+
+
+#: By `data.kind`, what is searched and trained on such data.
+PROBLEMS: Registry[type[Problem]] = Registry("kind of data")
+
+
+def open_problem(config: Config) -> Problem:
+    """The problem that the configuration's data pose.
+
+    Raises:
+        UserError: if the data are missing or malformed.
+    """
+    return PROBLEMS.get(config.data.kind)(config)
+
+
+def problem_that_gives(data: str) -> type[Problem]:
+    """The first problem whose data are of the kind that a space reads."""
+    return next(problem for problem in _problems() if problem.gives == data)
+
+
+def _problems() -> Iterable[type[Problem]]:
+    return (PROBLEMS.get(name) for name in PROBLEMS)
+
+
+def _genotype_for(data: str) -> str:
+    from darts_pl.spaces import SPACES
+
+    fitting = next(SPACES.get(name) for name in SPACES if SPACES.get(name).data == data)
+    return f"a {fitting.adjective} genotype such as genotype={fitting.example}"

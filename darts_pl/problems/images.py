@@ -1,0 +1,146 @@
+"""Images, small ones in memory or photos in folders: searches and classifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from darts_pl import interop
+from darts_pl.callbacks import weight_average
+from darts_pl.config import Config
+from darts_pl.errors import UserError
+from darts_pl.genotype import Genotype
+from darts_pl.modules import ClassificationScores, ClassifierModule, ClassifierRecipe
+from darts_pl.problems.base import PROBLEMS, Call, Problem, Testing, Training
+from darts_pl.problems.image_data import image_shape, load_images, retrain_data, search_data, test_data
+from darts_pl.spaces import (
+    Classifier,
+    Outcome,
+    Supernet,
+    build,
+    count_multiply_adds,
+    count_parameters,
+    min_batch_size,
+    tower_fits,
+)
+
+
+class ImageProblem(Problem):
+    """Images with one label each."""
+
+    gives = "images"
+    network = "classifier"
+    recipe = "darts"
+    examples = "images such as data=cifar10"
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.images = load_images(config)
+        self.shape = image_shape(config, self.images)
+
+    @property
+    def facts(self) -> Mapping[str, int]:
+        channels, height, width = self.shape
+        return {"classes": self.images.classes, "channels": channels, "height": height, "width": width}
+
+    def scores(self) -> ClassificationScores:
+        return ClassificationScores(self.images.classes)
+
+    def count(self, outcome: Outcome, batch: Any) -> tuple[int, Tensor | None]:
+        labels = batch[1]
+        return len(labels), (outcome.outputs.argmax(1) == labels).sum()
+
+    def search_data(self, supernet: Supernet) -> pl.LightningDataModule:
+        smallest = min_batch_size(supernet, *self.shape, supernet.mixing())
+        return search_data(self.config, self.images, smallest)
+
+    def training(self, genotype: Genotype) -> Training:
+        train = self.config.train
+        channels, height, width = self.shape
+        network = Classifier(
+            genotype,
+            init_channels=train.init_channels,
+            layers=train.layers,
+            classes=self.images.classes,
+            in_channels=channels,
+            auxiliary=train.auxiliary_weight > 0 and tower_fits(train.layers, train.stem, min(height, width)),
+            stem=train.stem,
+        )
+        multiply_adds = count_multiply_adds(network, *self.shape)  # what fails here fails at once
+        return Training(
+            self._module(network),
+            retrain_data(self.config, self.images, min_batch_size(network, *self.shape)),
+            {
+                "parameters": count_parameters(network),
+                "multiply_adds": multiply_adds,
+                "channels": channels,
+                "height": height,
+                "width": width,
+            },
+            callbacks=weight_average(train.ema),
+            grad_clip=train.grad_clip,
+            accumulate=train.accumulate,
+            tests_checkpoint=True,
+        )
+
+    def testing(self, network: Classifier, checkpoint: Path) -> Testing:
+        self.refuse_other(checkpoint, "classes", network.classifier.out_features, self.images.classes)
+        self.refuse_other(checkpoint, "channels", network.in_channels, self.shape[0])
+        return Testing(
+            self._module(network),
+            test_data(self.config, self.images),
+            {"multiply_adds": count_multiply_adds(network, *self.shape)},
+        )
+
+    def _module(self, network: Classifier) -> ClassifierModule:
+        """A classifier in its LightningModule, to be trained as `train` says, or tested."""
+        train = self.config.train
+        recipe = ClassifierRecipe(
+            lr=train.lr,
+            lr_min=train.lr_min,
+            momentum=train.momentum,
+            weight_decay=train.weight_decay,
+            epochs=train.epochs,
+            drop_path=train.drop_path,
+            auxiliary_weight=train.auxiliary_weight,
+            schedule=train.schedule,
+            lr_decay=train.lr_decay,
+            warmup_epochs=train.warmup_epochs,
+            label_smoothing=train.label_smoothing,
+        )
+        return ClassifierModule(network, recipe, self.images.classes)
+
+    @classmethod
+    def load_network(cls, checkpoint: Path, genotype: Genotype, dtype: torch.dtype) -> Classifier:
+        try:
+            tensors = interop.import_network(interop.read(checkpoint))
+            network = build(genotype, **interop.classifier_sizes(tensors)).to(dtype)
+            interop.load(network, tensors, named=interop.authors_name)
+        except UserError as error:
+            raise naming(checkpoint, error) from None
+        assert isinstance(network, Classifier)
+        return network.eval()
+
+    @classmethod
+    def call(cls, network: Classifier, config: Config, summary: Mapping[str, Any]) -> Call:
+        found = [summary.get(key) for key in ("channels", "height", "width")]
+        if all(isinstance(value, int) for value in found):
+            shape = tuple(int(value or 0) for value in found)
+        else:
+            shape = (network.in_channels, *image_shape(config, load_images(config))[1:])
+        return Call(network, {"images": shape}, ("logits",), ", normalised as in training")
+
+
+PROBLEMS.add("images", ImageProblem)
+PROBLEMS.add("photos", ImageProblem)
+
+
+def naming(checkpoint: Path, error: UserError) -> UserError:
+    """The same error with the checkpoint's name in it."""
+    text = str(error)
+    return UserError(text if str(checkpoint) in text else f"{checkpoint}: {text}")

@@ -1,0 +1,170 @@
+"""Text: searches of recurrent cells and language models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from darts_pl import interop
+from darts_pl.config import Config
+from darts_pl.data import Corpus, Lengths, RetrainText, SearchText, TextSettings, load_corpus, unigram_perplexity
+from darts_pl.errors import UserError
+from darts_pl.genotype import Genotype
+from darts_pl.modules import LanguageModule, LanguageRecipe, LanguageScores
+from darts_pl.problems.base import PROBLEMS, Call, Problem, Testing, Training
+from darts_pl.problems.images import naming
+from darts_pl.runs.folder import Summary
+from darts_pl.spaces import Dropouts, LanguageModel, Outcome, Supernet, build
+
+
+@lru_cache(maxsize=1)
+def _read(name: str, path: str | None) -> Corpus:
+    """The corpus, read once for the tasks of one command."""
+    return load_corpus(name, path)
+
+
+def load_text(config: Config) -> Corpus:
+    """The corpus that `data` names, its training text shortened to `data.share`.
+
+    Raises:
+        UserError: if it is unknown, missing or malformed.
+    """
+    corpus = _read(config.data.name, config.data.path)
+    if config.data.share == 1:
+        return corpus
+    return replace(corpus, train=corpus.train[: int(config.data.share * len(corpus.train))])
+
+
+def _settings(config: Config, section: str, lengths: Lengths) -> TextSettings:
+    """Batches of training sequences as `section` ("search" or "train") says, unless `data` does."""
+    data = config.data
+    size, key = data.batch_size, "data.batch_size"
+    if size is None:
+        size, key = getattr(config, section).batch_size, f"{section}.batch_size"
+    return TextSettings(size, data.eval_batch_size, config.seed, lengths, data.test_batch_size, key)
+
+
+class TextProblem(Problem):
+    """Text whose next word is predicted."""
+
+    gives = "text"
+    network = "language_model"
+    recipe = "darts_rnn"
+    examples = "data=ptb, wikitext2, text or pydocs"
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.corpus = load_text(config)
+
+    @property
+    def facts(self) -> Mapping[str, int]:
+        return {"vocabulary": len(self.corpus.words)}
+
+    def scores(self) -> LanguageScores:
+        return LanguageScores()
+
+    def count(self, outcome: Outcome, batch: Any) -> tuple[int, Tensor | None]:
+        return batch[1].numel(), None
+
+    def search_data(self, supernet: Supernet) -> pl.LightningDataModule:
+        search = self.config.search
+        return SearchText(self.corpus, _settings(self.config, "search", Lengths(search.bptt, search.short_probability)))
+
+    def training(self, genotype: Genotype) -> Training:
+        train = self.config.train
+        lengths = Lengths(
+            train.bptt,
+            train.short_probability,
+            spread=train.length_spread,
+            least=train.length_least,
+            most=train.bptt + train.length_over,
+        )
+        data = RetrainText(self.corpus, _settings(self.config, "train", lengths))
+        network = LanguageModel(
+            genotype, vocabulary=len(self.corpus.words), units=train.units, dropouts=Dropouts.of(train)
+        )
+        module = LanguageModule(network, self._recipe())
+
+        def after() -> Summary:
+            return {"retrain/best_valid_perplexity": module.best_perplexity, **self._unigram()}
+
+        return Training(
+            module, data, {"parameters": network.count_parameters()}, grad_clip=train.grad_clip, after=after
+        )
+
+    def testing(self, network: LanguageModel, checkpoint: Path) -> Testing:
+        self.refuse_other(checkpoint, "words", network.vocabulary, len(self.corpus.words))
+        settings = replace(_settings(self.config, "train", Lengths(self.config.train.bptt)), batch_size=1)
+        return Testing(LanguageModule(network, self._recipe()), RetrainText(self.corpus, settings), self._unigram())
+
+    def _unigram(self) -> Summary:
+        return {"unigram/perplexity": unigram_perplexity(self.corpus)}
+
+    def _recipe(self) -> LanguageRecipe:
+        train = self.config.train
+        return LanguageRecipe(
+            lr=train.lr,
+            weight_decay=train.weight_decay,
+            bptt=train.bptt,
+            slowness=train.slowness,
+            activation=train.activation,
+            nonmono=train.nonmono,
+            rollbacks=train.rollbacks,
+        )
+
+    @classmethod
+    def load_network(cls, checkpoint: Path, genotype: Genotype, dtype: torch.dtype) -> LanguageModel:
+        """One of our checkpoints holds two networks: this is that of the best validation loss, which a
+        training scores."""
+        try:
+            found = interop.read(checkpoint)
+            ours = found.get("language")
+            tensors = interop.unwrap(ours["best"] if isinstance(ours, Mapping) and "best" in ours else found)
+            network = build(genotype, **_sizes(tensors)).to(dtype)
+            interop.load(network, interop.import_recurrent(network, tensors))
+        except UserError as error:
+            raise naming(checkpoint, error) from None
+        assert isinstance(network, LanguageModel)
+        return network.eval()
+
+    @classmethod
+    def call(cls, network: LanguageModel, config: Config, summary: Mapping[str, Any]) -> Call:
+        inputs: dict[str, tuple[int, ...]] = {"words": (), "hidden": (network.cell.units,)}
+        meaning = ", words numbered as they first appear; 'hidden' is the state before them, zero at the start"
+        return Call(LanguageStep(network), inputs, ("logits", "next_hidden"), meaning, network.vocabulary)
+
+
+PROBLEMS.add("text", TextProblem)
+
+
+class LanguageStep(nn.Module):
+    """A language model for one step of many texts side by side.
+
+    Args:
+        network: in evaluation mode.
+    """
+
+    def __init__(self, network: LanguageModel) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, words: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [B, V] of the next word and the hidden state [B, H] after it, of words [B] and the
+        hidden state [B, H] before them, which is zero at the start of a text."""
+        sequence = self.network(words.unsqueeze(0), hidden)
+        return sequence.logits[0], sequence.outputs[0]
+
+
+def _sizes(tensors: Mapping[str, Tensor]) -> dict[str, int]:
+    for name in ("words.weight", "encoder.weight"):  # ours, the authors'
+        if name in tensors and tensors[name].dim() == 2:
+            vocabulary, units = tensors[name].shape
+            return {"vocabulary": vocabulary, "units": units}
+    raise UserError("checkpoint: 'encoder.weight' is missing; it is no language model")
