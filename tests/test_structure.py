@@ -19,7 +19,7 @@ FLOORS = (
     {"bilevel", "selection", "interop", "report"},
     {"data", "modules", "callbacks"},
     {"runs"},
-    {"rundir"},
+    {"rundir", "plugins"},
     {"tasks"},
     {"sweeps"},
     {"cli"},

@@ -9,8 +9,16 @@ from torch import nn
 
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
+from darts_pl.registry import Registry
 from darts_pl.spaces.cnn.classifier import Classifier
+from darts_pl.spaces.cnn.settings import ClassifierTrainSettings
 from darts_pl.spaces.rnn.language_model import LanguageModel
+from darts_pl.spaces.rnn.settings import LanguageTrainSettings
+
+#: Networks that are trained from scratch, by `train.network`.
+NETWORKS: Registry[Callable[..., nn.Module]] = Registry("network")
+NETWORKS.add("classifier", Classifier, settings=ClassifierTrainSettings)
+NETWORKS.add("language_model", LanguageModel, settings=LanguageTrainSettings)
 
 #: By `Genotype.kind`: what builds its network.
 BUILDERS: dict[str, Callable[..., nn.Module]] = {"cnn": Classifier, "rnn": LanguageModel}

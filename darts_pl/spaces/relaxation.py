@@ -7,18 +7,19 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from darts_pl.errors import UserError
+from darts_pl.registry import Registry
 
 #: alphas [edges, candidates] -> mixing weights of the same shape; asked once per forward pass.
 Relaxation = Callable[[Tensor], Tensor]
 
 
+RELAXATIONS: Registry[Relaxation] = Registry("relaxation")
+
+
+@RELAXATIONS.register("softmax")
 def softmax(alphas: Tensor) -> Tensor:
     """Softmax over the candidates of each edge (paper equation 2)."""
     return torch.softmax(alphas, dim=-1)
-
-
-RELAXATIONS: dict[str, Relaxation] = {"softmax": softmax}
 
 
 def relaxation(name: str) -> Relaxation:
@@ -27,6 +28,4 @@ def relaxation(name: str) -> Relaxation:
     Raises:
         UserError: if it is unknown.
     """
-    if name not in RELAXATIONS:
-        raise UserError(f"unknown relaxation {name!r}; known: {', '.join(RELAXATIONS)}")
-    return RELAXATIONS[name]
+    return RELAXATIONS.get(name)

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from darts_pl.errors import UserError
-from darts_pl.genotype import KINDS
-from darts_pl.ops import check_candidates
+from darts_pl.registry import NoSettings, Registry
 
 
 @dataclass(frozen=True)
@@ -76,14 +75,31 @@ def uniform_cell(input_nodes: int, nodes: int, inputs_per_node: int, candidates:
 
 
 SpaceBuilder = Callable[[Sequence[str], int], SearchSpace]
-_SPACES: dict[str, SpaceBuilder] = {}
 
 
-def search_space(name: str) -> Callable[[SpaceBuilder], SpaceBuilder]:
+@dataclass(frozen=True)
+class Space:
+    """A search space and what belongs to it.
+
+    Args:
+        build: a function of (candidates, nodes) -> SearchSpace.
+        data: what a search reads, "images" or "text".
+    """
+
+    build: SpaceBuilder
+    data: str
+
+
+SPACES: Registry[Space] = Registry("search space")
+
+
+def search_space(
+    name: str, *, data: str = "images", settings: type = NoSettings
+) -> Callable[[SpaceBuilder], SpaceBuilder]:
     """Decorator that registers a function of (candidates, nodes) -> SearchSpace under `name`."""
 
     def register(build: SpaceBuilder) -> SpaceBuilder:
-        _SPACES[name] = build
+        SPACES.add(name, Space(build, data), settings=settings, origin=build)
         return build
 
     return register
@@ -95,15 +111,4 @@ def build_space(name: str, candidates: Sequence[str], nodes: int) -> SearchSpace
     Raises:
         UserError: if the name is unknown or the candidates make no space.
     """
-    if name not in _SPACES:
-        raise UserError(f"unknown search space {name!r}; known: {', '.join(_SPACES)}")
-    return _SPACES[name](candidates, nodes)
-
-
-@search_space("cnn")
-def cnn(candidates: Sequence[str], nodes: int = 4) -> SearchSpace:
-    """Normal and reduction cells with two inputs and two kept inputs per node (paper section 2.1)."""
-    check_candidates(candidates)
-    kind = KINDS["cnn"]
-    cell = uniform_cell(kind.input_nodes, nodes, kind.inputs_per_node, candidates)
-    return SearchSpace("cnn", dict.fromkeys(kind.cell_types, cell))
+    return SPACES.get(name).build(candidates, nodes)

@@ -33,7 +33,7 @@ def build_image_search(config: Config) -> tuple[SearchModule, pl.LightningDataMo
         classes=images.classes,
         in_channels=images.channels,
         stem=search.stem,
-        relaxation=relaxation(search.relaxation),
+        relaxation=relaxation(config.relaxation.name),
     )
     data = search_data(config, images, least_batch(supernet, *image_shape(config, images)))
     return search_module(config, supernet, partial(ClassificationScores, images.classes)), data

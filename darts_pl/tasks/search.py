@@ -15,6 +15,7 @@ from darts_pl.runs.settings import settings_of
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.fitted import fitted, leave_result
 from darts_pl.tasks.images import build_image_search
+from darts_pl.tasks.sections import PARTS
 from darts_pl.tasks.text import build_text_search
 
 #: By `search.space`: what builds the LightningModule and its paired data.
@@ -37,7 +38,7 @@ def search(context: Context) -> Summary:
         data,
         title="search",
         epochs=config.search.epochs,
-        settings=settings_of(context.resolved, "seed", "search", "order", "data"),
+        settings=settings_of(context.resolved, "seed", "search", *PARTS, "order", "data"),
         callbacks=[history, ArchitecturePictures(history, alphas=config.logger.alphas), RanksAgree()],
     )
     genotype = module.genotype()

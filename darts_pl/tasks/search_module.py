@@ -36,7 +36,7 @@ def search_module(config: Config, supernet: Supernet, scores: Callable[[], Score
             **weights,
         ),
         alphas=AlphaRecipe(adam.lr, (adam.betas[0], adam.betas[1]), adam.weight_decay),
-        radius=config.order.radius,
+        radius=getattr(config.order, "radius", 1.0),
         scores=scores,
         select=rule(config.select.name),
     )

@@ -29,24 +29,24 @@ def _read(name: str, path: str | None) -> Corpus:
 
 
 def load_text(config: Config) -> Corpus:
-    """The corpus that `data` names, its training text shortened to `data.share`.
+    """The corpus that `data` names, its training text shortened to `data.fraction`.
 
     Raises:
         UserError: if it is unknown, missing or malformed.
     """
     corpus = _read(config.data.name, config.data.path)
-    if config.data.share == 1:
+    if config.data.fraction == 1:
         return corpus
-    return replace(corpus, train=corpus.train[: int(config.data.share * len(corpus.train))])
+    return replace(corpus, train=corpus.train[: int(config.data.fraction * len(corpus.train))])
 
 
 def _dropouts(section: Any) -> Dropouts:
     return Dropouts(
         dropout=section.dropout,
-        dropouth=section.dropouth,
-        dropoutx=section.dropoutx,
-        dropouti=section.dropouti,
-        dropoute=section.dropoute,
+        dropouth=section.dropout_hidden,
+        dropoutx=section.dropout_input,
+        dropouti=section.dropout_embedding,
+        dropoute=section.dropout_word,
     )
 
 
@@ -73,7 +73,7 @@ def build_text_search(config: Config) -> tuple[SearchModule, pl.LightningDataMod
         vocabulary=len(corpus.words),
         units=search.units,
         dropouts=_dropouts(search),
-        relaxation=relaxation(search.relaxation),
+        relaxation=relaxation(config.relaxation.name),
     )
     module = search_module(
         config, supernet, LanguageScores, clip_virtual=True, bptt=search.bptt, slowness=search.slowness
@@ -93,7 +93,7 @@ def build_language_model(config: Config, genotype: Genotype) -> tuple[LanguageMo
         train.short_probability,
         spread=train.length_spread,
         least=train.length_least,
-        most=train.bptt + train.length_over,
+        most=train.bptt + train.length_margin,
     )
     data = RetrainText(corpus, _settings(config, "train", lengths))
     network = LanguageModel(genotype, vocabulary=len(corpus.words), units=train.units, dropouts=_dropouts(train))
@@ -114,7 +114,7 @@ def _recipe(config: Config) -> LanguageRecipe:
         bptt=train.bptt,
         slowness=train.slowness,
         activation=train.activation,
-        nonmono=train.nonmono,
+        nonmono=train.patience_epochs,
         rollbacks=train.rollbacks,
     )
 

@@ -13,13 +13,14 @@ from darts_pl.genotype import KINDS
 from darts_pl.ops import NONE, activation_function, check_activations
 from darts_pl.spaces.relaxation import Relaxation, softmax
 from darts_pl.spaces.rnn.sequence import Dropouts, GatedCell, SequenceNetwork, SequenceOutput, word_loss
+from darts_pl.spaces.rnn.settings import RnnSearchSettings
 from darts_pl.spaces.space import CellSpace, SearchSpace, search_space, uniform_cell
 from darts_pl.spaces.supernet import Outcome, Supernet
 
 CELL_TYPE = "recurrent"
 
 
-@search_space("rnn")
+@search_space("rnn", data="text", settings=RnnSearchSettings)
 def rnn(candidates: Sequence[str], nodes: int = 8) -> SearchSpace:
     """One recurrent cell: each node keeps one earlier node and one activation (paper section 2.1)."""
     check_activations(candidates)
