@@ -5,7 +5,6 @@ Exit statuses: 0 done; 2 the user can mend the command; 130 and 143 interrupted;
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import signal
@@ -19,14 +18,15 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from darts_pl import atomic, rundir
-from darts_pl.config import Config, nearest_key, typed
+from darts_pl import atomic, plugins, rundir
+from darts_pl.config import old_keys, parse_config, unknown_key, upgrade_arguments, upgrade_keys
 from darts_pl.errors import UserError
 from darts_pl.interruption import Interrupted, handled
 from darts_pl.launched import is_first
+from darts_pl.registry import unknown_name
 from darts_pl.sweeps import Refused, SweepStart, all_failed, extra_wanted, report, run_in_sweep
 
 # Read when torch is loaded, which is later. Threads that wait for work then sleep instead of spinning:
@@ -59,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _status(argv: Sequence[str] | None, show_traceback: bool) -> int:
     """Run a command line, say what went wrong, and return the exit status, but for failed jobs of a sweep."""
     rundir.register_resolver()
+    plugins.register_plugin_folders()
     try:
         with handled(), _arguments(argv), _environment("HYDRA_FULL_ERROR", "1"):  # errors come to us, not to Hydra
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(_run)()
@@ -112,28 +113,35 @@ def _run(config: DictConfig) -> float | None:
 
 def _task(config: DictConfig) -> float | None:
     try:
-        typed_config: Config = typed(config)
-        for module in typed_config.imports:
-            _import(module)
-        rundir.refuse_unnamed(typed_config.resume)
         from darts_pl.tasks import run_task  # here, so that --help and tab completion stay quick
 
-        return run_task(typed_config, config)
+        plugins.load_plugins()
+        plugins.import_modules(plugins.modules_of(config.imports))
+        config = _in_new_words(config)
+        typed = parse_config(config)
+        rundir.refuse_unnamed(typed.resume)
+        return run_task(typed, config)
     except Interrupted as interruption:
         interruption.last = rundir.newest_checkpoint()
         interruption.remedy = rundir.how_to_go_on()
         raise
 
 
-def _import(module: str) -> None:
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module.split(".")[0] and error.name != module:
-            raise
-        raise UserError(f"imports: no module {module!r} in the working directory or the environment") from None
+def _in_new_words(config: DictConfig) -> DictConfig:
+    """The configuration with keys of earlier versions, from a user's own YAML files, under their new names."""
+    values = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(values, dict)
+    lines = old_keys({str(name): value for name, value in values.items()})
+    if not lines:
+        return config
+    _say_renamed(lines)
+    return OmegaConf.create(upgrade_keys(OmegaConf.to_container(config, resolve=True)))  # type: ignore[arg-type]
+
+
+def _say_renamed(lines: Sequence[str]) -> None:
+    if is_first():
+        for line in dict.fromkeys(lines):
+            print(line, file=sys.stderr)
 
 
 def _mendable(error: Exception) -> str | None:
@@ -161,10 +169,9 @@ def _hydra_message(text: str) -> str:
     if unknown and "not in struct" in text:
         if unknown.group(1).startswith("logger.wandb."):
             return f"{unknown.group(1)}: needs logger=wandb as well"
-        near = nearest_key(unknown.group(1))
-        return f"unknown key {unknown.group(1)}" + (
-            f"; did you mean {near}?" if near else "; --cfg job prints all keys"
-        )
+        import darts_pl.tasks  # noqa: F401 -- registers the sections, whose keys are compared
+
+        return unknown_key(unknown.group(1))
     missing = re.search(r"Could not (?:find|load) '([^']+)'", text)
     if missing and "/" in missing.group(1):
         group, _, name = missing.group(1).rpartition("/")
@@ -173,7 +180,7 @@ def _hydra_message(text: str) -> str:
             names = available.group(1).split()
         else:  # Hydra lists none for a name in a list of names
             names = sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
-        return f"unknown {group} {name!r}; known: {', '.join(names)}"
+        return unknown_name(group, name, names)
     if "override_grammar" in text and "Genotype(" in " ".join((text, *sys.argv)):
         lines.insert(1, "quote the text of a genotype twice, genotype='\"Genotype(...)\"', or give genotype=FILE")
     return "\n".join(line for line in lines if not line.startswith(("full_key:", "object_type=", "reference_type=")))
@@ -182,7 +189,9 @@ def _hydra_message(text: str) -> str:
 @contextmanager
 def _arguments(argv: Sequence[str] | None) -> Iterator[None]:
     before = sys.argv
-    sys.argv = before if argv is None else [before[0], *argv]
+    arguments, renamed = upgrade_arguments(before[1:] if argv is None else argv)
+    _say_renamed(renamed)
+    sys.argv = [before[0], *arguments]
     try:
         yield
     finally:

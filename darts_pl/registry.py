@@ -1,14 +1,20 @@
 """Named components: one registry class for everything that a configuration chooses by name.
 
-A component is registered by a decorator and found by its name::
+A component is registered by a decorator and found by its name. If it has settings, the dataclass of
+its settings is registered with it::
 
     RELAXATIONS = Registry("relaxation")
 
     @RELAXATIONS.register("softmax")
     class Softmax(Relaxation): ...
 
-    RELAXATIONS.get("softmax")
+    @RELAXATIONS.register("gumbel", settings=GumbelSettings)
+    class Gumbel(Relaxation):
+        def __init__(self, settings: GumbelSettings) -> None: ...
+
     RELAXATIONS.list()
+    RELAXATIONS.get("softmax")
+    RELAXATIONS.build(config.relaxation)
 """
 
 from __future__ import annotations
@@ -16,12 +22,25 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, is_dataclass
 from typing import Any, Generic, TypeVar
 
 from darts_pl.errors import UserError
 
 Item = TypeVar("Item")
 Given = TypeVar("Given")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoSettings:
+    """The settings of a component that has none."""
+
+
+def unknown_name(what: str, name: object, known: Sequence[str]) -> str:
+    """The message for a name that is not one of `known`; it gives the nearest known name, if one is near."""
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
+    guess = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown {what} {name!r}; {guess}known: {', '.join(known) or 'none'}"
 
 
 class Registry(Generic[Item]):
@@ -39,8 +58,9 @@ class Registry(Generic[Item]):
         self.hint = hint
         self._items: dict[str, Item] = {}
         self._origins: dict[str, tuple[str, str, str]] = {}
+        self._settings: dict[str, type] = {}
 
-    def register(self, name: str, *, origin: Any = None) -> Callable[[Given], Given]:
+    def register(self, name: str, *, settings: type = NoSettings, origin: Any = None) -> Callable[[Given], Given]:
         """Decorator that registers a component under `name` and returns it unchanged.
 
         The same definition may be registered again, as happens when its module is reloaded; the
@@ -48,6 +68,7 @@ class Registry(Generic[Item]):
 
         Args:
             name: letters, digits and underscores.
+            settings: the dataclass of the component's settings.
             origin: the function or class whose place is remembered; None = the component.
 
         Raises:
@@ -56,14 +77,16 @@ class Registry(Generic[Item]):
         self.check_name(name)
 
         def add(item: Given) -> Given:
-            self.add(name, item, origin=item if origin is None else origin)  # type: ignore[arg-type]
+            self.add(name, item, settings=settings, origin=origin)  # type: ignore[arg-type]
             return item
 
         return add
 
-    def add(self, name: str, item: Item, *, origin: Any = None) -> None:
+    def add(self, name: str, item: Item, *, settings: type = NoSettings, origin: Any = None) -> None:
         """Register `item` under `name`; see `register`."""
         self.check_name(name)
+        if not (isinstance(settings, type) and is_dataclass(settings)):
+            raise UserError(f"{self.what} {name!r}: settings={settings!r} must be a dataclass")
         place = _place(item if origin is None else origin)
         if name in self._items and self._origins[name][:2] != place[:2]:
             raise UserError(
@@ -72,6 +95,7 @@ class Registry(Generic[Item]):
             )
         self._items[name] = item
         self._origins[name] = place
+        self._settings[name] = settings
 
     def check_name(self, name: str) -> None:
         """Raise UserError unless `name` is an identifier that is not reserved."""
@@ -93,11 +117,45 @@ class Registry(Generic[Item]):
 
     def unknown(self, name: object) -> str:
         """The message for a name that is not registered."""
-        known = [*self.reserved, *self._items]
-        near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
-        guess = f"did you mean {near[0]!r}? " if near else ""
-        message = f"unknown {self.what} {name!r}; {guess}known: {', '.join(known) or 'none'}"
+        message = unknown_name(self.what, name, [*self.reserved, *self._items])
         return f"{message}\n{self.hint}" if self.hint else message
+
+    def settings(self, name: str) -> type:
+        """The dataclass of the settings of `name`; `NoSettings` if it was registered without one.
+
+        Raises:
+            UserError: if there is no such component.
+        """
+        self.get(name)
+        return self._settings[name]
+
+    def build(self, settings: Any, *arguments: Any, **named: Any) -> Any:
+        """The component that `settings.name` chooses, built from its settings and the other arguments.
+
+        A component that was registered with settings is called with them as its first argument; one
+        without is called with the other arguments only.
+
+        Args:
+            settings: a section of the configuration.
+            arguments, named: what every component of this sort receives.
+
+        Raises:
+            UserError: if there is no such component, or it does not take these arguments.
+        """
+        component: Any = self.get(settings.name)
+        if self._settings[settings.name] is not NoSettings:
+            arguments = (settings, *arguments)
+        try:
+            inspect.signature(component).bind(*arguments, **named)
+        except TypeError as error:
+            given = [type(one).__name__ for one in arguments] + [f"{key}=..." for key in named]
+            raise UserError(
+                f"{self.what} {settings.name!r} ({self.where(settings.name)}): {error}; "
+                f"it is called with ({', '.join(given)})"
+            ) from None
+        except ValueError:  # a component without a signature, such as one written in C
+            pass
+        return component(*arguments, **named)
 
     def list(self) -> tuple[str, ...]:
         """All names, in the order of registration."""
@@ -116,12 +174,26 @@ class Registry(Generic[Item]):
 
 
 def _place(item: Any) -> tuple[str, str, str]:
-    """(module, qualified name, both with the file and line) of where a component is defined."""
-    target = item if inspect.isclass(item) or inspect.isroutine(item) else type(item)
-    module = getattr(target, "__module__", None) or "?"
-    name = getattr(target, "__qualname__", repr(item))
+    """(module, qualified name, both with the file and line) of where a component is defined.
+
+    A component that is neither a class nor a function is known by the module that registers it.
+    """
+    if not (inspect.isclass(item) or inspect.isroutine(item)):
+        return _caller()
+    module = getattr(item, "__module__", None) or "?"
+    name = getattr(item, "__qualname__", repr(item))
     try:
-        file = f"{inspect.getsourcefile(target)}:{inspect.getsourcelines(target)[1]}"
+        file = f"{inspect.getsourcefile(item)}:{inspect.getsourcelines(item)[1]}"
     except (OSError, TypeError):  # built in, or defined where there is no file
         return module, name, f"{module}.{name}"
     return module, name, f"{module}.{name} ({file})"
+
+
+def _caller() -> tuple[str, str, str]:
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__") == __name__:
+        frame = frame.f_back
+    if frame is None:
+        return "?", "?", "?"
+    module = str(frame.f_globals.get("__name__", "?"))
+    return module, "", f"{module} ({frame.f_code.co_filename}:{frame.f_lineno})"

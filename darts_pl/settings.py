@@ -81,6 +81,26 @@ def or_null(within: Range, meaning: str) -> Range:
     )
 
 
+def each(within: Range, count: int | None = None, text: str | None = None) -> Range:
+    """Lists whose elements are all in the range `within`.
+
+    Args:
+        within: of one element.
+        count: how many elements there are; None = one or more.
+        text: the range in words; None = made from the other two.
+    """
+
+    def holds(values: Any) -> bool:
+        enough = len(values) == count if count is not None else len(values) >= 1
+        return enough and all(within.holds(value) for value in values)
+
+    words = text or f"{count if count is not None else 'one or more'} numbers, each {within.text}"
+    wrong = tuple([value] * (count or 1) for value in within.outside)
+    return Range(
+        holds, words, ([], *wrong, *(([within.outside[0]] * (count + 1),) if count and within.outside else ()))
+    )
+
+
 def check(settings: Any, prefix: str) -> None:
     """Raise UserError for the first value outside its range, with its dotted key.
 

@@ -80,7 +80,7 @@ CELLS = f"Genotype(normal={PAIRS}, normal_concat=[2], reduce={PAIRS}, reduce_con
         (["logger.wandb.mode=online"], ["logger=wandb"]),
         (["logger=null"], ["logger=[wandb]"]),
         (["imports=[no_such_module]", "data=digits"], ["no_such_module"]),
-        (["search.relaxation=hardmax", "data=digits"], ["hardmax", "softmax"]),
+        (["relaxation=hardmax", "data=digits"], ["hardmax", "softmax"]),
         (["order=third"], ["third", "second"]),
         (["task=retrain", "data=digits"], ["genotype", "darts_v2"]),
         (["task=retrain", "data=digits", "genotype=darts_v9"], ["darts_v9", "darts_v2"]),
@@ -158,7 +158,7 @@ def test_an_error_of_ours_is_status_1_with_its_traceback(
     def broken(config: object) -> None:
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(cli, "typed", broken)
+    monkeypatch.setattr(cli, "parse_config", broken)
     assert main([f"hydra.run.dir={tmp_path}"]) == 1
     assert "ZeroDivisionError: ours" in capsys.readouterr().err
 

@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from darts_pl.cli import config_folder
-from darts_pl.config import Config, known_keys, nearest_key, typed
+from darts_pl.config import Config, known_keys, nearest_key, parse_config
 from darts_pl.errors import UserError
 from darts_pl.tasks import TASKS
 
@@ -23,7 +23,7 @@ def composed(*overrides: str) -> DictConfig:
 
 
 def configured(*overrides: str) -> Config:
-    return typed(composed(*overrides))
+    return parse_config(composed(*overrides))
 
 
 def test_the_defaults_are_those_of_the_paper_and_the_authors_code() -> None:
@@ -49,15 +49,15 @@ def test_the_recurrent_defaults_are_those_of_the_paper_and_the_authors_code() ->
     assert (weights.lr, weights.lr_min, weights.momentum) == (20.0, 20.0, 0.0)
     assert (weights.weight_decay, weights.grad_clip, search.slowness) == (5e-7, 0.25, 1e-3)
     assert (alphas.lr, alphas.betas, alphas.weight_decay) == (3e-3, [0.9, 0.999], 1e-3)
-    names = ("dropout", "dropouth", "dropoutx", "dropouti", "dropoute")
+    names = ("dropout", "dropout_hidden", "dropout_input", "dropout_embedding", "dropout_word")
     assert [getattr(search, name) for name in names] == [0.75, 0.25, 0.75, 0.2, 0.0]
     assert (train.units, train.batch_size, train.bptt, train.epochs, train.lr) == (850, 64, 35, 8000, 20.0)
-    assert (train.length_least, train.length_over, train.length_spread, train.nonmono) == (5, 20, 5.0, 5)
+    assert (train.length_least, train.length_margin, train.length_spread, train.patience_epochs) == (5, 20, 5.0, 5)
     assert (train.weight_decay, train.grad_clip, train.slowness, train.activation) == (8e-7, 0.25, 1e-3, 0.0)
     assert [getattr(train, name) for name in names] == [0.75, 0.25, 0.75, 0.2, 0.1]
     assert (config.data.eval_batch_size, config.data.test_batch_size) == (10, 1)
     wikitext = configured("search=rnn", "data=wikitext2").train
-    assert (wikitext.units, wikitext.dropouth, wikitext.weight_decay) == (700, 0.15, 5e-7)
+    assert (wikitext.units, wikitext.dropout_hidden, wikitext.weight_decay) == (700, 0.15, 5e-7)
     assert (wikitext.dropout, wikitext.lr, wikitext.network) == (0.75, 20.0, "language_model")
     assert configured("search=rnn", "search.weights.lr=3").search.weights.lr_min == 3
 
@@ -113,7 +113,7 @@ def test_the_batch_size_of_the_data_overrides_the_other_two() -> None:
         ("+lr=0.1", ["unknown key lr"]),
         ("search.layers=0", ["search.layers=0", "at least 3"]),
         ("search.layers=2", ["search.layers=2", "at least 3"]),
-        ("search.layers=two", ["search.layers", "'two'"]),
+        ("search.layers=two", ["search.layers=two", "integer"]),
         ("search.candidates=5", ["search.candidates=5", "list"]),
         ("search.init_channels=1", ["search.init_channels=1", "at least 2", "halved"]),
         ("search.train_portion=1.0", ["search.train_portion=1.0"]),
@@ -153,7 +153,7 @@ def test_first_order_may_run_in_bfloat16() -> None:
 )
 def test_the_loggers_are_any_set_in_any_order(overrides: tuple[str, ...], wandb: bool, tensorboard: bool) -> None:
     logger = configured(*overrides).logger
-    assert (logger.wandb is not None, logger.tensorboard) == (wandb, tensorboard)
+    assert (logger.wandb is not None, logger.tensorboard is not None) == (wandb, tensorboard)
 
 
 def test_the_nearest_key_also_finds_a_name_in_the_wrong_place() -> None:

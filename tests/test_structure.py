@@ -20,7 +20,7 @@ FLOORS = (
     {"data", "modules", "callbacks"},
     {"runs"},
     {"problems"},
-    {"rundir"},
+    {"rundir", "plugins"},
     {"tasks"},
     {"sweeps"},
     {"cli"},

@@ -9,6 +9,7 @@ from darts_pl.bilevel.orders import (
     Hypergradient,
     OrderSettings,
     first_order,
+    order,
     second_order,
     second_order_exact,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "gradients",
     "identity_mean",
     "no_trace",
+    "order",
     "scaled_lr",
     "second_order",
     "second_order_exact",

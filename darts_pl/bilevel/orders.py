@@ -6,8 +6,9 @@ All functions take the same arguments, change nothing in the supernet, and retur
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -70,17 +71,54 @@ class Hypergradient(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderSettings:
-    """What every order has."""
+    """An order without settings.
 
-    name: str = setting("name of the order")
-    radius: float = setting("radius of the central difference: eps = radius / ||v||", above(0))
+    `low_precision` says whether the order may run in bfloat16, and `reason` why not.
+    """
+
+    low_precision: ClassVar[bool] = False
+    reason: ClassVar[str] = "second derivatives need float32 or float64"
 
 
-#: By name, how the gradient of the architecture parameters is computed.
-ORDERS: Registry[Hypergradient] = Registry("order")
+@dataclass(frozen=True, kw_only=True)
+class FirstOrderSettings(OrderSettings):
+    """The weights are taken as optimal."""
+
+    low_precision: ClassVar[bool] = True
 
 
-@ORDERS.register("first")
+@dataclass(frozen=True, kw_only=True)
+class SecondOrderSettings(OrderSettings):
+    """Central differences."""
+
+    reason: ClassVar[str] = "differences of nearly equal losses drown in bfloat16"
+
+    radius: float = setting("eps = radius / ||v|| of the central difference", above(0))
+
+
+#: By name, what makes a `Hypergradient`; given its settings where it has some.
+ORDERS: Registry[Callable[..., Hypergradient]] = Registry("order")
+
+
+def order(name: str, settings: type[OrderSettings] = OrderSettings) -> Callable[[Hypergradient], Hypergradient]:
+    """Decorator that registers a function as an order.
+
+    Args:
+        name: of the order.
+        settings: of its section of the configuration; `radius` reaches the function in the inner step.
+    """
+
+    def register(function: Hypergradient) -> Hypergradient:
+        def make(settings: Any = None) -> Hypergradient:
+            return function
+
+        ORDERS.add(name, make, settings=settings, origin=function)
+        return function
+
+    return register
+
+
+@order("first", FirstOrderSettings)
 def first_order(
     supernet: Supernet,
     train: Any,
@@ -108,7 +146,7 @@ def first_order(
     )
 
 
-@ORDERS.register("second")
+@order("second", SecondOrderSettings)
 def second_order(
     supernet: Supernet,
     train: Any,
@@ -146,7 +184,7 @@ def second_order(
         return _combined(supernet, moved, implicit, inner, mean, weights)
 
 
-@ORDERS.register("second_exact")
+@order("second_exact")
 def second_order_exact(
     supernet: Supernet,
     train: Any,

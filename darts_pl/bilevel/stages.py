@@ -103,11 +103,10 @@ STAGES: Registry[Callable[..., Stages]] = Registry("stages")
 class SingleStageSettings:
     """One supernet for the whole search."""
 
-    name: str = setting("name of the stages")
     warmup_epochs: int = setting("epochs at the beginning in which only the weights move", at_least(0))
 
 
-@STAGES.register("single")
+@STAGES.register("single", settings=SingleStageSettings)
 class SingleStage(Stages):
     """The whole search in one stage.
 

@@ -1,39 +1,30 @@
-"""The typed configuration and its validation. Defaults stand in `conf/`, not here."""
+"""The typed configuration and its checks. Defaults are in `conf/`, not here."""
 
-from darts_pl.config.schema import (
-    ClassifierTrainConfig,
-    CnnSearchConfig,
-    Config,
-    DataConfig,
-    HardwareConfig,
-    ImageDataConfig,
-    LanguageTrainConfig,
-    LoggerConfig,
-    PhotoDataConfig,
-    RnnSearchConfig,
-    SearchConfig,
-    TextDataConfig,
-    TrainConfig,
-    WandbConfig,
-)
-from darts_pl.config.typed import known_keys, nearest_key, typed
+from darts_pl.config.config import CommandSettings, Config
+from darts_pl.config.convert import convert, type_name
+from darts_pl.config.parse import CROSS_CHECKS, known_keys, nearest_key, parse_config, unknown_key
+from darts_pl.config.sections import SECTIONS, Choice, Fixed, Group, Parts, Section, register_section
+from darts_pl.config.upgrade import old_keys, upgrade_arguments, upgrade_keys, upgrade_stored
 
 __all__ = [
-    "ClassifierTrainConfig",
-    "CnnSearchConfig",
+    "CROSS_CHECKS",
+    "SECTIONS",
+    "Choice",
+    "CommandSettings",
     "Config",
-    "DataConfig",
-    "HardwareConfig",
-    "ImageDataConfig",
-    "LanguageTrainConfig",
-    "LoggerConfig",
-    "PhotoDataConfig",
-    "RnnSearchConfig",
-    "SearchConfig",
-    "TextDataConfig",
-    "TrainConfig",
-    "WandbConfig",
+    "Fixed",
+    "Group",
+    "Parts",
+    "Section",
+    "convert",
     "known_keys",
     "nearest_key",
-    "typed",
+    "old_keys",
+    "parse_config",
+    "register_section",
+    "type_name",
+    "unknown_key",
+    "upgrade_arguments",
+    "upgrade_keys",
+    "upgrade_stored",
 ]

@@ -139,7 +139,7 @@ def _photo_settings(config: Config, **others: Any) -> PhotoSettings:
         seed=config.seed,
         mean=tuple(data.mean),
         std=tuple(data.std),
-        share=data.share,
+        share=data.fraction,
         size=data.size,
         resize=data.resize,
         crop_scale=data.crop_scale,

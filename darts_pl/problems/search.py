@@ -7,12 +7,11 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from darts_pl.bilevel import ORDERS, STAGES, AlphaRecipe, WeightRecipe
+from darts_pl.bilevel import OBSERVERS, ORDERS, PERTURBATIONS, REGULARISERS, STAGES, AlphaRecipe, WeightRecipe
 from darts_pl.config import Config
-from darts_pl.errors import UserError
 from darts_pl.modules import SearchModule, StageRun
-from darts_pl.problems.base import Problem, problem_that_gives
-from darts_pl.spaces import RELAXATIONS, SPACES, Parts, SearchSpace, Supernet
+from darts_pl.problems.base import Problem
+from darts_pl.spaces import EDGES, RELAXATIONS, SKIPS, SPACES, Parts, SearchSpace, Supernet
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,8 @@ class SupernetFactory:
 
     def parts(self) -> Parts:
         """Relaxation, edges and skip, as the configuration chooses them."""
-        return Parts(RELAXATIONS.get(self.config.search.relaxation)())
+        config = self.config
+        return Parts(RELAXATIONS.build(config.relaxation), EDGES.build(config.edges), SKIPS.build(config.skip))
 
 
 def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.LightningDataModule]:
@@ -43,16 +43,15 @@ def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.Lig
     Raises:
         UserError: if the search space cannot be built, or the data or the parts do not fit it.
     """
-    check_space_fits(config, problem)
     factory = SupernetFactory(config, problem)
     search = config.search
-    stages = StageRun(STAGES.get("single")(), factory, search.epochs, config.seed)
+    stages = StageRun(STAGES.build(config.stages), factory, search.epochs, config.seed)
     supernet = stages.first()
     data = problem.search_data(supernet)
     sgd, adam = search.weights, search.alphas
     module = SearchModule(
         supernet,
-        order=ORDERS.get(config.order.name),
+        order=ORDERS.build(config.order),
         weights=WeightRecipe(
             lr=sgd.lr,
             lr_min=sgd.lr_min,
@@ -63,24 +62,12 @@ def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.Lig
             nesterov=sgd.nesterov,
         ),
         alphas=AlphaRecipe(adam.lr, (adam.betas[0], adam.betas[1]), adam.weight_decay),
-        radius=config.order.radius,
+        radius=getattr(config.order, "radius", None),
         scores=problem.scores,
+        regulariser=REGULARISERS.build(config.regulariser),
+        perturbation=PERTURBATIONS.build(config.perturbation),
+        observers=[OBSERVERS.build(settings) for settings in config.observers.values()],
         stages=stages,
         seed=config.seed,
     )
     return module, data
-
-
-def check_space_fits(config: Config, problem: Problem) -> None:
-    """Raise UserError unless the data are what the search space reads."""
-    space = SPACES.get(config.search.space)
-    if space.data != problem.gives:
-        wanted = problem_that_gives(space.data)
-        raise UserError(
-            f"search.space={space.name} reads {space.data}, but data={config.data.name} holds {problem.gives}\n"
-            f"use {wanted.examples}, or {_space_that_reads(problem.gives)}"
-        )
-
-
-def _space_that_reads(data: str) -> str:
-    return " or ".join(f"search={name}" for name in SPACES if SPACES.get(name).data == data)

@@ -31,15 +31,15 @@ def _read(name: str, path: str | None) -> Corpus:
 
 
 def load_text(config: Config) -> Corpus:
-    """The corpus that `data` names, its training text shortened to `data.share`.
+    """The corpus that `data` names, its training text shortened to `data.fraction`.
 
     Raises:
         UserError: if it is unknown, missing or malformed.
     """
     corpus = _read(config.data.name, config.data.path)
-    if config.data.share == 1:
+    if config.data.fraction == 1:
         return corpus
-    return replace(corpus, train=corpus.train[: int(config.data.share * len(corpus.train))])
+    return replace(corpus, train=corpus.train[: int(config.data.fraction * len(corpus.train))])
 
 
 def _settings(config: Config, section: str, lengths: Lengths) -> TextSettings:
@@ -84,7 +84,7 @@ class TextProblem(Problem):
             train.short_probability,
             spread=train.length_spread,
             least=train.length_least,
-            most=train.bptt + train.length_over,
+            most=train.bptt + train.length_margin,
         )
         data = RetrainText(self.corpus, _settings(self.config, "train", lengths))
         network = LanguageModel(
@@ -115,7 +115,7 @@ class TextProblem(Problem):
             bptt=train.bptt,
             slowness=train.slowness,
             activation=train.activation,
-            nonmono=train.nonmono,
+            nonmono=train.patience_epochs,
             rollbacks=train.rollbacks,
         )
 

@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 
 from darts_pl.callbacks.checkpoint import SETTINGS_KEY
+from darts_pl.config import upgrade_stored
 from darts_pl.errors import UserError
 from darts_pl.modules.running import DivergedError
 from darts_pl.runs.checkpoint_file import is_whole
@@ -88,7 +89,7 @@ def to_continue(folder: RunFolder, settings: Mapping[str, Any]) -> Path | None:
         except _DAMAGED as error:
             _log.warning("%s: damaged, or no checkpoint (%s)", path, type(error).__name__)
             continue
-        differs = difference(ours, settings) if ours else None
+        differs = difference(upgrade_stored(ours, settings), settings) if ours else None
         if differs is not None:
             raise UserError(f"{path}: is of a run with {differs}\nrepeat its settings, or give another hydra.run.dir")
         if path != folder.checkpoint:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from darts_pl import atomic
+from darts_pl.config import upgrade_stored
+from darts_pl.config.upgrade import flatten
 
 RUNNING, FINISHED, FAILED = "running", "finished", "failed"
 
@@ -46,7 +48,8 @@ class JobRecord:
 
     def same_job(self, settings: Mapping[str, Any]) -> bool:
         """Whether a job with these settings would find the same."""
-        return _of_consequence(self.settings) == _of_consequence(settings)
+        now = _of_consequence(settings)
+        return upgrade_stored(_of_consequence(self.settings), now) == now
 
 
 def read_record(folder: Path) -> JobRecord | None:
@@ -68,4 +71,7 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
 
 
 def _of_consequence(settings: Mapping[str, Any]) -> Any:
-    return json.loads(json.dumps({name: value for name, value in settings.items() if name not in OF_NO_CONSEQUENCE}))
+    """What decides a result, by dotted key, as it is read from JSON."""
+    return json.loads(
+        json.dumps(flatten({name: value for name, value in settings.items() if name not in OF_NO_CONSEQUENCE}))
+    )

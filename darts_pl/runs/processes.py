@@ -11,16 +11,16 @@ from lightning_fabric.plugins.environments import ClusterEnvironment, SLURMEnvir
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 from torch.nn.parallel import DistributedDataParallel
 
-from darts_pl.config import HardwareConfig
 from darts_pl.errors import UserError
 from darts_pl.launched import slurm_tasks
+from darts_pl.runs.hardware import HardwareSettings
 
 #: What torch calls sending rank 0's running statistics to all before each pass.
 _NEWER = "forward_sync_buffers"
 _STAY = _NEWER if _NEWER in inspect.signature(DistributedDataParallel).parameters else "broadcast_buffers"
 
 
-def strategy_of(hardware: HardwareConfig) -> str | Strategy:
+def strategy_of(hardware: HardwareSettings) -> str | Strategy:
     """Lightning's strategy. Several processes mean DDP, with running statistics that stay each rank's own."""
     one = _is_one(hardware.devices) and number_of_nodes(hardware) == 1 and world_size_given() == 1
     if hardware.strategy == "auto" and one:
@@ -29,7 +29,7 @@ def strategy_of(hardware: HardwareConfig) -> str | Strategy:
     return DDPStrategy(**stay)
 
 
-def number_of_nodes(hardware: HardwareConfig) -> int:
+def number_of_nodes(hardware: HardwareSettings) -> int:
     """How many machines: the configuration's number, else what SLURM or torchrun says, else one."""
     if hardware.nodes is not None:
         return hardware.nodes

@@ -15,10 +15,10 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from darts_pl.config import HardwareConfig
 from darts_pl.errors import UserError
 from darts_pl.runs.checkpoint_file import PlainFile
 from darts_pl.runs.folder import RunFolder
+from darts_pl.runs.hardware import HardwareSettings
 from darts_pl.runs.processes import keep_signals, number_of_nodes, scheduler, strategy_of
 
 
@@ -44,7 +44,7 @@ def is_rank_zero() -> bool:
 
 
 def build_trainer(
-    hardware: HardwareConfig,
+    hardware: HardwareSettings,
     folder: RunFolder,
     *,
     epochs: int,
@@ -109,7 +109,7 @@ def build_trainer(
 
 
 @contextmanager
-def _named(hardware: HardwareConfig) -> Iterator[None]:
+def _named(hardware: HardwareSettings) -> Iterator[None]:
     """Turns what Lightning says of impossible hardware into one line with the values."""
     try:
         yield

@@ -1,6 +1,6 @@
 """Search spaces: as data, as supernets, and as the final networks that genotypes build."""
 
-from darts_pl.spaces.base import SPACES, Drawing, Parts, SearchSettings, Space, build_space, register_space, space_of
+from darts_pl.spaces.base import SPACES, Drawing, Parts, Space, build_space, register_space, space_of
 from darts_pl.spaces.cnn import (
     PAPER_NETWORKS,
     STEMS,
@@ -20,7 +20,7 @@ from darts_pl.spaces.cnn import (
 from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges, Part
 from darts_pl.spaces.mixed import MixedEdges, PlainEdges
 from darts_pl.spaces.mixing import Alive, FixedWeights, Mixing, fix_weights
-from darts_pl.spaces.networks import build
+from darts_pl.spaces.networks import NETWORKS, build
 from darts_pl.spaces.relaxation import RELAXATIONS, Relaxation, Softmax
 from darts_pl.spaces.rnn import (
     DerivedCell,
@@ -33,6 +33,7 @@ from darts_pl.spaces.rnn import (
     slowness,
     word_loss,
 )
+from darts_pl.spaces.settings import AlphasSettings, SearchSettings, WeightsSettings
 from darts_pl.spaces.sizes import count_multiply_adds, count_parameters, min_batch_size, multiply_adds_of
 from darts_pl.spaces.skip import SKIPS, Skip
 from darts_pl.spaces.space import CellSpace, SearchSpace, cell_space
@@ -40,12 +41,14 @@ from darts_pl.spaces.supernet import Outcome, Supernet
 
 __all__ = [
     "EDGES",
+    "NETWORKS",
     "PAPER_NETWORKS",
     "RELAXATIONS",
     "SKIPS",
     "SPACES",
     "STEMS",
     "Alive",
+    "AlphasSettings",
     "AuxiliaryTower",
     "CellPlan",
     "CellSpace",
@@ -77,6 +80,7 @@ __all__ = [
     "Space",
     "Stem",
     "Supernet",
+    "WeightsSettings",
     "build",
     "build_space",
     "build_stem",

@@ -14,62 +14,13 @@ from darts_pl.errors import UserError
 from darts_pl.genotype import CellGenotype, Genotype, Pair
 from darts_pl.ops import NONE
 from darts_pl.registry import Registry
-from darts_pl.settings import Range, above, at_least, between, or_null, setting
 from darts_pl.spaces.edges import Edges
 from darts_pl.spaces.mixed import PlainEdges
 from darts_pl.spaces.relaxation import Relaxation, Softmax
+from darts_pl.spaces.settings import SearchSettings
 from darts_pl.spaces.skip import Skip
 from darts_pl.spaces.space import CellSpace, SearchSpace
 from darts_pl.spaces.supernet import Supernet
-
-
-@dataclass(frozen=True, kw_only=True)
-class WeightsSettings:
-    """SGD for the network weights, with a cosine schedule per epoch."""
-
-    lr: float = setting("learning rate at the start; the virtual step uses the current one", above(0))
-    lr_min: float = setting("learning rate at the end of the cosine schedule", at_least(0))
-    momentum: float = setting("momentum", between(0, 1, with_high=False))
-    nesterov: bool = setting("whether the momentum is Nesterov's")
-    weight_decay: float = setting("L2 weight decay", at_least(0))
-    grad_clip: float | None = setting("largest norm of the gradient", or_null(above(0), "none"))
-
-    def conflicts(self) -> Any:
-        """Values that do not fit each other."""
-        if self.lr_min > self.lr:
-            yield "lr_min", f"must be 0 to lr={self.lr}"
-        if self.nesterov and self.momentum == 0:
-            yield "nesterov", "needs a momentum above 0"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AlphasSettings:
-    """Adam with L2 weight decay for the architecture parameters."""
-
-    lr: float = setting("learning rate", above(0))
-    betas: list[float] = setting(
-        "decay rates of the two moments",
-        Range(
-            lambda value: len(value) == 2 and all(0 <= beta < 1 for beta in value),
-            "two numbers of 0 or more, below 1",
-            ([0.5], [0.5, 1.0]),
-        ),
-    )
-    weight_decay: float = setting("L2 weight decay", at_least(0))
-    scale: float = setting("standard deviation of the initial values", at_least(0))
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchSettings:
-    """What every search has."""
-
-    space: str = setting("name of the search space")
-    candidates: list[Any] = setting("names of the candidates on every edge, or a list of names for each edge")
-    nodes: int = setting("intermediate nodes of a cell", at_least(1))
-    epochs: int = setting("epochs of the search", at_least(1))
-    batch_size: int = setting("batch size of each of the two splits", at_least(1))
-    weights: WeightsSettings = setting("the optimizer of the network weights")
-    alphas: AlphasSettings = setting("the optimizer of the architecture parameters")
 
 
 @dataclass(frozen=True)
@@ -209,7 +160,7 @@ SPACES: Registry[Space] = Registry("search space")
 
 def register_space(space: type[Space]) -> type[Space]:
     """Class decorator that registers one object of a space under its name."""
-    SPACES.add(space.name, space(), origin=space)
+    SPACES.add(space.name, space(), settings=space.settings, origin=space)
     return space
 
 

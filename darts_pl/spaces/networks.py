@@ -1,11 +1,24 @@
-"""From a genotype to its final network."""
+"""The final networks: how they are trained, by name, and what a genotype builds."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from torch import nn
+
 from darts_pl.genotype import Genotype
+from darts_pl.registry import Registry
 from darts_pl.spaces.base import space_of
+from darts_pl.spaces.cnn.classifier import Classifier
+from darts_pl.spaces.cnn.settings import ClassifierTrainSettings
+from darts_pl.spaces.rnn.language_model import LanguageModel
+from darts_pl.spaces.rnn.settings import LanguageTrainSettings
+
+#: Networks that are trained from scratch, by `train.network`.
+NETWORKS: Registry[Callable[..., nn.Module]] = Registry("network")
+NETWORKS.add("classifier", Classifier, settings=ClassifierTrainSettings)
+NETWORKS.add("language_model", LanguageModel, settings=LanguageTrainSettings)
 
 
 def build(genotype: Genotype, **sizes: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from darts_pl.runs.folder import Summary
 from darts_pl.tasks.collect import collect
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.export import export
+from darts_pl.tasks.registry import TASKS, SearchAndRetrainSettings, SearchTaskSettings, TaskSettings
 from darts_pl.tasks.retrain import retrain
 from darts_pl.tasks.scores import SCORES, SIZES
 from darts_pl.tasks.search import search
@@ -28,15 +28,13 @@ from darts_pl.tasks.search_and_retrain import search_and_retrain
 from darts_pl.tasks.test import test
 from darts_pl.tasks.zoo import zoo
 
-TASKS: Mapping[str, Callable[[Context], Summary]] = {
-    "search": search,
-    "retrain": retrain,
-    "search_and_retrain": search_and_retrain,
-    "test": test,
-    "export": export,
-    "zoo": zoo,
-    "collect": collect,
-}
+TASKS.add("search", search, settings=SearchTaskSettings)
+TASKS.add("retrain", retrain, settings=TaskSettings)
+TASKS.add("search_and_retrain", search_and_retrain, settings=SearchAndRetrainSettings)
+TASKS.add("test", test, settings=TaskSettings)
+TASKS.add("export", export, settings=TaskSettings)
+TASKS.add("zoo", zoo, settings=TaskSettings)
+TASKS.add("collect", collect, settings=TaskSettings)
 
 
 def run_task(config: Config, composed: DictConfig) -> float | None:
@@ -49,13 +47,11 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
     Raises:
         UserError: if the task is unknown or the command can otherwise be mended.
     """
-    if config.task.name not in TASKS:
-        raise UserError(f"unknown task {config.task.name!r}; known: {', '.join(TASKS)}")
     folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
     resolved: Any = OmegaConf.to_container(composed, resolve=True)
     context = Context(config, resolved, folder)
     try:
-        summary = TASKS[config.task.name](context)
+        summary = TASKS.get(config.task.name)(context)
     except BaseException as error:
         end_children()
         finish_loggers(_exit_status(error))

@@ -12,6 +12,7 @@ from darts_pl.runs.folder import Summary
 from darts_pl.runs.settings import settings_of
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.fitted import fitted, leave_result
+from darts_pl.tasks.sections import PARTS
 
 
 def search(context: Context) -> Summary:
@@ -27,7 +28,7 @@ def search(context: Context) -> Summary:
         data,
         title="search",
         epochs=config.search.epochs,
-        settings=settings_of(context.resolved, "seed", "search", "order", "data"),
+        settings=settings_of(context.resolved, "seed", "search", *PARTS, "order", "data"),
         callbacks=[history, ArchitecturePictures(history, alphas=config.logger.alphas), RanksAgree()],
     )
     genotype = module.genotype()

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 from yaml import YAMLError
 
-from darts_pl.config import Config, typed
+from darts_pl.config import Config, parse_config, upgrade_keys
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.problems import Problem, problem_that_gives
@@ -117,7 +117,7 @@ def _as_trained(folder: RunFolder, context: Context) -> Config:
             if key.startswith(("data.", "train.")):
                 OmegaConf.update(run, key, OmegaConf.select(settings, key))
         settings.data, settings.train = run.data, run.train
-    return typed(settings)
+    return parse_config(settings)
 
 
 def _configuration_of(folder: RunFolder) -> DictConfig | None:
@@ -129,6 +129,9 @@ def _configuration_of(folder: RunFolder) -> DictConfig | None:
     try:
         run = OmegaConf.load(found[0])
         assert isinstance(run, DictConfig)
+        values = OmegaConf.to_container(run)
+        assert isinstance(values, dict)
+        run = OmegaConf.create(upgrade_keys(values))
         sections = {name: OmegaConf.to_container(run[name], resolve=True) for name in ("data", "train", "hardware")}
         settings = OmegaConf.create(sections)
         assert "precision" in settings.hardware

@@ -12,11 +12,11 @@ import torch
 
 from darts_pl.bilevel import ORDERS
 from darts_pl.callbacks import RanksAgree, RankStates
-from darts_pl.config import HardwareConfig
 from darts_pl.data import BatchLoader, IndexOrder, SequentialOrder
 from darts_pl.modules import AlphaRecipe, Scores, SearchModule, WeightRecipe
 from darts_pl.modules.running import Mean
 from darts_pl.runs import RunFolder, build_trainer
+from darts_pl.runs.hardware import HardwareSettings
 from tests.smooth import CLASSES, FEATURES, SmoothNet
 
 #: Samples of each half; with joint batches of 8 the last one is not full.
@@ -120,7 +120,7 @@ def search(order, folder, processes, batch_size, fault=None):
         scores=LossScore,
     )
     recorder = Recorder(fault)
-    hardware = HardwareConfig("cpu", processes, "64-true", "ddp" if processes > 1 else "auto", None, False, None)
+    hardware = HardwareSettings("cpu", processes, "64-true", "ddp" if processes > 1 else "auto", None, False, None)
     trainer = build_trainer(
         hardware, RunFolder(Path(folder)), epochs=EPOCHS, callbacks=[RankStates(), recorder, RanksAgree()]
     )

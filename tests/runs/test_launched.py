@@ -2,10 +2,10 @@
 
 import pytest
 
-from darts_pl.config import HardwareConfig
 from darts_pl.errors import UserError
 from darts_pl.launched import is_first, slurm_tasks
 from darts_pl.rundir import job_name
+from darts_pl.runs.hardware import HardwareSettings
 from darts_pl.runs.processes import number_of_nodes, scheduler, strategy_of
 
 TASK = {"SLURM_JOB_ID": "77", "SLURM_JOB_NAME": "search", "SLURM_NTASKS": "4", "SLURM_NNODES": "2"}
@@ -13,7 +13,7 @@ TASK |= {"SLURM_NTASKS_PER_NODE": "2", "SLURM_PROCID": "3", "SLURM_LOCALID": "1"
 
 
 def hardware(devices=1):
-    return HardwareConfig("cpu", devices, "32-true", "auto", None, False, None)
+    return HardwareSettings("cpu", devices, "32-true", "auto", None, False, None)
 
 
 @pytest.fixture

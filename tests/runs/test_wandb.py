@@ -24,8 +24,8 @@ from pytorch_lightning.callbacks import Callback
 
 from darts_pl.callbacks import ArchitecturePictures, Throughput
 from darts_pl.cli import main
-from darts_pl.config import WandbConfig
 from darts_pl.genotype import parse
+from darts_pl.runs.loggers.settings import WandbSettings
 from darts_pl.runs.loggers.weights_and_biases import Labels, WandbSink
 from tests.offline_wandb import OfflineRun, offline_runs
 from tests.runs.conftest import SMALL
@@ -260,7 +260,7 @@ def test_the_environment_decides_then_the_configuration_then_whether_somebody_is
     if environment is not None:
         monkeypatch.setenv("WANDB_MODE", environment)
     labels = Labels("n", None, "search", ())
-    WandbSink(WandbConfig(configured, "p", None, 5.0), tmp_path, {}, labels, resume=False).close(0)
+    WandbSink(WandbSettings(configured, "p", None, 5.0), tmp_path, {}, labels, resume=False).close(0)
     assert asked == [mode]
 
 
@@ -273,7 +273,7 @@ def test_a_server_that_cannot_be_reached_leaves_an_offline_run(
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     with caplog.at_level(logging.WARNING):
         sink = WandbSink(
-            WandbConfig(None, "p", None, 1.0), tmp_path, {"a": 1}, Labels("n", None, "search", ()), resume=False
+            WandbSettings(None, "p", None, 1.0), tmp_path, {"a": 1}, Labels("n", None, "search", ()), resume=False
         )
     sink.log_metrics({"x/y": 1.5}, 7)
     sink.close(0)

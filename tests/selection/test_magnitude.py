@@ -101,6 +101,6 @@ def test_selecting_changes_nothing():
 def test_rules_are_found_by_name():
     assert rule("magnitude") is magnitude
     assert "magnitude" in rules()
-    with pytest.raises(ValueError, match="unknown selection rule 'magnitud'; known: magnitude") as caught:
+    with pytest.raises(ValueError, match="unknown selection rule 'magnitud'; did you mean 'magnitude'") as caught:
         rule("magnitud")
     assert len(str(caught.value).splitlines()) <= 3

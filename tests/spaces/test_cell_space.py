@@ -47,7 +47,7 @@ def test_leaving_and_entering_each_hold_every_edge_once(nodes, input_nodes):
         (lambda: build_space("cnn", ("none",), 4), "hold no operation"),
         (lambda: build_space("cnn", ("sep_conv_3x4",), 4), "unknown operation 'sep_conv_3x4'"),
         (lambda: uniform_cell(1, 4, 2, PAPER), "a node can keep 1 to 1 inputs, not 2"),
-        (lambda: relaxation("softmaxx"), "unknown relaxation 'softmaxx'; known: softmax"),
+        (lambda: relaxation("softmaxx"), "unknown relaxation 'softmaxx'; did you mean 'softmax'"),
     ],
 )
 def test_an_impossible_space_is_refused_with_the_value_in_at_most_three_lines(build, message):

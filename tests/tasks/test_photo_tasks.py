@@ -33,7 +33,7 @@ def test_photos_bring_their_recipe_and_stem_and_train_a_network(name, photos, tm
 
 def test_a_cell_is_searched_on_a_share_of_the_photos(photos, tmp_path, summary_of):
     command = ["search=cnn", "order=first", "data=imagenet", f"data.path={photos}", *SMALL, "data.batch_size=3"]
-    command += ["search.layers=3", "search.init_channels=2", "search.epochs=1", "search.nodes=2", "data.share=0.5"]
+    command += ["search.layers=3", "search.init_channels=2", "search.epochs=1", "search.nodes=2", "data.fraction=0.5"]
     command += ["search.candidates=[none,skip_connect,max_pool_3x3]"]
     summary = summary_of(tmp_path / "run", *command)
     assert summary["batches"] == 2  # 24 photos, half of them, in two halves, three a batch
@@ -70,7 +70,7 @@ def test_a_truncated_jpeg_is_named(spoilt, refused):
     ("override", "words"),
     [
         ("data.resize=12", ["data.resize=12", "data.size=16"]),
-        ("data.share=0", ["data.share=0"]),
+        ("data.fraction=0", ["data.fraction=0"]),
         ("data.color_jitter=[0.4,0.4]", ["data.color_jitter", "hue"]),
         ("data.mean=[0.5]", ["data.mean", "3 channels"]),
         ("data.batch_size=25", ["batch_size=25", "24 photos"]),

@@ -100,7 +100,7 @@ def test_a_search_with_dropout_continued_after_a_stop_ends_as_one_never_stopped(
 def test_a_language_model_continued_after_a_stop_ends_as_one_never_stopped(
     own: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = [*RETRAIN, *own, "train.nonmono=1", "train.epochs=4"]
+    command = [*RETRAIN, *own, "train.patience_epochs=1", "train.epochs=4"]
     whole = run(tmp_path / "whole", *command)
     stopped_after_first_epoch(monkeypatch, tmp_path / "parts", *command)
     assert run(tmp_path / "parts", *command, "resume=true") == whole
@@ -151,7 +151,7 @@ def test_a_search_does_not_depend_on_the_test_text(tmp_path: Path) -> None:
         ([*RETRAIN, "data=pydocs", "train.batch_size=500000"], ["smaller train.batch_size"]),
         ([*SEARCH, "data=pydocs", "search.batch_size=1"], ["search.batch_size=1"]),
         ([*SEARCH, "data=pydocs", "search.candidates=[none,swish]"], ["swish", "tanh"]),
-        ([*SEARCH, "data=pydocs", "search.dropouth=1"], ["search.dropouth=1"]),
+        ([*SEARCH, "data=pydocs", "search.dropout_hidden=1"], ["search.dropout_hidden=1"]),
         ([*SEARCH, "search.layers=3"], ["search.layers"]),
         ([*RETRAIN, "data=pydocs", "train.bptt=0"], ["train.bptt=0"]),
     ],
@@ -191,7 +191,7 @@ def test_the_quickstart_finds_a_cell_that_predicts_better_than_word_frequencies(
 def test_on_penn_treebank_the_perplexity_of_a_small_search_falls(
     tmp_path: Path, real_data: Callable[[str], Path]
 ) -> None:
-    small = ["task=search", "order=first", "data.share=0.02", "data.eval_batch_size=50", "search.epochs=3"]
+    small = ["task=search", "order=first", "data.fraction=0.02", "data.eval_batch_size=50", "search.epochs=3"]
     run(tmp_path, "experiment=ptb_small", *small, f"data.path={real_data('ptb')}")
     header, *rows = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
     perplexities = [float(row[header.index("search/valid_perplexity")]) for row in rows]

@@ -51,7 +51,8 @@ def test_two_processes_learn_what_one_with_twice_the_batch_does_also_after_a_los
     lines = [" ".join(f"w{word}" for word in draw.integers(0, 20, 7)) for _ in range(200)]
     (tmp_path / "own.txt").write_text("\n".join(lines), encoding="utf-8")
     (tmp_path / "spoil.py").write_text(SPOIL)
-    dropouts = [f"train.{name}=0" for name in ("dropout", "dropouth", "dropoutx", "dropouti", "dropoute")]
+    names = ("dropout", "dropout_hidden", "dropout_input", "dropout_embedding", "dropout_word")
+    dropouts = [f"train.{name}=0" for name in names]
     command = ["task=retrain", "genotype=darts_v2_rnn", "data=text", "data.path=own.txt", "imports=[spoil]", *dropouts]
     command += ["train.units=6", "train.epochs=4", "hardware.precision=64-true"]
     one = ["train.batch_size=8", "data.eval_batch_size=6", "data.test_batch_size=2", "hardware.accelerator=cpu"]

@@ -37,7 +37,7 @@ def build_loggers(config: Config, folder: RunFolder, resolved: Mapping[str, Any]
     """
     finish_loggers(0)
     wandb, path = config.logger.wandb, folder.path
-    if config.logger.tensorboard:
+    if config.logger.tensorboard is not None:
         tensorboard.require_extra()
         open_sink: Callable[[], Sink] = partial(tensorboard.TensorBoardSink, path, resolved)
         _open.append(GuardedLogger("TensorBoard", open_sink, path, TENSORBOARD_TIMEOUT))

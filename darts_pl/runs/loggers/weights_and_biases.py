@@ -16,8 +16,8 @@ import numpy as np
 from pytorch_lightning.loggers import WandbLogger
 
 from darts_pl import atomic
-from darts_pl.config import WandbConfig
 from darts_pl.runs.folder import Summary
+from darts_pl.runs.loggers.settings import WandbSettings
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class WandbSink:
     """
 
     def __init__(
-        self, config: WandbConfig, folder: Path, resolved: Mapping[str, Any], labels: Labels, *, resume: bool
+        self, config: WandbSettings, folder: Path, resolved: Mapping[str, Any], labels: Labels, *, resume: bool
     ) -> None:
         import wandb  # takes a second, which only its users should wait
 
@@ -122,7 +122,7 @@ class WandbSink:
         self._logger = WandbLogger(experiment=self._run)
 
 
-def _mode(config: WandbConfig) -> str:
+def _mode(config: WandbSettings) -> str:
     """The environment's mode, else the configured one, else online for who is logged in."""
     import wandb
 

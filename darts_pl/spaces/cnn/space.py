@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from darts_pl.genotype import KINDS, Genotype
 from darts_pl.ops import check_candidates, names
-from darts_pl.settings import Range, between, one_of, setting
-from darts_pl.spaces.base import Drawing, Parts, SearchSettings, Space, register_space
+from darts_pl.spaces.base import Drawing, Parts, Space, register_space
 from darts_pl.spaces.cnn.classifier import Classifier
 from darts_pl.spaces.cnn.published import PAPER_NETWORKS, size_of
+from darts_pl.spaces.cnn.settings import CnnSearchSettings
 from darts_pl.spaces.cnn.supernet import CnnSupernet
 from darts_pl.spaces.space import SearchSpace, cell_space
-
-
-@dataclass(frozen=True, kw_only=True)
-class CnnSearchSettings(SearchSettings):
-    """A convolutional search."""
-
-    layers: int = setting(
-        "cells of the search network",
-        Range(lambda value: value >= 3, "at least 3: fewer layers leave no normal cell", (2, 0)),
-    )
-    init_channels: int = setting(
-        "channels of the first cells",
-        Range(
-            lambda value: value >= 2,
-            "at least 2: a map is halved by two convolutions, each with half of the channels",
-            (1,),
-        ),
-    )
-    stem: str = setting(
-        "what precedes the cells: cifar for small images, imagenet for photos", one_of("cifar", "imagenet")
-    )
-    train_portion: float = setting(
-        "fraction of the training images that trains the weights; the others train the architecture parameters",
-        between(0, 1, with_low=False, with_high=False),
-    )
 
 
 @register_space

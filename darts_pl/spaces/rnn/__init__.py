@@ -2,7 +2,8 @@
 
 from darts_pl.spaces.rnn.language_model import DerivedCell, LanguageModel
 from darts_pl.spaces.rnn.sequence import Dropouts, GatedCell, SequenceNetwork, SequenceOutput, slowness, word_loss
-from darts_pl.spaces.rnn.space import UNITS, VOCABULARY, RnnSearchSettings, RnnSpace
+from darts_pl.spaces.rnn.settings import LanguageTrainSettings, RnnSearchSettings
+from darts_pl.spaces.rnn.space import UNITS, VOCABULARY, RnnSpace
 from darts_pl.spaces.rnn.supernet import RnnSupernet
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Dropouts",
     "GatedCell",
     "LanguageModel",
+    "LanguageTrainSettings",
     "RnnSearchSettings",
     "RnnSpace",
     "RnnSupernet",

@@ -6,7 +6,7 @@ Sequences lie as [T, B]: T steps of B streams side by side.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -47,8 +47,14 @@ class Dropouts:
 
     @classmethod
     def of(cls, settings: Any) -> Dropouts:
-        """Those of settings that have the same names."""
-        return cls(**{one.name: getattr(settings, one.name) for one in fields(cls)})
+        """Those of a recurrent search or of the training of a language model."""
+        return cls(
+            dropout=settings.dropout,
+            dropouth=settings.dropout_hidden,
+            dropoutx=settings.dropout_input,
+            dropouti=settings.dropout_embedding,
+            dropoute=settings.dropout_word,
+        )
 
 
 def dropout_mask(like: Tensor, shape: tuple[int, ...], probability: float, training: bool) -> Tensor | None:

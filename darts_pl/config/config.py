@@ -1,0 +1,68 @@
+"""The typed configuration: what every task is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from darts_pl.settings import Range, at_least, between, one_of, or_null, setting
+
+_RESUME = Range(
+    lambda value: isinstance(value, (bool, str)) and value != "", "true, false, or the folder of a run", ("", 1, None)
+)
+_FOLDERS = Range(
+    lambda value: (
+        value is None
+        or isinstance(value, str)
+        or (isinstance(value, list) and all(isinstance(one, str) for one in value))
+    ),
+    "a folder, or several as [A,B]",
+    (1, [1]),
+)
+
+
+@dataclass(kw_only=True)
+class CommandSettings:
+    """The values at the top level of the configuration; everything else is in a section."""
+
+    seed: int = setting("seeds weights, data order and augmentation", between(0, 2**32 - 1))
+    resume: Any = setting("whether to continue the checkpoint in hydra.run.dir, or the folder to continue", _RESUME)
+    save_every: int | None = setting(
+        "batches between two checkpoints within an epoch", or_null(at_least(1), "epochs' ends only")
+    )
+    imports: list[str] = setting("modules to import first, such as one that registers your own components")
+    method: str | None = setting("the method, a group that chooses the parts of the search")
+    genotype: str | None = setting("a file, the folder of a finished search, or a published name")
+    run: str | None = setting("the folder of a finished run, for tasks that read one")
+    runs: Any = setting("folders with runs in them, for task=collect", _FOLDERS)
+    checkpoint: str | None = setting("a checkpoint file, for tasks that read one")
+    format: str | None = setting("what task=export writes", one_of("onnx", "pt2"))
+    debug: bool = setting("whether to run one epoch, of one batch of each phase")
+
+
+@dataclass(kw_only=True)
+class Config(CommandSettings):
+    """The whole configuration: ``config.seed``, ``config.search.epochs``, ``config.order.name``.
+
+    Args:
+        sections: the settings of each section, by its name.
+    """
+
+    sections: dict[str, Any] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        """The settings of section `name`."""
+        try:
+            return self.__dict__["sections"][name]
+        except KeyError:
+            raise AttributeError(f"the configuration has no section {name!r}") from None
+
+    @property
+    def search_batch_size(self) -> int:
+        """Batch size of each half of a search."""
+        return int(self.data.batch_size or self.search.batch_size)
+
+    @property
+    def train_batch_size(self) -> int:
+        """Batch size of a training from scratch."""
+        return int(self.data.batch_size or self.train.batch_size)

@@ -1,0 +1,72 @@
+"""Settings of convolutional searches and of training their final networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from darts_pl.settings import Range, above, at_least, between, one_of, or_null, setting
+from darts_pl.spaces.settings import SearchSettings
+
+_STEMS = one_of("cifar", "imagenet")
+_FRACTION = between(0, 1, with_high=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CnnSearchSettings(SearchSettings):
+    """A convolutional search."""
+
+    layers: int = setting(
+        "cells of the search network",
+        Range(lambda value: value >= 3, "at least 3: fewer layers leave no normal cell", (2, 0)),
+    )
+    init_channels: int = setting(
+        "channels of the first cells",
+        Range(
+            lambda value: value >= 2,
+            "at least 2: a map is halved by two convolutions, each with half of the channels",
+            (1, 0),
+        ),
+    )
+    stem: str = setting("what comes before the first cell", _STEMS)
+    train_portion: float = setting(
+        "fraction of the training images that trains the weights",
+        between(0, 1, with_low=False, with_high=False),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierTrainSettings:
+    """Training a classifier from scratch."""
+
+    epochs: int = setting("epochs of the training", at_least(1))
+    batch_size: int = setting("batch size per process", at_least(1))
+    layers: int = setting("cells of the network", at_least(1))
+    init_channels: int = setting("channels of the first cells", at_least(1))
+    stem: str = setting("what comes before the first cell", _STEMS)
+    lr: float = setting("learning rate", above(0))
+    lr_min: float = setting("learning rate at the end of the cosine schedule", at_least(0))
+    schedule: str = setting("how the learning rate falls", one_of("cosine", "exponential"))
+    lr_decay: float = setting("factor per epoch of the exponential schedule", between(0, 1, with_low=False))
+    warmup_epochs: int = setting("epochs in which the learning rate rises to lr", at_least(0))
+    momentum: float = setting("momentum", _FRACTION)
+    weight_decay: float = setting("L2 weight decay", at_least(0))
+    grad_clip: float | None = setting("largest norm of the gradient", or_null(above(0), "none"))
+    cutout: int = setting("side of the erased square in pixels; 0 = none", at_least(0))
+    drop_path: float = setting("probability at the end of the training that a path is dropped", _FRACTION)
+    auxiliary_weight: float = setting("weight of the auxiliary tower's loss; 0 = no tower", at_least(0))
+    label_smoothing: float = setting("probability that is spread over all classes", _FRACTION)
+    accumulate: int = setting("batches whose gradients are added up for one step", at_least(1))
+    ema: float | None = setting(
+        "decay of a moving average of the weights, which is then scored",
+        or_null(between(0, 1, with_low=False, with_high=False), "none"),
+    )
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """Schedules fall and end within the training; the larger stem halves the channels."""
+        if self.lr_min > self.lr:
+            yield "lr_min", f"must be 0 to lr={self.lr}"
+        if self.warmup_epochs > self.epochs:
+            yield "warmup_epochs", f"must be at most train.epochs={self.epochs}"
+        if self.stem == "imagenet" and self.init_channels < 2:
+            yield "init_channels", "must be at least 2 with train.stem=imagenet"

@@ -1,0 +1,50 @@
+"""What does not fit together across sections of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from darts_pl.config import CROSS_CHECKS, Config
+from darts_pl.data.settings import DATA_KINDS
+from darts_pl.spaces import SPACES
+
+#: What a search may run in; bfloat16 in first order only.
+SEARCH_PRECISIONS = ("32-true", "64-true", "bf16-mixed")
+
+
+@CROSS_CHECKS.register("precision")
+def check_precision(config: Config) -> Iterator[str]:
+    """A search runs in a precision in which the gradient of the alphas means something."""
+    precision, order = config.hardware.precision, config.order
+    if not config.task.searches:
+        return
+    if "bf16" in precision and not getattr(order, "low_precision", False):
+        yield (
+            f"hardware.precision={precision} with order={order.name}: "
+            f"{order.reason}\nuse hardware.precision=32-true, or order=first"
+        )
+    if precision not in SEARCH_PRECISIONS:
+        reason = (
+            "a search scales no losses, so float16 gradients of the alphas underflow\n" if "16" in precision else ""
+        )
+        yield (
+            f"hardware.precision={precision}: {reason}use hardware.precision=32-true, 64-true, "
+            "or bf16-mixed with order=first"
+        )
+
+
+@CROSS_CHECKS.register("data")
+def check_data(config: Config) -> Iterator[str]:
+    """A search space reads images or text."""
+    reads, holds, space = SPACES.get(config.search.space).data, config.data.holds, config.search.space
+    if not config.task.searches or reads == holds:
+        return
+    data = [kind.examples for kind in map(DATA_KINDS.get, DATA_KINDS) if kind.holds == reads]
+    spaces = [f"search={name}" for name in SPACES if SPACES.get(name).data == holds]
+    yield (
+        f"search.space={space} reads {reads}, but data={config.data.name} {_IS.get(holds, 'holds')} {holds}\n"
+        f"use {data[0] if data else f'data that are {reads}'}{''.join(f', or {one}' for one in spaces)}"
+    )
+
+
+_IS = {"images": "holds", "text": "is"}

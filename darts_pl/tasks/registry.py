@@ -1,0 +1,40 @@
+"""The registry of tasks, and their settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from darts_pl.registry import Registry
+from darts_pl.runs.folder import Summary
+from darts_pl.settings import setting
+from darts_pl.tasks.context import Context
+
+TASKS: Registry[Callable[[Context], Summary]] = Registry("task")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSettings:
+    """What every task has.
+
+    `searches` says whether the task runs a search.
+    """
+
+    searches: ClassVar[bool] = False
+
+    objective: str | None = setting("the result that a sweep maximises; null = none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchTaskSettings(TaskSettings):
+    """A search."""
+
+    searches: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchAndRetrainSettings(SearchTaskSettings):
+    """A search, then the training of what it found."""
+
+    compare_random: bool = setting("whether a random genotype is trained in the same way")
