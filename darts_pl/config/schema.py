@@ -168,6 +168,9 @@ class ImageDataConfig(DataConfig):
     flip: bool
     mean: Optional[list[float]]
     std: Optional[list[float]]
+    split: str = "stratified"  # these three have defaults for the configurations of older runs
+    split_seed: int = 0
+    layout: str = "auto"
 
 
 @dataclass
@@ -185,6 +188,8 @@ class PhotoDataConfig(DataConfig):
     mean: list[float]
     std: list[float]
     workers: Optional[int]
+    split: str = "stratified"
+    split_seed: int = 0
 
 
 @dataclass

@@ -18,6 +18,7 @@ from darts_pl.runs.folder import Summary
 from darts_pl.spaces import Classifier, LanguageModel
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.image_data import image_shape, load_images
+from darts_pl.tasks.run_data import refuse_other_run_data
 from darts_pl.tasks.trained import Trained, find_trained
 
 #: Largest difference from PyTorch's outputs, relative to the largest of them, that is rounding.
@@ -92,6 +93,7 @@ def export(context: Context) -> Summary:
     started = time.monotonic()
     wanted = context.config.format or "onnx"
     trained = find_trained(context)
+    refuse_other_run_data(trained, only_named=True)
     if wanted == "onnx":
         _require_extra()
     call = _call(trained)

@@ -14,6 +14,7 @@ from darts_pl.spaces import Classifier, LanguageModel, count_multiply_adds, coun
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.image_data import image_shape, load_images, test_data
 from darts_pl.tasks.images import classifier_module
+from darts_pl.tasks.run_data import refuse_other_run_data
 from darts_pl.tasks.text import language_test, load_text, trains_language_model
 from darts_pl.tasks.trained import Trained, find_trained
 
@@ -34,6 +35,7 @@ def test(context: Context) -> Summary:
     testable = (
         _language_model(trained, network) if isinstance(network, LanguageModel) else _classifier(trained, network)
     )
+    refuse_other_run_data(trained)
     module, data, others = testable
     trainer = build_trainer(config.hardware, context.folder, epochs=1, callbacks=[], debug=config.debug)
     trainer.test(module, datamodule=data, verbose=False, weights_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from darts_pl.config import Config
-from darts_pl.data import Corpus, Lengths, RetrainText, SearchText, TextSettings, load_corpus, unigram_perplexity
+from darts_pl.data import Corpus, Lengths, Loading, RetrainText, SearchText, load_corpus, unigram_perplexity
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.modules import LanguageModule, LanguageRecipe, LanguageScores, SearchModule
@@ -50,13 +50,11 @@ def _dropouts(section: Any) -> Dropouts:
     )
 
 
-def _settings(config: Config, section: str, lengths: Lengths) -> TextSettings:
+def _loading(config: Config, section: str) -> Loading:
     """Batches of training sequences as `section` ("search" or "train") says, unless `data` does."""
-    data = config.data
-    size, key = data.batch_size, "data.batch_size"
-    if size is None:
-        size, key = getattr(config, section).batch_size, f"{section}.batch_size"
-    return TextSettings(size, data.eval_batch_size, config.seed, lengths, data.test_batch_size, key)
+    if config.data.batch_size is not None:
+        return Loading(config.data.batch_size, config.seed, "data.batch_size")
+    return Loading(getattr(config, section).batch_size, config.seed, f"{section}.batch_size")
 
 
 def build_text_search(config: Config) -> tuple[SearchModule, pl.LightningDataModule]:
@@ -67,7 +65,7 @@ def build_text_search(config: Config) -> tuple[SearchModule, pl.LightningDataMod
     """
     search, corpus = config.search, load_text(config)
     lengths = Lengths(search.bptt, search.short_probability)
-    data = SearchText(corpus, _settings(config, "search", lengths))
+    data = SearchText(corpus, config.data, _loading(config, "search"), lengths)
     supernet = RnnSupernet(
         build_space(search.space, search.candidates, search.nodes),
         vocabulary=len(corpus.words),
@@ -95,15 +93,15 @@ def build_language_model(config: Config, genotype: Genotype) -> tuple[LanguageMo
         least=train.length_least,
         most=train.bptt + train.length_over,
     )
-    data = RetrainText(corpus, _settings(config, "train", lengths))
+    data = RetrainText(corpus, config.data, _loading(config, "train"), lengths)
     network = LanguageModel(genotype, vocabulary=len(corpus.words), units=train.units, dropouts=_dropouts(train))
     return LanguageModule(network, _recipe(config)), data
 
 
 def language_test(config: Config, network: LanguageModel) -> tuple[LanguageModule, pl.LightningDataModule]:
     """A trained language model in its LightningModule, and its data, of which the test text is meant to be read."""
-    settings = replace(_settings(config, "train", Lengths(config.train.bptt)), batch_size=1)
-    return LanguageModule(network, _recipe(config)), RetrainText(load_text(config), settings)
+    data = RetrainText(load_text(config), config.data, Loading(1, config.seed), Lengths(config.train.bptt))
+    return LanguageModule(network, _recipe(config)), data
 
 
 def _recipe(config: Config) -> LanguageRecipe:
