@@ -1,4 +1,4 @@
-"""From a function that returns batch i of epoch e to a dataloader that can start anywhere."""
+"""From a function that returns one batch of an epoch to a dataloader that can start anywhere."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class BatchLoader:
     continued with the next batch. The state is the same on all ranks.
 
     Args:
-        batches: a pure function of (epoch, position), and its number of positions.
+        batches: a pure function of (epoch, index), and the number of batches per epoch.
     """
 
     #: Lightning reads this attribute of everything that has a `sampler`
@@ -50,9 +50,9 @@ class BatchLoader:
         creates the iterator before it sets the epoch.
         """
         epoch = self.sampler.epoch
-        for i in range(self._take_start(epoch), len(self)):
-            self._handed_out = (epoch, i + 1)
-            yield self.batches(epoch, i)
+        for index in range(self._take_start(epoch), len(self)):
+            self._handed_out = (epoch, index + 1)
+            yield self.batches(epoch, index)
 
     def start_at(self, batch: int, epoch: int | None = None) -> None:
         """Let the next iteration, once, begin with `batch` of `epoch` (of the current one by default).

@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 
 from darts_pl.config import Config
+from darts_pl.data.identity import Identity
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.modules import Scores
@@ -116,6 +117,10 @@ class Problem(ABC):
     @abstractmethod
     def facts(self) -> Mapping[str, int]:
         """Sizes that the data determine: what a space builds its supernet from."""
+
+    @abstractmethod
+    def identity(self) -> Identity:
+        """What tells the data from others: counts, shapes, classes and a checksum."""
 
     @abstractmethod
     def scores(self) -> Scores:

@@ -10,9 +10,8 @@ import pytorch_lightning as pl
 from darts_pl.config import Config
 from darts_pl.data import (
     ImageArrays,
-    ImageSettings,
+    Loading,
     PhotoFolders,
-    PhotoSettings,
     RetrainImages,
     RetrainPhotos,
     SearchImages,
@@ -29,9 +28,9 @@ Images = ImageArrays | PhotoFolders
 
 
 @lru_cache(maxsize=1)
-def _read(kind: str, name: str, path: str | None) -> Images:
+def _read(kind: str, name: str, path: str | None, layout: str) -> Images:
     """The data set, read once for the tasks of one command."""
-    return photo_folders(path) if kind == "photos" else load(name, path)
+    return photo_folders(path) if kind == "photos" else load(name, path, layout)
 
 
 def load_images(config: Config) -> Images:
@@ -42,7 +41,8 @@ def load_images(config: Config) -> Images:
     """
     if config.data.kind not in ("images", "photos"):
         raise UserError(f"data={config.data.name}: holds no images; use data=cifar10, npz, imagenet, ...")
-    images = _read(config.data.kind, config.data.name, config.data.path)
+    layout = getattr(config.data, "layout", "auto")  # photos have none
+    images = _read(config.data.kind, config.data.name, config.data.path, layout)
     if isinstance(images, ImageArrays) and min(images.height, images.width) < SMALLEST_IMAGE:
         raise UserError(
             f"data: images of {images.height}x{images.width} pixels are too small; "
@@ -82,10 +82,10 @@ def search_data(config: Config, images: Images, least: int = 1) -> pl.LightningD
     Raises:
         UserError: if the data do not fit the settings.
     """
-    settings = {"train_portion": config.search.train_portion, "least": least, **_batches(config, "search")}
+    loading = _loading(config, "search", train_portion=config.search.train_portion, min_batch_size=least)
     if isinstance(images, ImageArrays):
-        return SearchImages(images, _image_settings(config, **settings))
-    return SearchPhotos(images, _photo_settings(config, **settings))
+        return SearchImages(images, config.data, loading)
+    return SearchPhotos(images, config.data, loading)
 
 
 def retrain_data(config: Config, images: Images, least: int = 1) -> pl.LightningDataModule:
@@ -99,52 +99,23 @@ def retrain_data(config: Config, images: Images, least: int = 1) -> pl.Lightning
     Raises:
         UserError: if the data do not fit the settings.
     """
-    settings = {"cutout": config.train.cutout, "least": least, **_batches(config, "train")}
-    if isinstance(images, ImageArrays):
-        return RetrainImages(images, _image_settings(config, **settings))
-    return RetrainPhotos(images, _photo_settings(config, **settings))
+    loading = _loading(config, "train", cutout=config.train.cutout, min_batch_size=least)
+    return _retrain_module(config, images, loading)
 
 
 def test_data(config: Config, images: Images) -> pl.LightningDataModule:
     """The test split alone is meant to be read; batches of the training split have any size."""
+    return _retrain_module(config, images, Loading(1, config.seed))
+
+
+def _retrain_module(config: Config, images: Images, loading: Loading) -> pl.LightningDataModule:
     if isinstance(images, ImageArrays):
-        return RetrainImages(images, _image_settings(config, batch_size=1))
-    return RetrainPhotos(images, _photo_settings(config, batch_size=1))
+        return RetrainImages(images, config.data, loading)
+    return RetrainPhotos(images, config.data, loading)
 
 
-def _batches(config: Config, section: str) -> dict[str, Any]:
-    """Size of training batches, and the key that it comes from."""
+def _loading(config: Config, section: str, **others: Any) -> Loading:
+    """Batches as `section` ("search" or "train") says, unless `data` does."""
     if config.data.batch_size:
-        return {"batch_size": config.data.batch_size, "batch_size_key": "data.batch_size"}
-    return {"batch_size": getattr(config, section).batch_size, "batch_size_key": f"{section}.batch_size"}
-
-
-def _image_settings(config: Config, **others: Any) -> ImageSettings:
-    data = config.data
-    return ImageSettings(
-        eval_batch_size=data.eval_batch_size,
-        seed=config.seed,
-        crop_padding=data.crop_padding,
-        flip=data.flip,
-        mean=None if data.mean is None else tuple(data.mean),
-        std=None if data.std is None else tuple(data.std),
-        **others,
-    )
-
-
-def _photo_settings(config: Config, **others: Any) -> PhotoSettings:
-    data = config.data
-    return PhotoSettings(
-        eval_batch_size=data.eval_batch_size,
-        seed=config.seed,
-        mean=tuple(data.mean),
-        std=tuple(data.std),
-        share=data.fraction,
-        size=data.size,
-        resize=data.resize,
-        crop_scale=data.crop_scale,
-        flip=data.flip,
-        color_jitter=tuple(data.color_jitter),
-        workers=data.workers,
-        **others,
-    )
+        return Loading(config.data.batch_size, config.seed, "data.batch_size", **others)
+    return Loading(getattr(config, section).batch_size, config.seed, f"{section}.batch_size", **others)

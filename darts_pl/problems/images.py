@@ -13,6 +13,8 @@ from torch import Tensor
 from darts_pl import interop
 from darts_pl.callbacks import weight_average
 from darts_pl.config import Config
+from darts_pl.data import describe
+from darts_pl.data.identity import Identity
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.modules import ClassificationScores, ClassifierModule, ClassifierRecipe
@@ -47,6 +49,9 @@ class ImageProblem(Problem):
     def facts(self) -> Mapping[str, int]:
         channels, height, width = self.shape
         return {"classes": self.images.classes, "channels": channels, "height": height, "width": width}
+
+    def identity(self) -> Identity:
+        return describe(self.images)
 
     def scores(self) -> ClassificationScores:
         return ClassificationScores(self.images.classes)

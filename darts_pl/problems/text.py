@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from darts_pl import interop
 from darts_pl.config import Config
-from darts_pl.data import Corpus, Lengths, RetrainText, SearchText, TextSettings, load_corpus, unigram_perplexity
+from darts_pl.data import Corpus, Lengths, Loading, RetrainText, SearchText, describe, load_corpus, unigram_perplexity
+from darts_pl.data.identity import Identity
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.modules import LanguageModule, LanguageRecipe, LanguageScores
@@ -42,13 +43,11 @@ def load_text(config: Config) -> Corpus:
     return replace(corpus, train=corpus.train[: int(config.data.fraction * len(corpus.train))])
 
 
-def _settings(config: Config, section: str, lengths: Lengths) -> TextSettings:
+def _loading(config: Config, section: str) -> Loading:
     """Batches of training sequences as `section` ("search" or "train") says, unless `data` does."""
-    data = config.data
-    size, key = data.batch_size, "data.batch_size"
-    if size is None:
-        size, key = getattr(config, section).batch_size, f"{section}.batch_size"
-    return TextSettings(size, data.eval_batch_size, config.seed, lengths, data.test_batch_size, key)
+    if config.data.batch_size is not None:
+        return Loading(config.data.batch_size, config.seed, "data.batch_size")
+    return Loading(getattr(config, section).batch_size, config.seed, f"{section}.batch_size")
 
 
 class TextProblem(Problem):
@@ -67,6 +66,9 @@ class TextProblem(Problem):
     def facts(self) -> Mapping[str, int]:
         return {"vocabulary": len(self.corpus.words)}
 
+    def identity(self) -> Identity:
+        return describe(self.corpus)
+
     def scores(self) -> LanguageScores:
         return LanguageScores()
 
@@ -75,7 +77,8 @@ class TextProblem(Problem):
 
     def search_data(self, supernet: Supernet) -> pl.LightningDataModule:
         search = self.config.search
-        return SearchText(self.corpus, _settings(self.config, "search", Lengths(search.bptt, search.short_probability)))
+        lengths = Lengths(search.bptt, search.short_probability)
+        return SearchText(self.corpus, self.config.data, _loading(self.config, "search"), lengths)
 
     def training(self, genotype: Genotype) -> Training:
         train = self.config.train
@@ -86,7 +89,7 @@ class TextProblem(Problem):
             least=train.length_least,
             most=train.bptt + train.length_margin,
         )
-        data = RetrainText(self.corpus, _settings(self.config, "train", lengths))
+        data = RetrainText(self.corpus, self.config.data, _loading(self.config, "train"), lengths)
         network = LanguageModel(
             genotype, vocabulary=len(self.corpus.words), units=train.units, dropouts=Dropouts.of(train)
         )
@@ -101,8 +104,9 @@ class TextProblem(Problem):
 
     def testing(self, network: LanguageModel, checkpoint: Path) -> Testing:
         self.refuse_other(checkpoint, "words", network.vocabulary, len(self.corpus.words))
-        settings = replace(_settings(self.config, "train", Lengths(self.config.train.bptt)), batch_size=1)
-        return Testing(LanguageModule(network, self._recipe()), RetrainText(self.corpus, settings), self._unigram())
+        config = self.config
+        data = RetrainText(self.corpus, config.data, Loading(1, config.seed), Lengths(config.train.bptt))
+        return Testing(LanguageModule(network, self._recipe()), data, self._unigram())
 
     def _unigram(self) -> Summary:
         return {"unigram/perplexity": unigram_perplexity(self.corpus)}

@@ -19,6 +19,7 @@ from darts_pl.errors import UserError
 from darts_pl.modules.running import DivergedError
 from darts_pl.runs.checkpoint_file import is_whole
 from darts_pl.runs.children import end_children, remember_children
+from darts_pl.runs.data_identity import keep_data_identity
 from darts_pl.runs.folder import RunFolder
 from darts_pl.runs.settings import difference
 
@@ -50,10 +51,11 @@ def fit(
         settings: what the run is; a checkpoint must be of the same.
 
     Raises:
-        UserError: if no checkpoint of the folder is whole, or it belongs to another run, or the
-            losses become non-finite.
+        UserError: if no checkpoint of the folder is whole, or it belongs to another run or to other
+            data, or the losses become non-finite.
     """
     checkpoint = to_continue(folder, settings) if resume else None
+    keep_data_identity(folder.path, data, continues=checkpoint is not None, writes=trainer.is_global_zero)
     if resume and checkpoint is None and trainer.is_global_zero:
         print(f"no checkpoint in {folder.path}: starting from the beginning", flush=True)
     try:

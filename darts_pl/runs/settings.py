@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 #: Settings that may differ when a run goes on: where data lie and how they are read, not what they are.
-FREE = frozenset({"data.path", "data.workers"})
+FREE = frozenset({"data.path", "data.workers", "data.layout"})
+#: Settings that only a search reads.
+OF_A_SEARCH = frozenset({"data.split", "data.split_seed"})
+#: What runs did before there were these settings, by `data.kind`.
+BEFORE: Mapping[str, Mapping[str, Any]] = {
+    "data.split": {"images": "index", "photos": "stratified"},
+    "data.split_seed": {"images": 0, "photos": 0},
+}
 
 
 def settings_of(resolved: Mapping[str, Any], *sections: str, **others: Any) -> dict[str, Any]:
@@ -19,13 +26,15 @@ def settings_of(resolved: Mapping[str, Any], *sections: str, **others: Any) -> d
     """
     flat = _flat({name: resolved[name] for name in (*sections, "debug")}, "")
     flat["hardware.precision"] = resolved["hardware"]["precision"]
-    return {key: value for key, value in flat.items() if key not in FREE} | others
+    free = FREE if "search" in sections else FREE | OF_A_SEARCH
+    return {key: value for key, value in flat.items() if key not in free} | others
 
 
 def difference(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """The first key, in the order of `now`, whose value differs, with both; None where none does."""
     for key in [*now, *(key for key in stored if key not in now)]:
-        before, after = stored.get(key), now.get(key)
+        before = stored.get(key, BEFORE.get(key, {}).get(stored.get("data.kind", "")))
+        after = now.get(key)
         if before != after:
             return f"{key}={before}, and not {key}={after}"
     return None

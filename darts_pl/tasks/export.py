@@ -16,6 +16,7 @@ from darts_pl.errors import UserError
 from darts_pl.problems import Call
 from darts_pl.runs.folder import Summary
 from darts_pl.tasks.context import Context
+from darts_pl.tasks.run_data import refuse_other_run_data
 from darts_pl.tasks.trained import find_trained
 
 #: Largest difference from PyTorch's outputs, relative to the largest of them, that is rounding.
@@ -37,6 +38,7 @@ def export(context: Context) -> Summary:
     started = time.monotonic()
     wanted = context.config.format or "onnx"
     trained = find_trained(context)
+    refuse_other_run_data(trained, only_named=True)
     if wanted == "onnx":
         _require_extra()
     call = trained.problem.call(trained.network.float(), trained.config, trained.summary)

@@ -83,7 +83,7 @@ def fitted(
 
 def _say_joint_batch(trainer: pl.Trainer, data: Any, title: str) -> None:
     """Batch sizes are per process and nothing is scaled by their number: neither may go unsaid."""
-    processes, batch = trainer.world_size, data.settings.batch_size
+    processes, batch = trainer.world_size, data.loading.batch_size
     if processes > 1 and trainer.is_global_zero:
         print(
             f"{title}: {processes} processes with batches of {batch}, {processes * batch} in a step; "

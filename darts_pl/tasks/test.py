@@ -11,6 +11,7 @@ from darts_pl.runs import build_trainer
 from darts_pl.runs.folder import Summary
 from darts_pl.spaces import count_parameters
 from darts_pl.tasks.context import Context
+from darts_pl.tasks.run_data import refuse_other_run_data
 from darts_pl.tasks.trained import find_trained
 
 
@@ -27,6 +28,7 @@ def test(context: Context) -> Summary:
     problem = open_problem(config)
     problem.check_genotype(trained.genotype)
     testing = problem.testing(trained.network, trained.checkpoint)
+    refuse_other_run_data(trained)
     trainer = build_trainer(config.hardware, context.folder, epochs=1, callbacks=[], debug=config.debug)
     trainer.test(testing.module, datamodule=testing.data, verbose=False, weights_only=True)
     summary: Summary = {

@@ -44,7 +44,7 @@ def test_a_batch_is_float32_channels_last_with_the_labels_of_its_images():
     assert x.shape == (8, 3, 8, 8)
     assert x.dtype == torch.float32
     assert x.is_contiguous(memory_format=torch.channels_last)
-    assert torch.equal(y, augmented().order.indices(0, 1))
+    assert torch.equal(y, augmented().sample_order.indices(0, 1))
 
 
 def test_without_augmentation_a_batch_holds_the_normalised_images_of_its_indices():

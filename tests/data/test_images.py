@@ -7,24 +7,24 @@ import pytest
 import sklearn.datasets
 import torchvision.datasets
 
-from darts_pl.data import ImageArrays, images, load, source, sources
+from darts_pl.data import IMAGE_SOURCES, ImageArrays, list_sources, load, register_source
 from darts_pl.errors import UserError
 
 
 def test_an_unknown_source_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match=r"'cifar11'; known: .*cifar10.*npz"):
+    with pytest.raises(UserError, match=r"'cifar11'; did you mean 'cifar10'\? known: .*cifar10.*npz"):
         load("cifar11")
 
 
 def test_a_decorated_function_is_a_new_source(monkeypatch):
-    monkeypatch.setattr(images, "_SOURCES", dict(images._SOURCES))
+    monkeypatch.setattr(IMAGE_SOURCES, "_items", dict(IMAGE_SOURCES._items))
 
-    @source("stripes")
+    @register_source("stripes")
     def stripes(path):
         pixels, labels = np.zeros((4, 8, 8, 1), np.uint8), np.array([0, 1, 0, 1])
         return ImageArrays(pixels, labels, pixels, labels, ("across", "down"), origin=f"stripes of {path}")
 
-    assert "stripes" in sources()
+    assert "stripes" in list_sources()
     assert load("stripes", "here").origin == "stripes of here"
 
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from darts_pl.data import PhotoSettings, RetrainPhotos, SearchPhotos, photo_folders
-from darts_pl.data.photos import BrokenPhotoError, read_photo, stratified_order
+from darts_pl.data import Loading, PhotoSettings, RetrainPhotos, SearchPhotos, photo_folders
+from darts_pl.data.photos.reading import BrokenPhotoError, read_photo
+from darts_pl.data.splits import stratified_order
 from darts_pl.errors import UserError
 
 CLASSES = ("ant", "bee", "cat")
@@ -32,8 +33,13 @@ def folder(tmp_path):
 
 
 def settings(**changes):
-    plain = {"batch_size": 4, "eval_batch_size": 5, "seed": 0, "mean": (0.5,) * 3, "std": (0.25,) * 3}
-    return PhotoSettings(**{**plain, "size": 16, "resize": 20, "workers": 0, **changes})
+    """The section `data` and what a task says of batches, each with what of `changes` belongs to it."""
+    loading = {"batch_size": 4, "seed": 0}
+    plain = {"kind": "photos", "name": "own", "path": None, "batch_size": None, "stem": "imagenet"}
+    plain |= {"eval_batch_size": 5, "mean": [0.5] * 3, "std": [0.25] * 3, "share": 1.0, "size": 16, "resize": 20}
+    plain |= {"crop_scale": 0.08, "flip": True, "color_jitter": [0.4, 0.4, 0.4, 0.2], "workers": 0}
+    others = {key: changes.pop(key) for key in list(changes) if key in Loading.__dataclass_fields__}
+    return PhotoSettings(**{**plain, **changes}), Loading(**{**loading, **others})
 
 
 def test_the_photos_of_both_splits_are_found_by_class(folder):
@@ -136,15 +142,15 @@ def test_a_truncated_missing_or_foreign_file_is_named(tmp_path):
 
 def test_a_broken_photo_ends_a_run_with_its_name_and_the_remedy(folder):
     (folder / "train" / "bee" / "3.png").write_bytes(b"\x89PNG broken")
-    with pytest.raises(UserError, match=r"bee/3\.png: not a readable photo(.|\n)*mend or remove"):
-        list(RetrainPhotos(photo_folders(str(folder)), settings()).train_dataloader())
+    with pytest.raises(UserError, match=r"bee/3\.png: not a readable photo(.|\n)*repair or delete"):
+        list(RetrainPhotos(photo_folders(str(folder)), *settings()).train_dataloader())
 
 
 def test_batches_have_the_networks_size_whatever_the_photos_have(folder):
     write(folder / "train" / "ant" / "tiny.png", size=(5, 3))  # smaller than the crop: enlarged
     write(folder / "val" / "ant" / "tiny.png", size=(3, 9))
     write(folder / "train" / "ant" / "long.png", size=(300, 4))
-    data = RetrainPhotos(photo_folders(str(folder)), settings())
+    data = RetrainPhotos(photo_folders(str(folder)), *settings())
     for loader, photos in ((data.train_dataloader(), 26), (data.test_dataloader(), 13)):
         batches = list(loader)
         assert sum(len(y) for _, y in batches) == photos
@@ -157,7 +163,7 @@ def test_batches_have_the_networks_size_whatever_the_photos_have(folder):
 
 def test_a_test_photo_is_the_normalised_centre_of_the_resized_one(folder):
     photos = photo_folders(str(folder))
-    x, y = next(iter(RetrainPhotos(photos, settings()).test_dataloader()))
+    x, y = next(iter(RetrainPhotos(photos, *settings()).test_dataloader()))
     with Image.open(photos.test.paths[0]) as first:  # 40x30: to 26x20, and of that the centre
         resized = np.asarray(first.resize((26, 20), Image.Resampling.BILINEAR))
     centre = resized[2:18, 5:21].transpose(2, 0, 1)
@@ -176,7 +182,7 @@ def test_batches_are_functions_of_seed_and_epoch_and_leave_torchs_generator_alon
     photos = photo_folders(str(folder))
 
     def epochs(seed):
-        loader = RetrainPhotos(photos, settings(seed=seed)).train_dataloader()
+        loader = RetrainPhotos(photos, *settings(seed=seed)).train_dataloader()
         found = []
         for epoch in (0, 1):
             loader.sampler.set_epoch(epoch)
@@ -195,8 +201,8 @@ def test_batches_are_functions_of_seed_and_epoch_and_leave_torchs_generator_alon
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 def test_workers_read_the_same_batches_and_an_epoch_can_start_anywhere(folder):
     photos = photo_folders(str(folder))
-    alone = RetrainPhotos(photos, settings(cutout=6)).train_dataloader()
-    data = RetrainPhotos(photos, settings(cutout=6, workers=2))
+    alone = RetrainPhotos(photos, *settings(cutout=6)).train_dataloader()
+    data = RetrainPhotos(photos, *settings(cutout=6, workers=2))
     together = data.train_dataloader()
     for epoch in (0, 1):
         for loader in (alone, together):
@@ -210,7 +216,7 @@ def test_workers_read_the_same_batches_and_an_epoch_can_start_anywhere(folder):
 
 
 def test_a_search_pairs_two_halves_that_hold_all_classes_and_validates_in_order(folder):
-    data = SearchPhotos(photo_folders(str(folder)), settings(batch_size=3, train_portion=0.5))
+    data = SearchPhotos(photo_folders(str(folder)), *settings(batch_size=3, train_portion=0.5))
     train, valid = data._halves()
     assert not set(train.paths) & set(valid.paths)
     assert np.bincount(train.labels).tolist() == np.bincount(valid.labels).tolist() == [4, 4, 4]
@@ -222,21 +228,21 @@ def test_a_search_pairs_two_halves_that_hold_all_classes_and_validates_in_order(
 
 
 def test_a_share_of_the_photos_is_the_same_share_of_every_class(folder):
-    data = SearchPhotos(photo_folders(str(folder)), settings(batch_size=2, share=0.5))
+    data = SearchPhotos(photo_folders(str(folder)), *settings(batch_size=2, share=0.5))
     train, valid = data._halves()
     assert np.bincount(train.labels).tolist() == np.bincount(valid.labels).tolist() == [2, 2, 2]
     half = r"batch_size=7 is more than the 6 photos of the train half \(search.train_portion=0.5 of 12\); lower it to 6"
     with pytest.raises(UserError, match=half):
-        SearchPhotos(photo_folders(str(folder)), settings(batch_size=7, share=0.5))
+        SearchPhotos(photo_folders(str(folder)), *settings(batch_size=7, share=0.5))
     with pytest.raises(UserError, match="batch_size=25 is more than the 24 photos of the training split; lower it"):
-        RetrainPhotos(photo_folders(str(folder)), settings(batch_size=25))
+        RetrainPhotos(photo_folders(str(folder)), *settings(batch_size=25))
 
 
 def test_ranks_share_a_joint_batch_as_one_process_would_read_it(folder):
     photos = photo_folders(str(folder))
 
     def batches(rank, world_size, batch_size):
-        data = RetrainPhotos(photos, settings(batch_size=batch_size, cutout=4))
+        data = RetrainPhotos(photos, *settings(batch_size=batch_size, cutout=4))
         data.trainer = SimpleNamespace(
             global_rank=rank, world_size=world_size, strategy=SimpleNamespace(root_device=torch.device("cpu"))
         )
@@ -251,8 +257,8 @@ def test_ranks_share_a_joint_batch_as_one_process_would_read_it(folder):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_last_batch_of_one_photo_is_left_out_where_two_are_needed_and_nothing_else_changes(folder, workers):
     photos = photo_folders(str(folder))
-    whole = RetrainPhotos(photos, settings(batch_size=23)).train_dataloader()
-    data = RetrainPhotos(photos, settings(batch_size=23, least=2, workers=workers))
+    whole = RetrainPhotos(photos, *settings(batch_size=23)).train_dataloader()
+    data = RetrainPhotos(photos, *settings(batch_size=23, min_batch_size=2, workers=workers))
     shorter = data.train_dataloader()
     for epoch in (0, 1, 2):
         for loader in (whole, shorter):
@@ -262,4 +268,4 @@ def test_a_last_batch_of_one_photo_is_left_out_where_two_are_needed_and_nothing_
         same(both[0][:1], both[1])
     data.teardown("fit")
     with pytest.raises(UserError, match=r"^train\.batch_size=1: must be at least 2"):
-        settings(batch_size=1, least=2, batch_size_key="train.batch_size")
+        settings(batch_size=1, min_batch_size=2, batch_size_key="train.batch_size")

@@ -7,9 +7,8 @@ from collections import Counter
 import pytest
 import torch
 
-from darts_pl.data import Lengths, RetrainText, SearchText, TextSettings, load_corpus, unigram_perplexity
-from darts_pl.data.text import END, number
-from darts_pl.data.text_batches import (
+from darts_pl.data import Lengths, Loading, RetrainText, SearchText, TextSettings, load_corpus, unigram_perplexity
+from darts_pl.data.text.batches import (
     NOT_COUNTED,
     EvaluationSequences,
     PairedSequences,
@@ -17,6 +16,7 @@ from darts_pl.data.text_batches import (
     bounds,
     columns,
 )
+from darts_pl.data.text.corpus import END, number_words
 from darts_pl.errors import UserError
 
 PTB = {"train": "the cat sat\nthe dog\n", "valid": "a cat\n", "test": "the end\n"}
@@ -99,7 +99,7 @@ def test_a_corpus_without_a_path_or_of_an_unknown_name_is_refused(name):
 
 
 def test_the_unigram_perplexity_is_that_of_counted_frequencies():
-    corpus = number("x", {"train": [["a", "a"], ["b"]], "valid": [["a"]], "test": [["a", "c"]]})
+    corpus = number_words("x", {"train": [["a", "a"], ["b"]], "valid": [["a"]], "test": [["a", "c"]]})
     counts = Counter({"a": 2, "b": 1, END: 2, "c": 0})
     probability = {word: (counts[word] + 1) / (5 + 4) for word in counts}
     expected = math.exp(-(math.log(probability["c"]) + math.log(probability[END])) / 2)
@@ -175,28 +175,30 @@ def test_ranks_share_the_columns():
     assert torch.equal(torch.cat([part.tokens for part in parts], dim=1), whole.tokens)
 
 
-def settings(**changes):
-    given = {"batch_size": 4, "eval_batch_size": 2, "seed": 0, "lengths": Lengths(5)} | changes
-    return TextSettings(**given)
+def module(purpose, corpus, batch_size=4, **changes):
+    given = {"kind": "text", "name": "own", "path": None, "batch_size": None, "share": 1.0}
+    given |= {"eval_batch_size": 2, "test_batch_size": 1} | changes
+    return purpose(corpus, TextSettings(**given), Loading(batch_size, seed=0), Lengths(5))
 
 
 def test_a_text_shorter_than_one_batch_is_refused_and_a_search_keeps_no_test_text(tmp_path):
     (tmp_path / "own.txt").write_text(lines_of(40), encoding="utf-8")
     corpus = load_corpus("text", str(tmp_path / "own.txt"))
-    search = SearchText(corpus, settings())
+    search = module(SearchText, corpus)
     assert not any(value is corpus.test for value in vars(search).values())
     assert len(list(search.train_dataloader())) == len(search.train_dataloader())
-    for kind, changes, words in (
+    for purpose, changes, words in (
         (SearchText, {"batch_size": 9}, "valid text .* 16 words; batch_size=9 needs 18"),
         (RetrainText, {"batch_size": 100}, "train text .* 128 words; batch_size=100 needs 200"),
         (RetrainText, {"eval_batch_size": 9}, r"data\.eval_batch_size=9"),
         (RetrainText, {"test_batch_size": 9}, r"test text .*; data\.test_batch_size=9"),
+        (RetrainText, {"batch_size": 0}, "batch_size=0: must be at least 1"),
+        (RetrainText, {"test_batch_size": 0}, r"data\.test_batch_size=0: must be at least 1"),
+        (RetrainText, {"fraction": 0.0}, r"data\.fraction=0\.0: must be above 0, at most 1"),
     ):
         with pytest.raises(UserError, match=words) as caught:
-            kind(corpus, settings(**changes))
+            module(purpose, corpus, **changes)
         assert len(str(caught.value).splitlines()) <= 3
-    with pytest.raises(UserError, match="batch_size=0"):
-        settings(batch_size=0)
 
 
 @pytest.mark.real_data

@@ -1,4 +1,4 @@
-"""Batches of photos that worker processes read, as functions of (round, position)."""
+"""Batches of photos that worker processes read, as functions of (epoch, index)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -16,8 +16,9 @@ from torchvision.transforms import v2
 
 from darts_pl.data.augment import Augmentation, cut_out, normalize
 from darts_pl.data.batches import Batch
-from darts_pl.data.order import IndexOrder, SequentialOrder, derive_seed
-from darts_pl.data.photos import BrokenPhotoError, PhotoList, read_photo
+from darts_pl.data.photos.folders import PhotoList
+from darts_pl.data.photos.reading import BrokenPhotoError, read_photo
+from darts_pl.data.sample_order import IndexOrder, SequentialOrder, derive_seed
 from darts_pl.errors import UserError
 
 #: Which photo, and the seed of what is random about it (None = nothing).
@@ -84,13 +85,13 @@ def _end_when_told_to() -> None:
 class PhotoBatches:
     """Batches ``(x float32 [B, 3, size, size], y int64 [B])`` that are read ahead by workers.
 
-    A batch is a pure function of (round, position). Asked for one after the other, batches come
-    from a running torch DataLoader; any other request starts that anew at the batch asked for.
+    A batch is a pure function of (epoch, index). Batches that are asked for one after the other come
+    from a running torch DataLoader; any other request restarts it at the batch asked for.
 
     Args:
         dataset: the photos.
-        order: of training (`IndexOrder`, shuffled anew every round, each photo with a seed of its
-            own) or of evaluation (`SequentialOrder`).
+        sample_order: of training (`IndexOrder`, another shuffle in every epoch, each photo with a seed
+            of its own) or of evaluation (`SequentialOrder`).
         mean, std: per channel, in units of the full pixel range.
         cutout: side of the square that is erased after normalisation; training only.
         workers: processes that read; 0 = this one.
@@ -100,15 +101,15 @@ class PhotoBatches:
     def __init__(
         self,
         dataset: PhotoDataset,
-        order: IndexOrder | SequentialOrder,
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
+        sample_order: IndexOrder | SequentialOrder,
+        mean: Sequence[float],
+        std: Sequence[float],
         *,
         cutout: int = 0,
         workers: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.dataset, self.order, self.cutout, self.workers = dataset, order, cutout, workers
+        self.dataset, self.sample_order, self.cutout, self.workers = dataset, sample_order, cutout, workers
         self.device = torch.device(device)
         self.mean = torch.tensor(mean, dtype=torch.float32, device=device)
         self.std = torch.tensor(std, dtype=torch.float32, device=device)
@@ -117,44 +118,45 @@ class PhotoBatches:
         self._next: tuple[int, int] | None = None
 
     def __len__(self) -> int:
-        return self.order.batches
+        return self.sample_order.batches
 
-    def __call__(self, round: int, i: int, /) -> Batch:
-        """Batch `i` of a round.
+    def __call__(self, epoch: int, index: int, /) -> Batch:
+        """Batch `index` of an epoch.
 
         Raises:
             UserError: naming the first broken photo in it.
         """
-        if (round, i) != self._next or self._iterator is None:
-            self._start_at(round, i)
+        if (epoch, index) != self._next or self._iterator is None:
+            self._start_at(epoch, index)
         assert self._iterator is not None
         found = next(self._iterator)
         if isinstance(found, BrokenPhotoError):
             self.close()
-            raise UserError(f"{found}\nmend or remove that file; resume=true continues a run that had begun")
-        self._next = self._following(round, i)
+            raise UserError(f"{found}\nrepair or delete this file, then run the command again with resume=true")
+        self._next = self._following(epoch, index)
         images, labels = (tensor.to(self.device, non_blocking=True) for tensor in found)
         x = normalize(images, self.mean, self.std)
-        if self.cutout and isinstance(self.order, IndexOrder):
-            x = cut_out(x, self._draws(self.order, round, i, images).to(self.device), self.cutout)
+        if self.cutout and isinstance(self.sample_order, IndexOrder):
+            x = cut_out(x, self._draws(self.sample_order, epoch, index, images).to(self.device), self.cutout)
         return x, labels
 
-    def items(self, round: int, i: int) -> list[Item]:
-        """Which photos stand in a batch, each with its seed."""
-        if isinstance(self.order, SequentialOrder):
-            return [(index, None) for index in self.order.indices(i).tolist()]
-        order, first = self.order, self.order.share(i).start
+    def items(self, epoch: int, index: int) -> list[Item]:
+        """Which photos are in a batch, each with its seed."""
+        order = self.sample_order
+        if isinstance(order, SequentialOrder):
+            return [(photo, None) for photo in order.indices(index).tolist()]
+        first = order.rank_slice(index).start
         return [
-            (index, derive_seed(order.seed, order.stream, "photo", round, i, first + place))
-            for place, index in enumerate(order.indices(round, i).tolist())
+            (photo, derive_seed(order.seed, order.stream, "photo", epoch, index, first + place))
+            for place, photo in enumerate(order.indices(epoch, index).tolist())
         ]
 
     def close(self) -> None:
         """End the workers."""
         self._iterator, self._loader, self._next = None, None, None
 
-    def _start_at(self, round: int, i: int) -> None:
-        self._next = (round, i)
+    def _start_at(self, epoch: int, index: int) -> None:
+        self._next = (epoch, index)
         if self._loader is None:
             self._loader = DataLoader(
                 self.dataset,
@@ -169,22 +171,22 @@ class PhotoBatches:
         self._iterator = iter(self._loader)
 
     def upcoming(self) -> Iterator[list[Item]]:
-        """The batches from the next one on: in training without end, in evaluation to the end of the round."""
+        """The batches from the next one on: in training without end, in evaluation to the end of the epoch."""
         position = self._next
         while position is not None:
             yield self.items(*position)
             position = self._following(*position)
 
-    def _following(self, round: int, i: int) -> tuple[int, int] | None:
-        if i + 1 < len(self):
-            return round, i + 1
-        return (round + 1, 0) if isinstance(self.order, IndexOrder) else None
+    def _following(self, epoch: int, index: int) -> tuple[int, int] | None:
+        if index + 1 < len(self):
+            return epoch, index + 1
+        return (epoch + 1, 0) if isinstance(self.sample_order, IndexOrder) else None
 
-    def _draws(self, order: IndexOrder, round: int, i: int, images: Tensor) -> Tensor:
+    def _draws(self, order: IndexOrder, epoch: int, index: int, images: Tensor) -> Tensor:
         _, height, width, _ = images.shape
         augmentation = Augmentation(crop_padding=0, flip=False, cutout=self.cutout)
-        draws = augmentation.draw(order.global_size(i), height, width, order.generator(round, i))
-        return draws[order.share(i)]
+        draws = augmentation.draw(order.global_size(index), height, width, order.generator(epoch, index))
+        return draws[order.rank_slice(index)]
 
 
 class _Positions:

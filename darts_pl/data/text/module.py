@@ -1,65 +1,42 @@
-"""LightningDataModules for text: paired streams for a search, one stream for a retraining."""
+"""LightningDataModules for text: paired streams for a search, one stream for a training."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import pytorch_lightning as pl
-import torch
 from torch import Tensor
 
 from darts_pl.data.loader import BatchLoader
-from darts_pl.data.text import Corpus
-from darts_pl.data.text_batches import EvaluationSequences, Lengths, PairedSequences, TrainSequences, columns
+from darts_pl.data.module import DataModule
+from darts_pl.data.settings import Loading, TextSettings
+from darts_pl.data.text.batches import EvaluationSequences, Lengths, PairedSequences, TrainSequences, columns
+from darts_pl.data.text.corpus import Corpus
 from darts_pl.errors import UserError
 
 
-@dataclass(frozen=True)
-class TextSettings:
-    """How a text becomes batches.
-
-    Args:
-        batch_size: columns of a training batch, per process.
-        eval_batch_size: columns in validation, per process.
-        seed: the sequence lengths are functions of it.
-        lengths: of the training sequences.
-        test_batch_size: columns in the test, per process.
-        batch_size_key: where the user gave `batch_size`, for messages.
-
-    Raises:
-        UserError: if a size is below 1.
-    """
-
-    batch_size: int
-    eval_batch_size: int
-    seed: int
-    lengths: Lengths
-    test_batch_size: int = 1
-    batch_size_key: str = "batch_size"
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "eval_batch_size", "test_batch_size"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name}={getattr(self, name)}: must be 1 or more")
-
-
-class TextDataModule(pl.LightningDataModule):
+class TextData(DataModule):
     """What `SearchText` and `RetrainText` share: texts on the training device, columns of ranks.
 
     Batches are ``(tokens, targets)``, int64 [T, B], on the Trainer's device. Every epoch has its
     own number of sequences, so the Trainer asks for the train dataloader again in each.
 
+    Args:
+        corpus: the three parts of the text.
+        settings: the section `data`.
+        loading: what the task says about batches.
+        lengths: of the training sequences.
+
     Raises:
-        UserError: if a text is shorter than one batch.
+        UserError: if a setting is out of its range, or a text is shorter than one batch.
     """
 
-    def __init__(self, corpus: Corpus, settings: TextSettings) -> None:
-        super().__init__()
-        self.settings = settings
+    settings: TextSettings
+
+    def __init__(self, corpus: Corpus, settings: TextSettings, loading: Loading, lengths: Lengths) -> None:
+        super().__init__(corpus, settings, loading)
+        self.lengths = lengths
         self.vocabulary = len(corpus.words)
         self._name = corpus.name
         self._train, self._valid = corpus.train, corpus.valid
-        self._check("train", corpus.train, settings.batch_size_key, settings.batch_size)
+        self._check("train", corpus.train, loading.batch_size_key, loading.batch_size)
         self._check("valid", corpus.valid, "data.eval_batch_size", settings.eval_batch_size)
         self._rows: dict[str, Tensor] = {}
 
@@ -74,11 +51,11 @@ class TextDataModule(pl.LightningDataModule):
 
     def _training(self) -> TrainSequences:
         epoch = 0 if self.trainer is None else self.trainer.current_epoch
-        return TrainSequences(self._columns("train", self._train), self.settings.lengths, self.settings.seed, epoch)
+        return TrainSequences(self._columns("train", self._train), self.lengths, self.loading.seed, epoch)
 
     def _evaluation(self, tokens: Tensor, batch_size: int) -> BatchLoader:
         return BatchLoader(
-            EvaluationSequences(tokens.to(self._device()), batch_size, self.settings.lengths.bptt, *self._ranks())
+            EvaluationSequences(tokens.to(self._device()), batch_size, self.lengths.bptt, *self._ranks())
         )
 
     def _columns(self, split: str, tokens: Tensor) -> Tensor:
@@ -86,10 +63,10 @@ class TextDataModule(pl.LightningDataModule):
         device = self._device()
         if split not in self._rows or self._rows[split].device != device:
             rank, world_size = self._ranks()
-            size = self.settings.batch_size
-            self._check(split, tokens, self.settings.batch_size_key, size, world_size)
-            share = columns(tokens, size * world_size)[:, rank * size : (rank + 1) * size]
-            self._rows[split] = share.contiguous().to(device)
+            size = self.loading.batch_size
+            self._check(split, tokens, self.loading.batch_size_key, size, world_size)
+            mine = columns(tokens, size * world_size)[:, rank * size : (rank + 1) * size]
+            self._rows[split] = mine.contiguous().to(device)
         return self._rows[split]
 
     def _check(self, split: str, tokens: Tensor, key: str, batch_size: int, world_size: int = 1) -> None:
@@ -101,15 +78,8 @@ class TextDataModule(pl.LightningDataModule):
                 f"needs {least} or more\ngive a longer text or a smaller {key}"
             )
 
-    def _device(self) -> torch.device:
-        return self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
 
-    def _ranks(self) -> tuple[int, int]:
-        """(rank, world size)."""
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
-
-
-class SearchText(TextDataModule):
+class SearchText(TextData):
     """Paired batches: weights learn on the training text, alphas on the validation text.
 
     The test text is not kept, and there is no test dataloader.
@@ -118,24 +88,24 @@ class SearchText(TextDataModule):
         UserError: if a text is shorter than one batch.
     """
 
-    def __init__(self, corpus: Corpus, settings: TextSettings) -> None:
-        super().__init__(corpus, settings)
-        self._check("valid", corpus.valid, settings.batch_size_key, settings.batch_size)
+    def __init__(self, corpus: Corpus, settings: TextSettings, loading: Loading, lengths: Lengths) -> None:
+        super().__init__(corpus, settings, loading, lengths)
+        self._check("valid", corpus.valid, loading.batch_size_key, loading.batch_size)
 
     def train_dataloader(self) -> BatchLoader:
         """Pairs ``{"train": batch, "valid": batch}`` of this epoch."""
         return BatchLoader(PairedSequences(self._training(), self._columns("valid", self._valid)))
 
 
-class RetrainText(TextDataModule):
+class RetrainText(TextData):
     """Batches of the training text, the validation text, and the test text to score once at the end.
 
     Raises:
         UserError: if a text is shorter than one batch.
     """
 
-    def __init__(self, corpus: Corpus, settings: TextSettings) -> None:
-        super().__init__(corpus, settings)
+    def __init__(self, corpus: Corpus, settings: TextSettings, loading: Loading, lengths: Lengths) -> None:
+        super().__init__(corpus, settings, loading, lengths)
         self._test = corpus.test
         self._check("test", corpus.test, "data.test_batch_size", settings.test_batch_size)
 

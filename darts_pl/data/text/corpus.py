@@ -7,15 +7,20 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from darts_pl.data.identity import checksum
+from darts_pl.data.paths import expand
 from darts_pl.errors import UserError
+from darts_pl.registry import Registry
 
-#: Stands at the end of every line.
+#: The last word of every line.
 END = "<eos>"
 SPLITS = ("train", "valid", "test")
 
@@ -38,6 +43,19 @@ class Corpus:
     valid: Tensor
     test: Tensor
 
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Number and checksum of the words in their order, and of each split the same of its tokens."""
+        return {
+            "kind": "text",
+            "words": len(self.words),
+            "vocabulary": checksum("\0".join(self.words)),
+            **{
+                split: {"count": len(tokens), "content": checksum(tokens.numpy().astype("<i8"))}
+                for split, tokens in (("train", self.train), ("valid", self.valid), ("test", self.test))
+            },
+        }
+
 
 @dataclass(frozen=True)
 class Published:
@@ -59,7 +77,7 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
         "ptb": Published(
             {split: (f"ptb.{split}.txt", f"{split}.txt") for split in SPLITS},
             "the folder data/ of Mikolov's simple-examples.tgz, http://www.fit.vutbr.cz/~imikolov/rnnlm/",
-            (929_589, 73_760, 82_430, 10_000),  # Mikolov's preprocessing, with one <eos> a line
+            (929_589, 73_760, 82_430, 10_000),  # Mikolov's preprocessing, with one <eos> per line
         ),
         "wikitext2": Published(
             {split: (f"wiki.{split}.tokens", f"{split}.txt") for split in SPLITS},
@@ -69,22 +87,23 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
 )
 
 
+CORPORA: Registry[Callable[[str | None], Corpus]] = Registry("text")
+
+
 def load_corpus(name: str, path: str | None = None) -> Corpus:
     """The corpus `name`.
 
     Args:
         name: one of `CORPORA`.
-        path: a folder (ptb, wikitext2) or a file (text); not read by pydocs.
+        path: a folder (ptb, wikitext2) or a file (text); not read by pydocs. ``~`` is the home folder.
 
     Raises:
         UserError: if the name is unknown, or a file is missing, empty or not UTF-8.
     """
-    if name not in CORPORA:
-        raise UserError(f"unknown text {name!r}; known: {', '.join(CORPORA)}")
-    return CORPORA[name](path)
+    return CORPORA.get(name)(expand(path))
 
 
-def number(name: str, splits: Mapping[str, Iterable[list[str]]]) -> Corpus:
+def number_words(name: str, splits: Mapping[str, Iterable[list[str]]]) -> Corpus:
     """The corpus of three parts given as lines of words; each line gets an `END`."""
     numbers: dict[str, int] = {}
     tokens = {
@@ -137,7 +156,7 @@ def _published(name: str, path: str | None) -> Corpus:
         if not found:
             raise UserError(f"data={name}: no {names[0]} in data.path={path}; it is from {known.source}")
         files[split] = found[0]
-    corpus = number(name, {split: [line.split() for line in read_lines(file)] for split, file in files.items()})
+    corpus = number_words(name, {split: [line.split() for line in read_lines(file)] for split, file in files.items()})
     sizes = (len(corpus.train), len(corpus.valid), len(corpus.test), len(corpus.words))
     if known.sizes is not None and sizes != known.sizes:
         _log.warning(
@@ -153,9 +172,22 @@ def _in_tenths(name: str, lines: list[list[str]]) -> Corpus:
         raise UserError(f"{name}: {len(lines)} lines cannot be split 80/10/10; give a text of 10 lines or more")
     bounds = (0, len(lines) * 8 // 10, len(lines) * 9 // 10, len(lines))
     parts = {split: lines[bounds[i] : bounds[i + 1]] for i, split in enumerate(SPLITS)}
-    return number(name, parts)
+    return number_words(name, parts)
 
 
+@CORPORA.register("ptb")
+def ptb(path: str | None) -> Corpus:
+    """Penn Treebank with Mikolov's preprocessing; warns when the sizes are not the published ones."""
+    return _published("ptb", path)
+
+
+@CORPORA.register("wikitext2")
+def wikitext2(path: str | None) -> Corpus:
+    """WikiText-2 (Merity et al., 2017), word level."""
+    return _published("wikitext2", path)
+
+
+@CORPORA.register("text")
 def text(path: str | None) -> Corpus:
     """The user's own UTF-8 file; white space separates words."""
     if path is None:
@@ -163,6 +195,7 @@ def text(path: str | None) -> Corpus:
     return _in_tenths(path, [line.split() for line in read_lines(Path(path))])
 
 
+@CORPORA.register("pydocs")
 def pydocs(path: str | None = None) -> Corpus:
     """The documentation topics that every Python interpreter bundles: lower case, punctuation marks
     are words, lines without words are left out."""
@@ -170,18 +203,3 @@ def pydocs(path: str | None = None) -> Corpus:
 
     lines = (line for topic in sorted(topics) for line in topics[topic].lower().splitlines())
     return _in_tenths("pydocs", [words for line in lines if (words := re.findall(r"\w+|[^\w\s]", line))])
-
-
-def ptb(path: str | None) -> Corpus:
-    """Penn Treebank with Mikolov's preprocessing; warns when the sizes are not the published ones."""
-    return _published("ptb", path)
-
-
-def wikitext2(path: str | None) -> Corpus:
-    """WikiText-2 (Merity et al., 2017), word level."""
-    return _published("wikitext2", path)
-
-
-CORPORA: Mapping[str, Callable[[str | None], Corpus]] = MappingProxyType(
-    {"ptb": ptb, "wikitext2": wikitext2, "text": text, "pydocs": pydocs}
-)

@@ -1,4 +1,4 @@
-"""Sequences of words that live on the training device, as functions of (epoch, position).
+"""Sequences of words that live on the training device, as functions of (epoch, index).
 
 A text is cut into B columns of equal length, which are read side by side from top to bottom: rows
 [N, B]. A batch is ``(tokens, targets)``, both int64 [T, B]; the targets are the words that follow
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from darts_pl.data.order import derive_seed
+from darts_pl.data.sample_order import derive_seed
 
 TextBatch = tuple[Tensor, Tensor]
 
@@ -27,7 +27,7 @@ class Lengths:
 
     Args:
         bptt: the usual length.
-        short_probability: with which a length is half the usual one.
+        short_probability: probability that a sequence has half the usual length.
         spread: standard deviation of normal noise on it; 0 = none.
         least: smallest length with noise.
         most: largest length with noise.
@@ -91,8 +91,8 @@ class TrainSequences:
             self._bounds = (epoch, bounds(len(self.rows), self.lengths, self.seed, epoch))
         return self._bounds[1]
 
-    def __call__(self, round: int, i: int, /) -> TextBatch:
-        start, stop = self.bounds(round)[i]
+    def __call__(self, epoch: int, index: int, /) -> TextBatch:
+        start, stop = self.bounds(epoch)[index]
         return self.rows[start:stop], self.rows[start + 1 : stop + 1]
 
 
@@ -115,13 +115,13 @@ class PairedSequences:
     def __len__(self) -> int:
         return len(self.train)
 
-    def __call__(self, round: int, i: int, /) -> dict[str, TextBatch]:
-        begin, end = self.train.bounds(round)[i]
+    def __call__(self, epoch: int, index: int, /) -> dict[str, TextBatch]:
+        begin, end = self.train.bounds(epoch)[index]
         last = len(self.valid_rows) - 1
         start = begin % last
         stop = min(start + end - begin, last)
         valid = self.valid_rows[start:stop], self.valid_rows[start + 1 : stop + 1]
-        return {"train": self.train(round, i), "valid": valid}
+        return {"train": self.train(epoch, index), "valid": valid}
 
 
 class EvaluationSequences:
@@ -150,6 +150,6 @@ class EvaluationSequences:
     def __len__(self) -> int:
         return -(-len(self.tokens) // self.bptt)
 
-    def __call__(self, round: int, i: int, /) -> TextBatch:
-        here = slice(i * self.bptt, (i + 1) * self.bptt)
+    def __call__(self, epoch: int, index: int, /) -> TextBatch:
+        here = slice(index * self.bptt, (index + 1) * self.bptt)
         return self.tokens[here], self.targets[here]

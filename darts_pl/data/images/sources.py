@@ -1,0 +1,121 @@
+"""The registry of image data sets, and those that need no file of the user's own."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from darts_pl.data.images.arrays import ImageArrays
+from darts_pl.data.paths import expand
+from darts_pl.data.settings import AUTO
+from darts_pl.errors import UserError
+from darts_pl.registry import Registry
+
+#: From ``data.path`` (or None) to images; one whose arrays may lie in several layouts takes `layout` too.
+Source = Callable[..., ImageArrays]
+
+IMAGE_SOURCES: Registry[Source] = Registry("image data set")
+
+
+def register_source(name: str) -> Callable[[Source], Source]:
+    """Register a function from ``data.path`` (or None) to `ImageArrays` as ``data=<name>``.
+
+    Example::
+
+        @register_source("fashion")
+        def fashion(path: str | None) -> ImageArrays: ...
+
+    Raises:
+        UserError: if the name is no identifier, or another function has it.
+    """
+    return IMAGE_SOURCES.register(name)
+
+
+def list_sources() -> tuple[str, ...]:
+    """The registered names."""
+    return IMAGE_SOURCES.list()
+
+
+def load(name: str, path: str | None = None, layout: str = AUTO) -> ImageArrays:
+    """The images of a registered source.
+
+    Args:
+        name: one of `list_sources`.
+        path: a file or folder, where the source needs one; ``~`` is the home folder.
+        layout: of the arrays in the file: "auto", "nhwc" or "nchw".
+
+    Raises:
+        UserError: if there is no such source, it cannot read its files, or it has a layout of its own.
+    """
+    read = IMAGE_SOURCES.get(name)
+    if "layout" in inspect.signature(read).parameters:
+        return read(expand(path), layout=layout)
+    if layout != AUTO:
+        raise UserError(f"data.layout={layout}: data={name} has a layout of its own; leave data.layout={AUTO}")
+    return read(expand(path))
+
+
+@register_source("digits")
+def digits(path: str | None = None) -> ImageArrays:
+    """1,797 handwritten digits, 8x8 grey, that scikit-learn bundles; every fifth of a class is a test image."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
+    labels = bunch.target.astype(np.int64)
+    test = np.zeros(len(labels), dtype=bool)
+    for label in range(10):
+        test[np.flatnonzero(labels == label)[4::5]] = True
+    return ImageArrays(
+        x_train=images[~test],
+        y_train=labels[~test],
+        x_test=images[test],
+        y_test=labels[test],
+        class_names=tuple(str(label) for label in range(10)),
+        origin="digits",
+    )
+
+
+@register_source("cifar10")
+def cifar10(path: str | None = None) -> ImageArrays:
+    """CIFAR-10: 50,000 + 10,000 colour images of 32x32, downloaded into the folder `path` on first use."""
+    return _torchvision_cifar("cifar10", "CIFAR10", path)
+
+
+@register_source("cifar100")
+def cifar100(path: str | None = None) -> ImageArrays:
+    """CIFAR-100: 50,000 + 10,000 colour images of 32x32, downloaded into the folder `path` on first use."""
+    return _torchvision_cifar("cifar100", "CIFAR100", path)
+
+
+def cache_folder() -> Path:
+    """Where downloads go unless ``data.path`` says otherwise."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "darts_pl"
+
+
+def _torchvision_cifar(name: str, class_name: str, path: str | None) -> ImageArrays:
+    import torchvision.datasets
+
+    dataset = getattr(torchvision.datasets, class_name)
+    folder = Path(path) if path else cache_folder()
+    try:
+        train = dataset(str(folder), train=True, download=True)
+        test = dataset(str(folder), train=False)
+    except (OSError, RuntimeError, EOFError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(
+            f"data={name}: not found in {folder}, and the download failed ({reason})\n"
+            f"put {dataset.filename} from {dataset.url} into that folder, or set data.path"
+        ) from None
+    return ImageArrays(
+        x_train=train.data,
+        y_train=np.asarray(train.targets, dtype=np.int64),
+        x_test=test.data,
+        y_test=np.asarray(test.targets, dtype=np.int64),
+        class_names=tuple(train.classes),
+        origin=name,
+    )

@@ -1,0 +1,97 @@
+"""How the file of one photo becomes pixels in RGB."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+
+import numpy as np
+from PIL import Image
+
+#: What Pillow raises of files that are damaged or no images.
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+
+_ORIENTATION = 0x0112
+#: Of a photo as it is stored, by its EXIF orientation (CIPA DC-008, tag 274): what turns it upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class BrokenPhotoError(Exception):
+    """A file that is no readable photo. The message names it."""
+
+
+def read_photo(path: str) -> Image.Image:
+    """The photo in RGB and upright, whatever its file holds.
+
+    The EXIF orientation is applied. Transparent places become white. Grey of 16 bits keeps its upper
+    8, grey floats in [0, 1] become 0 to 255. Other modes are converted as Pillow does.
+
+    Raises:
+        BrokenPhotoError: if the file is missing, truncated or no image, or its numbers have no known
+            range: 32-bit integers, floats outside [0, 1], 16 bits of which the upper 8 are all zero.
+    """
+    try:
+        with warnings.catch_warnings(), Image.open(path) as photo:
+            warnings.simplefilter("ignore")  # a large photo, odd metadata: nothing that a user must act on
+            photo.load()
+            return _upright(_as_rgb(photo), _orientation(photo))
+    except _DAMAGED as error:
+        raise BrokenPhotoError(f"{path}: not a readable photo ({' '.join(str(error).split())[:120]})") from None
+
+
+def _as_rgb(photo: Image.Image) -> Image.Image:
+    if photo.mode == "RGB" and "transparency" not in photo.info:
+        return photo.copy()
+    if photo.mode.startswith("I"):
+        return _from_integers(photo)
+    if photo.mode == "F":
+        return _from_floats(np.asarray(photo))
+    if photo.has_transparency_data:
+        clear = photo.convert("RGBA")
+        low, _ = clear.getchannel("A").getextrema()
+        if low < 255:  # type: ignore[operator]  # one channel: two numbers
+            return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
+    return photo.convert("RGB")
+
+
+def _from_integers(photo: Image.Image) -> Image.Image:
+    """Of grey of more than 8 bits, which Pillow would clip at 255."""
+    values = np.asarray(photo, dtype=np.int64)
+    if not photo.mode.startswith("I;16") and photo.format not in ("PNG", "PPM"):  # these two scale to 16 bits
+        raise ValueError("32-bit integers, whose range is not known; store 8 or 16 bits")
+    if 0 < values.max() < 256:
+        raise ValueError(f"16-bit values up to {values.max()} of 65535, which would be black; store 8 bits")
+    return _grey((values >> 8).clip(0, 255))
+
+
+def _from_floats(values: np.ndarray) -> Image.Image:
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= 1):  # also of NaN
+        raise ValueError(f"floats from {low:g} to {high:g}; floats must lie in [0, 1]")
+    return _grey(np.rint(values * 255))
+
+
+def _grey(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(values.astype(np.uint8)).convert("RGB")
+
+
+def _orientation(photo: Image.Image) -> int:
+    """The EXIF orientation; 1, upright, where there is none or its tags are damaged."""
+    try:
+        found = photo.getexif().get(_ORIENTATION, 1)
+    except (*_DAMAGED, KeyError, TypeError, AttributeError, IndexError):
+        return 1
+    return found if isinstance(found, int) else 1
+
+
+def _upright(photo: Image.Image, orientation: int) -> Image.Image:
+    turn = _UPRIGHT.get(orientation)
+    return photo if turn is None else photo.transpose(turn)
