@@ -22,11 +22,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from darts_pl import atomic, rundir
+from darts_pl import atomic, run_folder
 from darts_pl.config import Config, nearest_key, typed
 from darts_pl.errors import UserError
-from darts_pl.interruption import Interrupted, handled
-from darts_pl.launched import is_first
+from darts_pl.interruption import Interrupted, handling_signals
+from darts_pl.launcher_environment import is_first
 from darts_pl.sweeps import Refused, SweepStart, all_failed, extra_wanted, report, run_in_sweep
 
 # Read when torch is loaded, which is later. Threads that wait for work then sleep instead of spinning:
@@ -58,9 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _status(argv: Sequence[str] | None, show_traceback: bool) -> int:
     """Run a command line, say what went wrong, and return the exit status, but for failed jobs of a sweep."""
-    rundir.register_resolver()
+    run_folder.register_resolver()
     try:
-        with handled(), _arguments(argv), _environment("HYDRA_FULL_ERROR", "1"):  # errors come to us, not to Hydra
+        with (
+            handling_signals(),
+            _arguments(argv),
+            _environment("HYDRA_FULL_ERROR", "1"),
+        ):  # errors come to us, not to Hydra
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(_run)()
         return 0
     except SystemExit as stop:
@@ -106,7 +110,7 @@ def _run(config: DictConfig) -> float | None:
     try:
         return _task(config)
     except UserError as error:
-        rundir.forget_if_empty()
+        run_folder.remove_if_empty()
         raise Refused(error) from error
 
 
@@ -115,13 +119,13 @@ def _task(config: DictConfig) -> float | None:
         typed_config: Config = typed(config)
         for module in typed_config.imports:
             _import(module)
-        rundir.refuse_unnamed(typed_config.resume)
+        run_folder.check_run_folder(typed_config.resume)
         from darts_pl.tasks import run_task  # here, so that --help and tab completion stay quick
 
         return run_task(typed_config, config)
     except Interrupted as interruption:
-        interruption.last = rundir.newest_checkpoint()
-        interruption.remedy = rundir.how_to_go_on()
+        interruption.last = run_folder.newest_checkpoint()
+        interruption.remedy = run_folder.how_to_go_on()
         raise
 
 

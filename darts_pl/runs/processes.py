@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from darts_pl.config import HardwareConfig
 from darts_pl.errors import UserError
-from darts_pl.launched import slurm_tasks
+from darts_pl.launcher_environment import slurm_tasks
 
 #: What torch calls sending rank 0's running statistics to all before each pass.
 _NEWER = "forward_sync_buffers"

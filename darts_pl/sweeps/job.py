@@ -16,11 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 from darts_pl import atomic
 from darts_pl.errors import UserError
 from darts_pl.sweeps.gpus import take_one
+from darts_pl.sweeps.hydra_callback import JOBS
 from darts_pl.sweeps.ranks import processes, refuse_own_processes
-from darts_pl.sweeps.start import JOBS
 
 if TYPE_CHECKING:
-    from darts_pl.runs.job_record import JobRecord
+    from darts_pl.records.job_record import JobRecord
 
 
 def run_in_sweep(
@@ -36,8 +36,8 @@ def run_in_sweep(
     Returns:
         The objective: stored by an earlier run, if the job had finished and `resume` is true; None if it failed.
     """
+    from darts_pl.records.job_record import FINISHED, JobRecord, read_record, read_summary
     from darts_pl.runs import is_rank_zero  # here, so that --help and tab completion stay quick
-    from darts_pl.runs.job_record import FINISHED, JobRecord, read_record, read_summary
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
@@ -74,7 +74,7 @@ def run_in_sweep(
 
 
 def _failed(record: JobRecord, error: Exception, message: str | None) -> JobRecord:
-    from darts_pl.runs.job_record import FAILED
+    from darts_pl.records.job_record import FAILED
 
     first = str(error).strip().partition("\n")[0]
     return replace(

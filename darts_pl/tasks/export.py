@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from darts_pl import atomic
 from darts_pl.errors import UserError
-from darts_pl.runs.folder import Summary
+from darts_pl.records.folder import Summary
 from darts_pl.spaces import Classifier, LanguageModel
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.image_data import image_shape, load_images

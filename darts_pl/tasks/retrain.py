@@ -12,8 +12,8 @@ from darts_pl.callbacks import weight_average
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype, parse
 from darts_pl.ops import activations, names
-from darts_pl.runs.folder import Summary, read_genotype
-from darts_pl.runs.settings import settings_of
+from darts_pl.records.folder import Summary, read_genotype
+from darts_pl.records.run_identity import settings_of
 from darts_pl.spaces import count_multiply_adds, count_parameters
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.fitted import fitted, leave_result

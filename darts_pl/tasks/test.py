@@ -8,8 +8,8 @@ import pytorch_lightning as pl
 
 from darts_pl.data import unigram_perplexity
 from darts_pl.errors import UserError
+from darts_pl.records.folder import Summary
 from darts_pl.runs import build_trainer
-from darts_pl.runs.folder import Summary
 from darts_pl.spaces import Classifier, LanguageModel, count_multiply_adds, count_parameters
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.image_data import image_shape, load_images, test_data

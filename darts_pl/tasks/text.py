@@ -14,8 +14,8 @@ from darts_pl.data import Corpus, Lengths, RetrainText, SearchText, TextSettings
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.modules import LanguageModule, LanguageRecipe, LanguageScores, SearchModule
-from darts_pl.runs.folder import Summary
-from darts_pl.runs.settings import settings_of
+from darts_pl.records.folder import Summary
+from darts_pl.records.run_identity import settings_of
 from darts_pl.spaces import Dropouts, LanguageModel, RnnSupernet, build_space, relaxation
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.fitted import fitted, leave_result

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from darts_pl.genotype import Genotype
-from darts_pl.runs.folder import Summary
+from darts_pl.records.folder import Summary
 from darts_pl.spaces import PAPER_NETWORKS, build, count_parameters, size_of
 from darts_pl.tasks.context import Context
 from darts_pl.zoo import ZOO

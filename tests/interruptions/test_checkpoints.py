@@ -234,7 +234,7 @@ def test_resume_names_a_run_that_is_there_and_no_other_folder_beside_it(stopped,
 
 def test_one_job_of_slurm_does_not_overwrite_what_it_did(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("darts_pl.rundir.job_name", lambda: "slurm_77")
+    monkeypatch.setattr("darts_pl.run_folder.job_name", lambda: "slurm_77")
     assert main([*SMALL, "search.epochs=1"]) == 0
     before = {path: path.read_bytes() for path in (tmp_path / "outputs").rglob("*.ckpt")}
     capsys.readouterr()

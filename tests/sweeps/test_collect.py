@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from darts_pl.cli import main
-from darts_pl.runs.job_record import read_record
+from darts_pl.records.job_record import read_record
 from darts_pl.zoo import published
 from tests.tiny_sweep import TINY
 

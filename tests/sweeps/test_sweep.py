@@ -12,7 +12,7 @@ from darts_pl.cli import main
 from darts_pl.errors import UserError
 from darts_pl.interruption import Interrupted
 from darts_pl.modules import SearchModule
-from darts_pl.runs.job_record import read_record
+from darts_pl.records.job_record import read_record
 from tests.tiny_sweep import TINY, write_images
 
 

@@ -17,7 +17,7 @@ from pytorch_lightning.loggers import WandbLogger
 
 from darts_pl import atomic
 from darts_pl.config import WandbConfig
-from darts_pl.runs.folder import Summary
+from darts_pl.records.folder import Summary
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from darts_pl.errors import UserError
-from darts_pl.launched import slurm_tasks
+from darts_pl.launcher_environment import slurm_tasks
 
 _RUN_KEY, _SWEEP_KEY = "hydra.run.dir", "hydra.sweep.dir"
 
@@ -42,7 +42,7 @@ def job_name() -> str | None:
     return None if run in (None, "none") else f"torchrun_{run}"
 
 
-def refuse_unnamed(resume: Any) -> None:
+def check_run_folder(resume: Any) -> None:
     """Refuse ``resume=true`` without a folder, ``resume=FOLDER`` of a folder that is none or beside
     another one, processes that would each choose their own, and a job that would overwrite what it did.
 
@@ -70,7 +70,7 @@ def refuse_unnamed(resume: Any) -> None:
     if job_name() is None and os.environ.get("TORCHELASTIC_RUN_ID") is not None:
         raise UserError(f"under torchrun all processes need one folder: give {_RUN_KEY}=... or torchrun --rdzv-id=NAME")
     if resume and job_name() is None:
-        from darts_pl.runs.latest import newest_folder
+        from darts_pl.records.latest import newest_folder
 
         newest = newest_folder(made.parent, "**/last.ckpt", besides=made)
         hint = f"; the newest is resume={_shown(newest)}" if newest else f"; there is none in {_shown(made.parent)}"
@@ -87,7 +87,7 @@ def how_to_go_on() -> str:
     return " ".join([*given, "resume=true"])
 
 
-def forget_if_empty() -> None:
+def remove_if_empty() -> None:
     """Remove the folder that Hydra made for a command that was refused before it wrote anything."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     if not _is_given(_RUN_KEY) and _is_new(folder):
@@ -96,7 +96,7 @@ def forget_if_empty() -> None:
 
 def newest_checkpoint() -> Path | None:
     """The newest one in this command's folder, or in those of its parts."""
-    from darts_pl.runs.latest import newest_file
+    from darts_pl.records.latest import newest_file
 
     return newest_file(Path(HydraConfig.get().runtime.output_dir), "**/last.ckpt")
 

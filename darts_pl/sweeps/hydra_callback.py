@@ -12,7 +12,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from darts_pl.errors import UserError
-from darts_pl.sweeps.lost import wait_for_all
+from darts_pl.sweeps.lost_jobs import wait_for_all
 
 #: Inside a sweep's folder: one file a job, which names the job's folder.
 JOBS = ".jobs"
@@ -82,7 +82,7 @@ def _require_folder(config: DictConfig) -> None:
         )
     if _is_given(config, "hydra.sweep.dir"):
         return
-    from darts_pl.runs.latest import newest_folder
+    from darts_pl.records.latest import newest_folder
 
     parent = Path(config.hydra.sweep.dir).parent
     newest = newest_folder(parent, f"{JOBS}/*.json")

@@ -13,7 +13,7 @@ from darts_pl import atomic
 RUNNING, FINISHED, FAILED = "running", "finished", "failed"
 
 #: Settings that do not change what a job finds.
-OF_NO_CONSEQUENCE = ("resume", "logger")
+IGNORED_SETTINGS = ("resume", "logger")
 
 
 @dataclass(frozen=True)
@@ -68,4 +68,4 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
 
 
 def _of_consequence(settings: Mapping[str, Any]) -> Any:
-    return json.loads(json.dumps({name: value for name, value in settings.items() if name not in OF_NO_CONSEQUENCE}))
+    return json.loads(json.dumps({name: value for name, value in settings.items() if name not in IGNORED_SETTINGS}))

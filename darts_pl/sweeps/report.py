@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from darts_pl.sweeps.start import JOBS
+from darts_pl.sweeps.hydra_callback import JOBS
 
 if TYPE_CHECKING:
-    from darts_pl.runs.job_record import JobRecord
+    from darts_pl.records.job_record import JobRecord
 
 
 def all_failed(sweep: Path | None) -> bool:
     """Whether every job of the sweep failed: what the sweeper raises then is a consequence of it."""
-    from darts_pl.runs.job_record import FAILED
+    from darts_pl.records.job_record import FAILED
 
     records = [] if sweep is None else _records(sweep)
     return bool(records) and all(record.state == FAILED for record in records)
@@ -34,7 +34,7 @@ def report(sweep: Path, lost: Sequence[str], show_tracebacks: bool) -> int:
     Returns:
         0 if all jobs finished, 2 if the user can mend all that failed, else 1.
     """
-    from darts_pl.runs.job_record import FAILED, FINISHED, RUNNING
+    from darts_pl.records.job_record import FAILED, FINISHED, RUNNING
 
     records = _records(sweep)
     if not records and not lost:
@@ -68,7 +68,7 @@ def report(sweep: Path, lost: Sequence[str], show_tracebacks: bool) -> int:
 
 def _records(sweep: Path) -> list[JobRecord]:
     """Of the jobs that the last command in this folder started, in their order."""
-    from darts_pl.runs.job_record import read_record
+    from darts_pl.records.job_record import read_record
 
     found = []
     for pointer in (sweep / JOBS).glob("*.json"):

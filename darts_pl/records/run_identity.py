@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 #: Settings that may differ when a run goes on: where data lie and how they are read, not what they are.
-FREE = frozenset({"data.path", "data.workers"})
+MAY_DIFFER_ON_RESUME = frozenset({"data.path", "data.workers"})
 
 
 def settings_of(resolved: Mapping[str, Any], *sections: str, **others: Any) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def settings_of(resolved: Mapping[str, Any], *sections: str, **others: Any) -> d
     """
     flat = _flat({name: resolved[name] for name in (*sections, "debug")}, "")
     flat["hardware.precision"] = resolved["hardware"]["precision"]
-    return {key: value for key, value in flat.items() if key not in FREE} | others
+    return {key: value for key, value in flat.items() if key not in MAY_DIFFER_ON_RESUME} | others
 
 
 def difference(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
