@@ -25,6 +25,7 @@ FLOORS = (
     {"problems"},
     {"tasks"},
     {"sweeps"},
+    {"command_errors"},
     {"cli"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -243,6 +243,7 @@ class Config:
 
     seed: int
     resume: Any  # true, false, or the folder of a run
+    overwrite: bool
     save_every: Optional[int]
     imports: list[str]
     genotype: Optional[str]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 #: Not part of what makes runs equal apart from their seed.
-NOT_GROUPED_BY = ("seed", "resume")
+NOT_GROUPED_BY = ("seed", "resume", "overwrite")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Before the first job of a sweep: is all there that it needs?"""
+"""What happens before the first job of a sweep: checks, and the claim on its folder."""
 
 from __future__ import annotations
 
@@ -12,56 +12,68 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from darts_pl.errors import UserError
+from darts_pl.launcher_environment import is_first
+from darts_pl.records.claim import Claim, claim_folder, claim_new_folder
+from darts_pl.records.latest import newest_folder
+from darts_pl.run_folder import SWEEP_KEY, Refused, is_given, set_hydra
 from darts_pl.sweeps.lost_jobs import wait_for_all
 
-#: Inside a sweep's folder: one file a job, which names the job's folder.
+#: In a sweep's folder: one file per job, which names the job's folder.
 JOBS = ".jobs"
 
-#: Where the plugin's default does not fit our jobs, which return what is to be maximised, and None where they fail.
+#: (the plugin's default, ours) of the keys whose default does not fit our jobs: they return a score to be maximised,
+#: and None where they fail.
 OPTUNA_DEFAULTS: Mapping[str, tuple[Any, Any]] = {
     "direction": ("minimize", "maximize"),
     "max_failure_rate": (0.0, 1.0),
-    "sampler.seed": (None, 0),  # so that a repeated sweep draws the same jobs
+    "sampler.seed": (None, 0),  # a repeated sweep then draws the same jobs
 }
 
 
-class Refused(BaseException):
-    """The command was refused. Carries the error past Hydra, which would add lines of its own."""
-
-    def __init__(self, error: UserError) -> None:
-        super().__init__(error)
-        self.error = error
-
-
-class SweepStart(Callback):
-    """Hydra calls it in the process of the command, before a sweep starts; `conf/config.yaml` names it."""
+class ClaimSweepFolder(Callback):
+    """Claims the folder of a sweep before its first job starts; `conf/config.yaml` names this callback."""
 
     #: The folder of the sweep that this process started, if it started one.
     folder: ClassVar[Path | None] = None
 
-    #: What is known of its jobs that the launcher lost.
+    #: The claim on it, until `end`.
+    claim: ClassVar[Claim | None] = None
+
+    #: One line for each job that the launcher lost.
     lost: ClassVar[list[str]] = []
 
     @classmethod
     def forget(cls) -> None:
-        """As before any sweep."""
-        cls.folder, cls.lost = None, []
+        """Return to the state before any sweep."""
+        cls.folder, cls.claim, cls.lost = None, None, []
+
+    @classmethod
+    def end(cls, *, refused: bool) -> None:
+        """Release the sweep's folder.
+
+        Args:
+            refused: whether the command was refused before any job started.
+        """
+        claim, cls.claim = cls.claim, None
+        if claim is not None:
+            claim.end(refused=refused)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
-        """Refuse a sweep that cannot work; else make its folder known to all its jobs."""
+        """Refuse a sweep that cannot work; else claim its folder and pass its name to all jobs."""
         try:
-            _require_folder(config)
+            _check_resume(config)
             if "optuna" in str(config.hydra.sweeper._target_):
                 _prepare_optuna(config)
             if "submitit" in str(config.hydra.launcher._target_):
                 wait_for_all(self.lost)
+            folder = _claimed_folder(config)
         except UserError as error:
             raise Refused(error) from None
-        folder = Path(config.hydra.sweep.dir)
-        # Each job composes its configuration anew, from these overrides and its own.
+        set_hydra(config, "sweep.dir", str(folder))
+        # Each job composes its own configuration, from these overrides and the job's.
         config.hydra.overrides.hydra.extend(
             [
-                f"hydra.sweep.dir={_quoted(str(folder))}",  # else jobs of another task would go elsewhere
+                f"hydra.sweep.dir={_quoted(str(folder))}",  # otherwise jobs of another task would go elsewhere
                 f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(_quoted, _not_in_names(config)))}]",
             ]
         )
@@ -69,48 +81,58 @@ class SweepStart(Callback):
         jobs.mkdir(parents=True, exist_ok=True)
         for file in jobs.glob("*.json"):
             file.unlink()
-        SweepStart.folder = folder
+        ClaimSweepFolder.folder = folder
 
 
-def _require_folder(config: DictConfig) -> None:
-    """`resume` in a folder that was made for this very command would find nothing."""
+def _claimed_folder(config: DictConfig) -> Path:
+    """The folder of the sweep, claimed by the first process."""
+    folder = Path(str(config.hydra.sweep.dir)).expanduser()
+    if not is_first():
+        return folder
+    resume, overwrite = bool(config.resume), bool(config.overwrite)
+    if is_given(config, SWEEP_KEY):
+        claim = claim_folder(folder, SWEEP_KEY, resume=resume, overwrite=overwrite)
+    else:
+        claim = claim_new_folder(folder, SWEEP_KEY)
+    ClaimSweepFolder.claim = claim
+    return claim.folder
+
+
+def _check_resume(config: DictConfig) -> None:
+    """Refuse a ``resume`` that names no sweep: a new folder holds nothing to resume."""
     if not config.resume:
         return
+    if config.overwrite:
+        raise UserError(f"resume={config.resume} and overwrite=true: choose one of them")
     if config.resume is not True:
         raise UserError(
-            f"resume={config.resume} in a sweep: write resume=true, and the sweep's folder as hydra.sweep.dir=FOLDER"
+            f"resume={config.resume} in a sweep: write resume=true, and the sweep's folder as {SWEEP_KEY}=FOLDER"
         )
-    if _is_given(config, "hydra.sweep.dir"):
+    if is_given(config, SWEEP_KEY):
         return
-    from darts_pl.records.latest import newest_folder
-
     parent = Path(config.hydra.sweep.dir).parent
     newest = newest_folder(parent, f"{JOBS}/*.json")
-    there = f"{parent} holds no sweep" if newest is None else f"the newest is hydra.sweep.dir={newest}"
-    raise UserError(f"resume=true: which sweep? give hydra.sweep.dir=FOLDER; {there}")
+    hint = f"{parent} holds no sweep" if newest is None else f"the newest is {SWEEP_KEY}={newest}"
+    raise UserError(f"resume=true: which sweep? give {SWEEP_KEY}=FOLDER; {hint}")
 
 
 def _prepare_optuna(config: DictConfig) -> None:
     if OmegaConf.select(config, "task.objective") is None:
-        raise UserError(f"task={config.task.name} returns nothing that a sweep could maximise; use task=search")
+        raise UserError(f"task={config.task.name} returns no score that a sweep could maximise; use task=search")
     sweeper = config.hydra.sweeper
     for key, (theirs, ours) in OPTUNA_DEFAULTS.items():
         value = OmegaConf.select(sweeper, key, default="")
-        if getattr(value, "name", value) == theirs and not _is_given(config, f"hydra.sweeper.{key}"):
+        if getattr(value, "name", value) == theirs and not is_given(config, f"hydra.sweeper.{key}"):
             OmegaConf.update(sweeper, key, ours)
     import optuna
 
-    # Both report each trial in words of their own; the jobs and the end of the sweep do that.
+    # Both report every trial; the jobs and the report of the sweep do that already.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     logging.getLogger("hydra_plugins.hydra_optuna_sweeper._impl").setLevel(logging.CRITICAL)
 
 
-def _is_given(config: DictConfig, key: str) -> bool:
-    return any(override.lstrip("+").startswith(f"{key}=") for override in config.hydra.overrides.hydra)
-
-
 def _not_in_names(config: DictConfig) -> list[str]:
-    """The keys that jobs' folders are not called after: those that all jobs share, unless they share all."""
+    """The keys that are left out of the folder names of jobs: those that all jobs share, unless they share all."""
     parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
     differing = {override.key_or_group for override in parsed if override.is_sweep_override()}
     shared = [override.key_or_group for override in parsed if override.key_or_group not in differing]
