@@ -1,44 +1,34 @@
 """The command line: composes the configuration, runs the task, turns errors into exit statuses.
 
-Exit statuses: 0 done; 2 the user can mend the command; 130 and 143 interrupted; 1 anything else.
+Exit statuses: 0 done; 2 invalid command; 130 and 143 interrupted; 1 anything else.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from darts_pl import atomic, plugins, rundir
-from darts_pl.config import old_keys, parse_config, unknown_key, upgrade_arguments, upgrade_keys
+from darts_pl import plugins, run_folder
+from darts_pl.command_errors import config_folder, user_message
+from darts_pl.config import old_keys, parse_config, upgrade_arguments, upgrade_keys
 from darts_pl.errors import UserError
-from darts_pl.interruption import Interrupted, handled
-from darts_pl.launched import is_first
-from darts_pl.registry import unknown_name
-from darts_pl.sweeps import Refused, SweepStart, all_failed, extra_wanted, report, run_in_sweep
+from darts_pl.interruption import Interrupted, handling_signals
+from darts_pl.launcher_environment import is_first
+from darts_pl.run_folder import Refused
+from darts_pl.sweeps import ClaimSweepFolder, all_failed, report_sweep, run_in_sweep
 
-# Read when torch is loaded, which is later. Threads that wait for work then sleep instead of spinning:
-# on a busy machine the spinning of one program starves the others, and a search takes many times as long.
+# torch reads this when it is loaded. Threads that wait for work then sleep instead of spinning: on a busy machine,
+# spinning threads of one program starve the others, and a search takes many times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
-def config_folder() -> Path:
-    """Where the YAML files are: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).parent
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,33 +38,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; None = those of the process.
     """
     show_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    SweepStart.forget()
-    status = _status(argv, show_traceback)
-    if SweepStart.folder is None:
-        return status
-    of_jobs = report(SweepStart.folder, SweepStart.lost, show_traceback)
-    return status or of_jobs
+    ClaimSweepFolder.forget()
+    status = 1
+    try:
+        status = _status(argv, show_traceback)
+        if ClaimSweepFolder.folder is None:
+            return status
+        of_jobs = report_sweep(ClaimSweepFolder.folder, ClaimSweepFolder.lost, show_traceback)
+        return status or of_jobs
+    finally:
+        run_folder.end_claim(refused=status == 2)
+        ClaimSweepFolder.end(refused=status == 2)
 
 
 def _status(argv: Sequence[str] | None, show_traceback: bool) -> int:
-    """Run a command line, say what went wrong, and return the exit status, but for failed jobs of a sweep."""
-    rundir.register_resolver()
+    """Run a command line, print what went wrong, and return the exit status without that of a sweep's jobs."""
+    run_folder.register_resolver()
     plugins.register_plugin_folders()
     try:
-        with handled(), _arguments(argv), _environment("HYDRA_FULL_ERROR", "1"):  # errors come to us, not to Hydra
+        # HYDRA_FULL_ERROR lets Hydra raise its errors instead of printing them.
+        with handling_signals(), _arguments(argv), _environment("HYDRA_FULL_ERROR", "1"):
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(_run)()
         return 0
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
     except KeyboardInterrupt:
-        return _tell(Interrupted(signal.SIGINT))
+        return _report_interruption(Interrupted(signal.SIGINT))
     except Interrupted as interruption:
-        return _tell(interruption)
+        return _report_interruption(interruption)
     except (Exception, Refused) as raised:
-        if all_failed(SweepStart.folder):
-            return 0  # what a sweeper says then, which has nothing to compare
+        if all_failed(ClaimSweepFolder.folder):
+            return 0  # the sweeper complains that there is nothing to compare; the report says more
         error = raised.error if isinstance(raised, Refused) else raised
-        message = _mendable(error)
+        message = user_message(error)
         if show_traceback or message is None:
             traceback.print_exception(error)
         if message is not None:
@@ -82,15 +78,15 @@ def _status(argv: Sequence[str] | None, show_traceback: bool) -> int:
         return 1 if message is None else 2
 
 
-def _tell(interruption: Interrupted) -> int:
-    """Say what interrupted the run and how to go on; returns the exit status."""
+def _report_interruption(interruption: Interrupted) -> int:
+    """Print what interrupted the run and how to continue it; returns the exit status."""
     lines = [f"interrupted by {signal.Signals(interruption.number).name}"]
     if interruption.saved is not None:
         lines.append(f"saved {interruption.saved}")
     elif interruption.last is not None:
         lines.append(f"the last checkpoint is {interruption.last}")
-    if (interruption.saved or interruption.last) and SweepStart.folder is None:  # a sweep says so at its end
-        lines.append(f"go on with the same command and {interruption.remedy}")
+    if (interruption.saved or interruption.last) and ClaimSweepFolder.folder is None:  # a sweep's report says so
+        lines.append(f"to continue, repeat the command with {interruption.remedy}")
     if is_first():
         print("\n" + "\n".join(lines), file=sys.stderr)
     return interruption.exit_status
@@ -103,27 +99,25 @@ def console() -> None:
 
 def _run(config: DictConfig) -> float | None:
     if HydraConfig.get().mode == RunMode.MULTIRUN:
-        return run_in_sweep(config, _task, _mendable)
+        return run_in_sweep(config, _task, user_message)
     try:
         return _task(config)
     except UserError as error:
-        rundir.forget_if_empty()
         raise Refused(error) from error
 
 
 def _task(config: DictConfig) -> float | None:
     try:
-        from darts_pl.tasks import run_task  # here, so that --help and tab completion stay quick
+        from darts_pl.tasks import run_task  # imported here so that --help and tab completion stay quick
 
         plugins.load_plugins()
         plugins.import_modules(plugins.modules_of(config.imports))
         config = _in_new_words(config)
         typed = parse_config(config)
-        rundir.refuse_unnamed(typed.resume)
         return run_task(typed, config)
     except Interrupted as interruption:
-        interruption.last = rundir.newest_checkpoint()
-        interruption.remedy = rundir.how_to_go_on()
+        interruption.last = run_folder.newest_checkpoint()
+        interruption.remedy = run_folder.how_to_continue()
         raise
 
 
@@ -142,48 +136,6 @@ def _say_renamed(lines: Sequence[str]) -> None:
     if is_first():
         for line in dict.fromkeys(lines):
             print(line, file=sys.stderr)
-
-
-def _mendable(error: Exception) -> str | None:
-    """One to three lines for an error that the user can mend; None for any other."""
-    if isinstance(error, UserError):
-        return str(error)
-    if isinstance(error, OSError) and error.errno in atomic.DISK_FULL:
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}: no room for what the run writes; make some and continue with resume=true"
-    if isinstance(error, (NotADirectoryError, FileExistsError, PermissionError)):
-        return f"{error.filename}: {error.strerror}; choose another folder with hydra.run.dir=..."
-    if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
-        return "a group is swapped by a name, such as order=first, or a list of names, such as logger=[wandb]"
-    if isinstance(error, (HydraException, OmegaConfBaseException)):
-        text = "\n".join(str(part) for part in (error, error.__cause__) if part)
-        return _hydra_message(text)
-    return None
-
-
-def _hydra_message(text: str) -> str:
-    if (wanted := extra_wanted(text)) is not None:
-        return wanted
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    unknown = re.search(r"Could not override '([^']+)'", text)
-    if unknown and "not in struct" in text:
-        if unknown.group(1).startswith("logger.wandb."):
-            return f"{unknown.group(1)}: needs logger=wandb as well"
-        import darts_pl.tasks  # noqa: F401 -- registers the sections, whose keys are compared
-
-        return unknown_key(unknown.group(1))
-    missing = re.search(r"Could not (?:find|load) '([^']+)'", text)
-    if missing and "/" in missing.group(1):
-        group, _, name = missing.group(1).rpartition("/")
-        available = re.search(r"Available options in '[^']+':\n((?:\s+\S+\n?)+)", text)
-        if available:
-            names = available.group(1).split()
-        else:  # Hydra lists none for a name in a list of names
-            names = sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
-        return unknown_name(group, name, names)
-    if "override_grammar" in text and "Genotype(" in " ".join((text, *sys.argv)):
-        lines.insert(1, "quote the text of a genotype twice, genotype='\"Genotype(...)\"', or give genotype=FILE")
-    return "\n".join(line for line in lines if not line.startswith(("full_key:", "object_type=", "reference_type=")))
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def interrupt(number: int, frame: FrameType | None = None) -> None:
 
 
 @contextmanager
-def handled(handler: Callable[[int, FrameType | None], Any] = interrupt) -> Iterator[None]:
+def handling_signals(handler: Callable[[int, FrameType | None], Any] = interrupt) -> Iterator[None]:
     """Within it `handler` answers the signals; outside the main thread, where Python forbids it, nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield

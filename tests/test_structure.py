@@ -1,6 +1,8 @@
 """The house keeps its plan: who may import whom, how long a file is, what it may be called."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,24 +14,25 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 #: From the ground up. A file imports from lower floors and from its own room (a folder or a single file).
 FLOORS = (
-    {"errors", "atomic", "interruption", "launched"},
+    {"errors", "atomic", "interruption", "launcher_environment"},
     {"registry", "settings"},
-    {"config", "genotype", "zoo", "ops"},
+    {"config", "genotype", "zoo", "ops", "records"},
     {"spaces"},
     {"bilevel", "selection", "interop", "report"},
+    {"methods", "strategies"},
     {"data", "modules", "callbacks"},
-    {"runs"},
+    {"runs", "run_folder"},
     {"problems"},
-    {"rundir", "plugins"},
+    {"plugins"},
     {"tasks"},
     {"sweeps"},
+    {"command_errors"},
     {"cli"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
-#: (importer, imported) on one floor: published genotypes are genotypes, final networks reuse the supernet's
-#: plan of cells, what watches a search reads its module.
-NEIGHBOURS = {("zoo", "genotype")}
+#: (importer, imported) on one floor: published genotypes are genotypes, and a run's folder holds one.
+NEIGHBOURS = {("zoo", "genotype"), ("records", "genotype")}
 
 #: Everything below this floor is plain PyTorch, for a notebook to use alone.
 FIRST_WITH_FRAMEWORKS = FLOOR_OF["data"]
@@ -101,3 +104,15 @@ def test_a_file_is_short_enough_to_be_read(path):
 def test_names_say_what_is_inside():
     inside = [path for folder in ("darts_pl", "benchmarks", "tests", "conf") for path in (ROOT / folder).rglob("*")]
     assert [label(path) for path in inside if path.stem.lower() in VAGUE] == []
+
+
+def test_no_room_of_runs_has_more_than_twelve_files_at_one_level():
+    folders = {path.parent for path in FILES if room_of(path) in ("callbacks", "records", "runs", "sweeps")}
+    counts = {label(folder): len([p for p in folder.glob("*.py") if p.stem != "__init__"]) for folder in folders}
+    assert {folder: count for folder, count in counts.items() if count > 12} == {}
+
+
+def test_the_records_of_a_run_are_read_without_torch_lightning_or_hydra():
+    program = "import sys, darts_pl.records; print({'torch', 'pytorch_lightning', 'hydra'} & {*sys.modules})"
+    shown = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.stdout == "set()\n"

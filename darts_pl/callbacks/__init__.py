@@ -1,25 +1,24 @@
 """What watches a run."""
 
 from darts_pl.callbacks.averaging import weight_average
-from darts_pl.callbacks.checkpoint import LastCheckpoint, StopWhenAsked, previous
+from darts_pl.callbacks.checkpoint import LastCheckpoint, StopOnSignal
 from darts_pl.callbacks.history import ArchitectureHistory, MetricsTable
 from darts_pl.callbacks.pictures import ArchitecturePictures, PictureLogger
 from darts_pl.callbacks.progress import EpochLines, progress_callbacks
-from darts_pl.callbacks.ranks import RanksAgree, RankStates
+from darts_pl.callbacks.ranks import CheckRanksAgree, RankStates
 from darts_pl.callbacks.throughput import Throughput
 
 __all__ = [
     "ArchitectureHistory",
     "ArchitecturePictures",
+    "CheckRanksAgree",
     "EpochLines",
     "LastCheckpoint",
     "MetricsTable",
     "PictureLogger",
     "RankStates",
-    "RanksAgree",
-    "StopWhenAsked",
+    "StopOnSignal",
     "Throughput",
-    "previous",
     "progress_callbacks",
     "weight_average",
 ]

@@ -16,7 +16,8 @@ from pytorch_lightning.trainer.states import RunningStage
 
 from darts_pl import atomic
 from darts_pl.errors import UserError
-from darts_pl.interruption import Interrupted, handled
+from darts_pl.interruption import Interrupted, handling_signals
+from darts_pl.records import previous
 
 #: Key of a checkpoint: the settings that it belongs to.
 SETTINGS_KEY = "settings"
@@ -101,7 +102,7 @@ class LastCheckpoint(Checkpoint):
         trainer.strategy.barrier("checkpoint")
 
 
-class StopWhenAsked(Checkpoint):
+class StopOnSignal(Checkpoint):
     """Answers Ctrl-C and SIGTERM between two batches: saves a checkpoint, then raises `Interrupted`.
 
     A second signal stops at once, without saving. All ranks stop at the same batch, whichever of
@@ -119,7 +120,7 @@ class StopWhenAsked(Checkpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if threading.current_thread() is threading.main_thread():
-            self._handlers.enter_context(handled(self._note))
+            self._handlers.enter_context(handling_signals(self._note))
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self._asked is not None:
@@ -168,11 +169,6 @@ class StopWhenAsked(Checkpoint):
         if save:
             self.checkpoint.save(trainer)
         raise Interrupted(self._asked or signal.SIGTERM, self.checkpoint.path)
-
-
-def previous(path: Path) -> Path:
-    """Where the checkpoint before the one at `path` is kept."""
-    return path.with_name("previous.ckpt")
 
 
 def is_safe(trainer: pl.Trainer, batch_idx: int) -> bool:

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, Checkpoint, RichProgressBar
 
 #: Metrics of an epoch's line, in order, with the width and format of their values.
-SHOWN = (
+EPOCH_LINE_METRICS = (
     ("search/train_loss", "train loss {:.3f}"),
     ("search/train_accuracy", "accuracy {:.3f}"),
     ("search/valid_loss", "valid loss {:.3f}"),
@@ -51,7 +51,7 @@ class EpochLines(Checkpoint):
         epoch, epochs = trainer.current_epoch + 1, trainer.max_epochs or 0
         per_epoch = (time.monotonic() - self._started) / (epoch - self._first_epoch)
         metrics = trainer.callback_metrics
-        parts = [form.format(float(metrics[name])) for name, form in SHOWN if name in metrics]
+        parts = [form.format(float(metrics[name])) for name, form in EPOCH_LINE_METRICS if name in metrics]
         left = per_epoch * (epochs - epoch)
         text = f"{self.title} {epoch:>{len(str(epochs))}}/{epochs}  {'  '.join(parts)}"
         print(f"{text}  {per_epoch:.1f} s/epoch" + (f", {duration(left)} left" if epoch < epochs else ""), flush=True)

@@ -81,7 +81,7 @@ class RankStates(Callback):
             torch.manual_seed(torch.initial_seed() + trainer.global_rank)
 
 
-class RanksAgree(Checkpoint):
+class CheckRanksAgree(Checkpoint):
     """Stops a search whose ranks hold different alphas, at the end of the first epoch with a difference.
 
     Every rank moves the alphas by the same averaged gradient, so they are equal bit by bit; where

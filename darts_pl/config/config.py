@@ -27,6 +27,7 @@ class CommandSettings:
 
     seed: int = setting("seeds weights, data order and augmentation", between(0, 2**32 - 1))
     resume: Any = setting("whether to continue the checkpoint in hydra.run.dir, or the folder to continue", _RESUME)
+    overwrite: bool = setting("whether a finished or stopped run in the folder is deleted first")
     save_every: int | None = setting(
         "batches between two checkpoints within an epoch", or_null(at_least(1), "epochs' ends only")
     )

@@ -18,8 +18,8 @@ from darts_pl.data.identity import Identity
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.modules import Scores
+from darts_pl.records.folder import Summary
 from darts_pl.registry import Registry
-from darts_pl.runs.folder import Summary
 from darts_pl.spaces import Outcome, Supernet, space_of
 
 

@@ -21,7 +21,7 @@ from darts_pl.genotype import Genotype
 from darts_pl.modules import LanguageModule, LanguageRecipe, LanguageScores
 from darts_pl.problems.base import PROBLEMS, Call, Problem, Testing, Training
 from darts_pl.problems.images import naming
-from darts_pl.runs.folder import Summary
+from darts_pl.records.folder import Summary
 from darts_pl.spaces import Dropouts, LanguageModel, Outcome, Supernet, build
 
 

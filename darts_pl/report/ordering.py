@@ -17,7 +17,7 @@ Links = Sequence[np.ndarray]
 #: Starts, alternately anew and from the best order with this share of its columns shuffled.
 STARTS, SHUFFLED = 40, 0.4
 #: Starts after which an order without crossings is good enough.
-ENOUGH = 8
+MIN_STARTS = 8
 SWEEPS = 6
 
 
@@ -32,7 +32,7 @@ def order_columns(columns: Columns, links: Links) -> Columns:
     rng = np.random.default_rng(0)
     best, best_cost = columns, _cost(columns, links, items)
     for start in range(STARTS):
-        if best_cost[0] == 0 and start >= ENOUGH:
+        if best_cost[0] == 0 and start >= MIN_STARTS:
             break
         current = [list(column) for column in (best if start % 2 else columns)]
         for column in current if start else []:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 #: Not part of what makes runs equal apart from their seed.
-APART = ("seed", "resume")
+NOT_GROUPED_BY = ("seed", "resume", "overwrite")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class RunRow:
     @property
     def group(self) -> tuple[tuple[str, str], ...]:
         """The overrides that runs of other seeds share."""
-        return tuple(sorted((key, value) for key, value in self.overrides.items() if key not in APART))
+        return tuple(sorted((key, value) for key, value in self.overrides.items() if key not in NOT_GROUPED_BY))
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,13 @@ def present(rows: Sequence[RunRow], names: Sequence[str]) -> list[str]:
 
 def differing(rows: Sequence[RunRow]) -> list[str]:
     """The overridden keys, but for the seed, whose values differ between the runs."""
-    keys = dict.fromkeys(key for row in rows for key in row.overrides if key not in APART)
+    keys = dict.fromkeys(key for row in rows for key in row.overrides if key not in NOT_GROUPED_BY)
     return [key for key in keys if len({row.overrides.get(key) for row in rows}) > 1]
 
 
 def run_csv(rows: Sequence[RunRow], scores: Sequence[str]) -> str:
     """One line a run: all overrides, all numbers of its summary, and its group's statistics of `scores`."""
-    keys = list(dict.fromkeys(key for row in rows for key in row.overrides if key not in APART))
+    keys = list(dict.fromkeys(key for row in rows for key in row.overrides if key not in NOT_GROUPED_BY))
     names = dict.fromkeys(name for row in rows for name, value in row.summary.items() if _is_number(value))
     numbers = [name for name in names if name != "seed"]
     scores = present(rows, scores)

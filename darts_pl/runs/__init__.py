@@ -1,12 +1,10 @@
 """A run: its folder, its Trainer, what it leaves behind."""
 
 from darts_pl.runs.fitting import fit
-from darts_pl.runs.folder import RunFolder
 from darts_pl.runs.loggers import build_loggers, finish_loggers, log_summary
 from darts_pl.runs.trainer import build_trainer, is_rank_zero, quiet_lightning
 
 __all__ = [
-    "RunFolder",
     "build_loggers",
     "build_trainer",
     "finish_loggers",

@@ -17,11 +17,11 @@ from darts_pl.callbacks.checkpoint import SETTINGS_KEY
 from darts_pl.config import upgrade_stored
 from darts_pl.errors import UserError
 from darts_pl.modules.running import DivergedError
-from darts_pl.runs.checkpoint_file import is_whole
-from darts_pl.runs.children import end_children, remember_children
+from darts_pl.records.checkpoint_file import is_whole
+from darts_pl.records.folder import RunFolder
+from darts_pl.records.run_identity import difference
+from darts_pl.runs.child_processes import end_children, remember_children
 from darts_pl.runs.data_identity import keep_data_identity
-from darts_pl.runs.folder import RunFolder
-from darts_pl.runs.settings import difference
 
 _log = logging.getLogger(__name__)
 

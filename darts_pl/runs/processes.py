@@ -12,7 +12,7 @@ from pytorch_lightning.strategies import DDPStrategy, Strategy
 from torch.nn.parallel import DistributedDataParallel
 
 from darts_pl.errors import UserError
-from darts_pl.launched import slurm_tasks
+from darts_pl.launcher_environment import slurm_tasks
 from darts_pl.runs.hardware import HardwareSettings
 
 #: What torch calls sending rank 0's running statistics to all before each pass.

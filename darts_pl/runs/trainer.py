@@ -16,8 +16,8 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from darts_pl.errors import UserError
-from darts_pl.runs.checkpoint_file import PlainFile
-from darts_pl.runs.folder import RunFolder
+from darts_pl.records.folder import RunFolder
+from darts_pl.runs.checkpoint_io import PlainFile
 from darts_pl.runs.hardware import HardwareSettings
 from darts_pl.runs.processes import keep_signals, number_of_nodes, scheduler, strategy_of
 

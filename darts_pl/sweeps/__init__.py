@@ -1,12 +1,12 @@
 """Sweeps: many jobs from one command, on any of Hydra's launchers.
 
-Light to import: `--help` and tab completion load it too.
+Importing this room loads no torch, because `--help` and tab completion import it.
 """
 
-from darts_pl.sweeps.ending import all_failed, report
-from darts_pl.sweeps.extra import extra_wanted
 from darts_pl.sweeps.folders import job_folder
+from darts_pl.sweeps.hydra_callback import ClaimSweepFolder
 from darts_pl.sweeps.job import run_in_sweep
-from darts_pl.sweeps.start import Refused, SweepStart
+from darts_pl.sweeps.missing_plugins import missing_plugin
+from darts_pl.sweeps.report import all_failed, report_sweep
 
-__all__ = ["Refused", "SweepStart", "all_failed", "extra_wanted", "job_folder", "report", "run_in_sweep"]
+__all__ = ["ClaimSweepFolder", "all_failed", "job_folder", "missing_plugin", "report_sweep", "run_in_sweep"]

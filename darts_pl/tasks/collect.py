@@ -17,9 +17,9 @@ from yaml import YAMLError
 
 from darts_pl import atomic
 from darts_pl.errors import UserError
+from darts_pl.records.folder import Summary
+from darts_pl.records.job_record import FAILED, FINISHED, RUNNING, read_record, read_summary
 from darts_pl.report.run_table import RunRow, differing, in_groups, markdown, run_csv, table_cells
-from darts_pl.runs.folder import Summary
-from darts_pl.runs.job_record import FAILED, FINISHED, RUNNING, read_record, read_summary
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.scores import SCORES, SIZES
 

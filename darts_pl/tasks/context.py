@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from darts_pl.config import Config
-from darts_pl.runs import RunFolder
+from darts_pl.records import RunFolder
 
 
 @dataclass(frozen=True)

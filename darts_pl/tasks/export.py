@@ -14,7 +14,7 @@ from torch import Tensor
 from darts_pl import atomic
 from darts_pl.errors import UserError
 from darts_pl.problems import Call
-from darts_pl.runs.folder import Summary
+from darts_pl.records.folder import Summary
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.run_data import refuse_other_run_data
 from darts_pl.tasks.trained import find_trained

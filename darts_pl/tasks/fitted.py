@@ -9,11 +9,12 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from darts_pl.callbacks import LastCheckpoint, MetricsTable, RankStates, StopWhenAsked, Throughput, progress_callbacks
+from darts_pl.callbacks import LastCheckpoint, MetricsTable, RankStates, StopOnSignal, Throughput, progress_callbacks
 from darts_pl.genotype import Genotype
+from darts_pl.records import RunFolder
+from darts_pl.records.folder import Summary
 from darts_pl.report import save_cells
-from darts_pl.runs import RunFolder, build_loggers, build_trainer, fit, log_summary
-from darts_pl.runs.folder import Summary
+from darts_pl.runs import build_loggers, build_trainer, fit, log_summary
 from darts_pl.tasks.context import Context
 
 
@@ -68,7 +69,7 @@ def fitted(
             *(RankStates(), *callbacks, table, checkpoint),
             *([Throughput()] if loggers else []),
             *progress_callbacks(title),
-            StopWhenAsked(checkpoint),
+            StopOnSignal(checkpoint),
         ],
         loggers=loggers,
         log_every=config.logger.every_n_steps,

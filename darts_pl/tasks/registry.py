@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from darts_pl.records.folder import Summary
 from darts_pl.registry import Registry
-from darts_pl.runs.folder import Summary
 from darts_pl.settings import setting
 from darts_pl.tasks.context import Context
 

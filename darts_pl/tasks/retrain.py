@@ -11,8 +11,8 @@ from darts_pl import zoo
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype, parse
 from darts_pl.problems import open_problem
-from darts_pl.runs.folder import Summary, read_genotype
-from darts_pl.runs.settings import settings_of
+from darts_pl.records.folder import Summary, read_genotype
+from darts_pl.records.run_identity import settings_of
 from darts_pl.spaces import space_of
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.fitted import fitted, leave_result

@@ -13,10 +13,11 @@ from darts_pl.config import Config
 from darts_pl.errors import UserError
 from darts_pl.genotype import parse
 from darts_pl.interruption import Interrupted
+from darts_pl.records import RunFolder
+from darts_pl.records.folder import Summary
 from darts_pl.report import cell_text
-from darts_pl.runs import RunFolder, finish_loggers, is_rank_zero
-from darts_pl.runs.children import end_children
-from darts_pl.runs.folder import Summary
+from darts_pl.runs import finish_loggers, is_rank_zero
+from darts_pl.runs.child_processes import end_children
 from darts_pl.tasks.collect import collect
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.export import export

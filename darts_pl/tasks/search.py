@@ -6,10 +6,10 @@ import time
 
 import pytorch_lightning as pl
 
-from darts_pl.callbacks import ArchitectureHistory, ArchitecturePictures, RanksAgree
+from darts_pl.callbacks import ArchitectureHistory, ArchitecturePictures, CheckRanksAgree
 from darts_pl.problems import build_search, open_problem
-from darts_pl.runs.folder import Summary
-from darts_pl.runs.settings import settings_of
+from darts_pl.records.folder import Summary
+from darts_pl.records.run_identity import settings_of
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.fitted import fitted, leave_result
 from darts_pl.tasks.sections import PARTS
@@ -29,7 +29,7 @@ def search(context: Context) -> Summary:
         title="search",
         epochs=config.search.epochs,
         settings=settings_of(context.resolved, "seed", "search", *PARTS, "order", "data"),
-        callbacks=[history, ArchitecturePictures(history, alphas=config.logger.alphas), RanksAgree()],
+        callbacks=[history, ArchitecturePictures(history, alphas=config.logger.alphas), CheckRanksAgree()],
     )
     genotype = module.genotype()
     metrics = {name: value for name, value in done.last.items() if name.startswith("search/")}

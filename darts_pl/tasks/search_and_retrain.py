@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from darts_pl.genotype import parse
+from darts_pl.records.folder import Summary
 from darts_pl.report import save_cells
 from darts_pl.runs import is_rank_zero
-from darts_pl.runs.folder import Summary
 from darts_pl.selection import random_genotype
 from darts_pl.spaces import build_space
 from darts_pl.tasks.context import Context

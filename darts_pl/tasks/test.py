@@ -7,8 +7,8 @@ import time
 import pytorch_lightning as pl
 
 from darts_pl.problems import open_problem
+from darts_pl.records.folder import Summary
 from darts_pl.runs import build_trainer
-from darts_pl.runs.folder import Summary
 from darts_pl.spaces import count_parameters
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.run_data import refuse_other_run_data

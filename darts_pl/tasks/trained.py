@@ -19,8 +19,8 @@ from darts_pl.config import Config, parse_config, upgrade_keys
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.problems import Problem, problem_that_gives
-from darts_pl.runs import RunFolder
-from darts_pl.runs.folder import read_genotype
+from darts_pl.records import RunFolder
+from darts_pl.records.folder import read_genotype
 from darts_pl.spaces import space_of
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.retrain import find_genotype

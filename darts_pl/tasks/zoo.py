@@ -8,7 +8,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from darts_pl.runs.folder import Summary
+from darts_pl.records.folder import Summary
 from darts_pl.spaces import PAPER_NETWORKS, space_of
 from darts_pl.spaces.rnn import UNITS, VOCABULARY
 from darts_pl.tasks.context import Context

@@ -228,12 +228,12 @@ def test_a_search_pairs_two_halves_that_hold_all_classes_and_validates_in_order(
 
 
 def test_a_share_of_the_photos_is_the_same_share_of_every_class(folder):
-    data = SearchPhotos(photo_folders(str(folder)), *settings(batch_size=2, share=0.5))
+    data = SearchPhotos(photo_folders(str(folder)), *settings(batch_size=2, fraction=0.5))
     train, valid = data._halves()
     assert np.bincount(train.labels).tolist() == np.bincount(valid.labels).tolist() == [2, 2, 2]
     half = r"batch_size=7 is more than the 6 photos of the train half \(search.train_portion=0.5 of 12\); lower it to 6"
     with pytest.raises(UserError, match=half):
-        SearchPhotos(photo_folders(str(folder)), *settings(batch_size=7, share=0.5))
+        SearchPhotos(photo_folders(str(folder)), *settings(batch_size=7, fraction=0.5))
     with pytest.raises(UserError, match="batch_size=25 is more than the 24 photos of the training split; lower it"):
         RetrainPhotos(photo_folders(str(folder)), *settings(batch_size=25))
 

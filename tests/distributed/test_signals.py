@@ -38,7 +38,7 @@ def test_a_signal_during_the_test_after_a_training_ends_both_processes(tmp_path)
         assert process.poll() is None, log.read_text()
         time.sleep(0.05)
     assert process.wait(60) == 143, log.read_text()
-    assert "go on with the same command and" in log.read_text()
+    assert "to continue, repeat the command with" in log.read_text()
     assert not still_running(tmp_path)
 
 

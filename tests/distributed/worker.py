@@ -11,11 +11,12 @@ import pytorch_lightning as pl
 import torch
 
 from darts_pl.bilevel import ORDERS
-from darts_pl.callbacks import RanksAgree, RankStates
+from darts_pl.callbacks import CheckRanksAgree, RankStates
 from darts_pl.data import BatchLoader, IndexOrder, SequentialOrder
 from darts_pl.modules import AlphaRecipe, Scores, SearchModule, WeightRecipe
 from darts_pl.modules.running import Mean
-from darts_pl.runs import RunFolder, build_trainer
+from darts_pl.records import RunFolder
+from darts_pl.runs import build_trainer
 from darts_pl.runs.hardware import HardwareSettings
 from tests.smooth import CLASSES, FEATURES, SmoothNet
 
@@ -122,7 +123,7 @@ def search(order, folder, processes, batch_size, fault=None):
     recorder = Recorder(fault)
     hardware = HardwareSettings("cpu", processes, "64-true", "ddp" if processes > 1 else "auto", None, False, None)
     trainer = build_trainer(
-        hardware, RunFolder(Path(folder)), epochs=EPOCHS, callbacks=[RankStates(), recorder, RanksAgree()]
+        hardware, RunFolder(Path(folder)), epochs=EPOCHS, callbacks=[RankStates(), recorder, CheckRanksAgree()]
     )
     trainer.fit(module, datamodule=Halves(batch_size))
     return {"steps": recorder.steps, "valid_losses": recorder.valid_losses}

@@ -219,14 +219,14 @@ def test_resume_of_a_folder_without_a_checkpoint_starts_there(tmp_path, whole, c
 def test_a_run_in_a_used_folder_does_not_keep_the_former_run_s_checkpoints(stopped):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert run(stopped, "search.epochs=1", "seed=3") == 0
+        assert run(stopped, "search.epochs=1", "seed=3", "overwrite=true") == 0
     assert sorted(path.name for path in (stopped / "checkpoints").iterdir()) == ["last.ckpt"]
 
 
 def test_resume_names_a_run_that_is_there_and_no_other_folder_beside_it(stopped, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main([*SMALL, "resume=rum"]) == 2
-    assert "resume=rum: there is no run" in capsys.readouterr().err
+    assert "resume=rum: no run found" in capsys.readouterr().err
     assert not (tmp_path / "rum").exists()
     assert run(tmp_path / "other", "resume=run") == 2
     assert "resume=run and hydra.run.dir=other: give one of them" in capsys.readouterr().err
@@ -234,7 +234,7 @@ def test_resume_names_a_run_that_is_there_and_no_other_folder_beside_it(stopped,
 
 def test_one_job_of_slurm_does_not_overwrite_what_it_did(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("darts_pl.rundir.job_name", lambda: "slurm_77")
+    monkeypatch.setattr("darts_pl.run_folder.job_name", lambda: "slurm_77")
     assert main([*SMALL, "search.epochs=1"]) == 0
     before = {path: path.read_bytes() for path in (tmp_path / "outputs").rglob("*.ckpt")}
     capsys.readouterr()

@@ -32,7 +32,7 @@ def test_a_signal_during_the_test_after_a_training_says_how_to_go_on(number, sta
         assert main([*TRAINING, f"hydra.run.dir={tmp_path / 'run'}"]) == status
     said = capsys.readouterr().err
     assert f"the last checkpoint is {tmp_path / 'run' / 'checkpoints' / 'last.ckpt'}" in said
-    assert "go on with the same command and resume=true" in said
+    assert "to continue, repeat the command with resume=true" in said
     assert not (tmp_path / "run" / "summary.json").exists()
     assert main([*TRAINING, f"hydra.run.dir={tmp_path / 'run'}", "resume=true"]) == 0
     assert (tmp_path / "run" / "summary.json").exists()

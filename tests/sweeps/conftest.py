@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from darts_pl.cli import main
-from darts_pl.runs.job_record import read_record
+from darts_pl.records.job_record import read_record
 from darts_pl.tasks import run
 from darts_pl.tasks.context import Context
 from tests.tiny_sweep import write_images

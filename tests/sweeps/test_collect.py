@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from darts_pl.cli import main
-from darts_pl.runs.job_record import read_record
+from darts_pl.records.job_record import read_record
 from darts_pl.zoo import published
 from tests.tiny_sweep import TINY
 
@@ -112,9 +112,8 @@ def test_single_runs_below_a_folder_are_collected_and_other_tables_are_not(tmp_p
         folder = tmp_path / "outputs" / f"run_{number}"
         assert main([*TINY, "data.path=none", f"seed={seed}", f"hydra.run.dir={folder}"]) == 0
     (tmp_path / "outputs" / "begun" / ".hydra").mkdir(parents=True)
-    table = tmp_path / "outputs" / "table"
-    for _ in range(2):  # the second time the first table is there
-        rows = collected(table, str(tmp_path / "outputs"))
+    for number in range(2):  # the second time the first table is there
+        rows = collected(tmp_path / "outputs" / f"table_{number}", str(tmp_path / "outputs"))
         assert [row["state"] for row in rows] == ["unfinished", "finished", "finished", "finished"]
     assert rows[1]["test/accuracy n"] == "2"  # one of the seeds ran twice
     assert float(rows[1]["test/accuracy mean"]) == pytest.approx(0.15)

@@ -11,8 +11,8 @@ import pytest
 from submitit import LocalExecutor
 from submitit.core.core import Job
 
-from darts_pl.runs.job_record import read_record
-from darts_pl.sweeps.lost import wait_for_all
+from darts_pl.records.job_record import read_record
+from darts_pl.sweeps.lost_jobs import wait_for_all
 from tests.pretended_slurm import install
 from tests.tiny_sweep import TINY, write_images
 

@@ -12,7 +12,7 @@ from darts_pl.cli import main
 from darts_pl.errors import UserError
 from darts_pl.interruption import Interrupted
 from darts_pl.modules import SearchModule
-from darts_pl.runs.job_record import read_record
+from darts_pl.records.job_record import read_record
 from tests.tiny_sweep import TINY, write_images
 
 
@@ -91,11 +91,15 @@ def test_only_a_job_with_the_same_settings_and_a_whole_summary_counts_as_finishe
     assert [jobs()[number].objective for number in range(3)] == [0.25, 0.5, 0.75]
 
 
-def test_without_resume_all_jobs_run_again(sweep, pretend):
+def test_a_sweep_that_replaces_another_runs_all_jobs_again_and_leaves_nothing_of_it(sweep, pretend, tmp_path):
     calls = pretend(lambda context: {})
-    for _ in range(2):
-        assert sweep(*TINY, "data.path=none", "seed=1") == 0
-    assert len(calls) == 2
+    assert sweep(*TINY, "data.path=none", "seed=1,2") == 0
+    (tmp_path / "sweep" / "notes.txt").write_text("mine")
+    assert sweep(*TINY, "data.path=none", "seed=2,3", "overwrite=true") == 0
+    assert [context.config.seed for context in calls] == [1, 2, 2, 3]
+    left = sorted(path.name for path in (tmp_path / "sweep").iterdir() if not path.name.startswith("."))
+    assert left == ["multirun.yaml", "notes.txt", "seed-2", "seed-3"]
+    assert (tmp_path / "sweep" / "notes.txt").read_text() == "mine"
 
 
 def test_an_interrupted_sweep_goes_on_with_the_job_that_was_cut_off(tmp_path, images, sweep, jobs, monkeypatch, capsys):
@@ -134,7 +138,9 @@ def test_a_stopped_sweep_says_which_folder_to_go_on_in(tmp_path, pretend, monkey
     assert main(["-m", *TINY, "data.path=none", "seed=0,1"]) == 143
     (folder,) = Path("multirun/search").iterdir()
     lines = capsys.readouterr().err.splitlines()
-    assert f"the same command with hydra.sweep.dir={folder} resume=true runs what is not finished" in lines
+    assert (
+        f"to run the jobs that have not finished, repeat the command with hydra.sweep.dir={folder} resume=true" in lines
+    )
     assert sum("resume=true" in line for line in lines) == 1
 
 

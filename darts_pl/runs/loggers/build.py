@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from pytorch_lightning.loggers import Logger
 
 from darts_pl.config import Config
-from darts_pl.runs.folder import RunFolder, Summary
+from darts_pl.records.folder import RunFolder, Summary
 from darts_pl.runs.loggers import tensorboard
 from darts_pl.runs.loggers.guarded import GuardedLogger, Sink
 from darts_pl.runs.loggers.weights_and_biases import Labels, WandbSink

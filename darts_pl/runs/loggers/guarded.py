@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from pytorch_lightning.loggers import Logger
 
-from darts_pl.runs.folder import Summary
+from darts_pl.records.folder import Summary
 from darts_pl.runs.loggers.calls import Calls
 from darts_pl.runs.trainer import is_rank_zero
 

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from darts_pl.errors import UserError
-from darts_pl.runs.folder import Summary
+from darts_pl.records.folder import Summary
 
 
 def require_extra() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from pytorch_lightning.loggers import WandbLogger
 
 from darts_pl import atomic
-from darts_pl.runs.folder import Summary
+from darts_pl.records.folder import Summary
 from darts_pl.runs.loggers.settings import WandbSettings
 
 _log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""What one job of a sweep leaves in its folder: `job.json`."""
+"""The record that one job of a sweep leaves in its folder: `job.json`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from darts_pl.config.upgrade import flatten
 
 RUNNING, FINISHED, FAILED = "running", "finished", "failed"
 
-#: Settings that do not change what a job finds.
-OF_NO_CONSEQUENCE = ("resume", "logger")
+#: Settings that do not change the result of a job.
+IGNORED_SETTINGS = ("resume", "overwrite", "logger")
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class JobRecord:
 
     Args:
         number: of the job in its sweep.
-        overrides: as on the command line, without the job's place in the sweep.
-        state: RUNNING (also where it was cut off), FINISHED or FAILED.
+        overrides: as on the command line, but for those that every repetition may change.
+        state: RUNNING (also where it was killed), FINISHED or FAILED.
         settings: the resolved configuration.
         objective: what a finished job returned to the sweep.
         reason: of a failure, in one to three lines.
-        mendable: whether the user can mend the failure.
+        fixable: whether the user can fix the cause of the failure.
         details: the traceback of a failure.
     """
 
@@ -39,7 +39,7 @@ class JobRecord:
     settings: Mapping[str, Any] = field(default_factory=dict)
     objective: float | None = None
     reason: str | None = None
-    mendable: bool = False
+    fixable: bool = False
     details: str | None = None
 
     def write(self, folder: Path) -> None:
@@ -47,22 +47,23 @@ class JobRecord:
         atomic.write(folder / "job.json", json.dumps(asdict(self), indent=2) + "\n")
 
     def same_job(self, settings: Mapping[str, Any]) -> bool:
-        """Whether a job with these settings would find the same."""
-        now = _of_consequence(settings)
-        return upgrade_stored(_of_consequence(self.settings), now) == now
+        """Whether a job with these settings would have the same result."""
+        now = _without_ignored(settings)
+        return upgrade_stored(_without_ignored(self.settings), now) == now
 
 
 def read_record(folder: Path) -> JobRecord | None:
-    """The record in a job's folder; None where there is none, or none that can be read."""
+    """The record in a job's folder; None if there is none that can be read."""
     try:
         found = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        found.setdefault("fixable", found.get("mendable"))  # its name in the first versions
         return JobRecord(**{part.name: found[part.name] for part in fields(JobRecord)})
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
 def read_summary(folder: Path) -> dict[str, Any] | None:
-    """The summary of a finished run; None where there is none, or it is not whole."""
+    """The summary of a finished run; None if there is none, or it is incomplete."""
     try:
         found = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -70,8 +71,8 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and "task" in found else None
 
 
-def _of_consequence(settings: Mapping[str, Any]) -> Any:
+def _without_ignored(settings: Mapping[str, Any]) -> Any:
     """What decides a result, by dotted key, as it is read from JSON."""
     return json.loads(
-        json.dumps(flatten({name: value for name, value in settings.items() if name not in OF_NO_CONSEQUENCE}))
+        json.dumps(flatten({name: value for name, value in settings.items() if name not in IGNORED_SETTINGS}))
     )

@@ -1,4 +1,4 @@
-"""What a sweep says at its end."""
+"""The report at the end of a sweep."""
 
 from __future__ import annotations
 
@@ -7,47 +7,40 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from darts_pl.sweeps.start import JOBS
-
-if TYPE_CHECKING:
-    from darts_pl.runs.job_record import JobRecord
+from darts_pl.records.job_record import FAILED, FINISHED, RUNNING, JobRecord, read_record
+from darts_pl.sweeps.hydra_callback import JOBS
 
 
 def all_failed(sweep: Path | None) -> bool:
-    """Whether every job of the sweep failed: what the sweeper raises then is a consequence of it."""
-    from darts_pl.runs.job_record import FAILED
-
+    """Whether every job of the sweep failed. The sweeper then raises an error of its own, which says nothing new."""
     records = [] if sweep is None else _records(sweep)
     return bool(records) and all(record.state == FAILED for record in records)
 
 
-def report(sweep: Path, lost: Sequence[str], show_tracebacks: bool) -> int:
-    """Say how the jobs ended and return the exit status.
+def report_sweep(sweep: Path, lost: Sequence[str], show_tracebacks: bool) -> int:
+    """Print how the jobs ended and return the exit status.
 
     Args:
         sweep: the folder of the sweep.
-        lost: lines about jobs that the launcher lost.
-        show_tracebacks: also of failures that the user can mend.
+        lost: one line for each job that the launcher lost.
+        show_tracebacks: also of failures that the user can fix.
 
     Returns:
-        0 if all jobs finished, 2 if the user can mend all that failed, else 1.
+        0 if all jobs finished, 2 if the user can fix the cause of every failure, else 1.
     """
-    from darts_pl.runs.job_record import FAILED, FINISHED, RUNNING
-
     records = _records(sweep)
     if not records and not lost:
         return 0
     by_state = {state: [record for record in records if record.state == state] for state in (FINISHED, FAILED, RUNNING)}
     failed, unfinished = by_state[FAILED], by_state[RUNNING]
     for record in failed:
-        if record.details and (show_tracebacks or not record.mendable):
+        if record.details and (show_tracebacks or not record.fixable):
             print(f"\njob {record.number}\n{record.details}", file=sys.stderr, end="")
     words = {FINISHED: "finished", FAILED: "failed", RUNNING: "not finished"}
     counts = ", ".join(f"{len(found)} {words[state]}" for state, found in by_state.items() if found)
     place = _shown(sweep)
-    print(f"\nsweep                  {counts or 'no job began'}")
+    print(f"\nsweep                  {counts or 'no job started'}")
     _print_best(sweep, records)
     print(f"folder                 {place}", flush=True)
     for record in failed:
@@ -58,18 +51,19 @@ def report(sweep: Path, lost: Sequence[str], show_tracebacks: bool) -> int:
     for line in lost:
         print(line, file=sys.stderr)
     if failed or unfinished or lost:
-        print(f"the same command with hydra.sweep.dir={place} resume=true runs what is not finished", file=sys.stderr)
+        print(
+            f"to run the jobs that have not finished, repeat the command with hydra.sweep.dir={place} resume=true",
+            file=sys.stderr,
+        )
         if len(unfinished) > len(lost) and (sweep / ".submitit").is_dir():
-            print("but jobs that submitit has started or queued may still be running: look first", file=sys.stderr)
-    if unfinished or lost or not all(record.mendable for record in failed):
+            print("first check whether jobs that submitit started or queued are still running", file=sys.stderr)
+    if unfinished or lost or not all(record.fixable for record in failed):
         return 1
     return 2 if failed else 0
 
 
 def _records(sweep: Path) -> list[JobRecord]:
-    """Of the jobs that the last command in this folder started, in their order."""
-    from darts_pl.runs.job_record import read_record
-
+    """The records of the jobs that the last command in this folder started, in order."""
     found = []
     for pointer in (sweep / JOBS).glob("*.json"):
         record = read_record(sweep / json.loads(pointer.read_text(encoding="utf-8")))
@@ -79,7 +73,7 @@ def _records(sweep: Path) -> list[JobRecord]:
 
 
 def _print_best(sweep: Path, records: list[JobRecord]) -> None:
-    """What a sweeper that optimises found: the plugins leave it in a file of this name."""
+    """Print the best job of a sweeper that optimises; the plugins write it into a file of this name."""
     file = sweep / "optimization_results.yaml"
     if not file.is_file() or any(
         file.stat().st_mtime < pointer.stat().st_mtime for pointer in (sweep / JOBS).glob("*.json")

@@ -14,7 +14,7 @@ OPTIONS = {
 }
 
 
-def extra_wanted(message: str) -> str | None:
+def missing_plugin(message: str) -> str | None:
     """What to install, if Hydra's `message` says that it does not know an option that a plugin adds; else None."""
     found = re.search(r"(?:Could not (?:find|load|override)) '(hydra/[a-z/_]+)'", message)
     plugin = OPTIONS.get(found.group(1)) if found else None

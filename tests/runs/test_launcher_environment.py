@@ -3,8 +3,8 @@
 import pytest
 
 from darts_pl.errors import UserError
-from darts_pl.launched import is_first, slurm_tasks
-from darts_pl.rundir import job_name
+from darts_pl.launcher_environment import is_first, slurm_tasks
+from darts_pl.run_folder import job_name
 from darts_pl.runs.hardware import HardwareSettings
 from darts_pl.runs.processes import number_of_nodes, scheduler, strategy_of
 

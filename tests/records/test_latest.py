@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from darts_pl.runs.latest import newest_folder
+from darts_pl.records.latest import newest_folder
 
 
 def leave(path: Path, seconds: int) -> None:

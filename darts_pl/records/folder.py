@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts_pl import atomic
-from darts_pl.callbacks import previous
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype, parse
+from darts_pl.records.checkpoint_file import previous
 
 #: What a summary holds: flat, names to numbers and strings.
 Summary = dict[str, float | int | str | bool | None]

@@ -1,12 +1,12 @@
-"""What a run is, so that a checkpoint is continued by the same command only."""
+"""The settings that make a run what it is: a checkpoint continues only under the same ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-#: Settings that may differ when a run goes on: where data lie and how they are read, not what they are.
-FREE = frozenset({"data.path", "data.workers", "data.layout"})
+#: Settings that may change when a run is resumed: where the data are and how they are read, not what they are.
+MAY_DIFFER_ON_RESUME = frozenset({"data.path", "data.workers", "data.layout"})
 #: Settings that only a search reads.
 OF_A_SEARCH = frozenset({"data.split", "data.split_seed"})
 #: What runs did before there were these settings, by `data.kind`.
@@ -17,21 +17,21 @@ BEFORE: Mapping[str, Mapping[str, Any]] = {
 
 
 def settings_of(resolved: Mapping[str, Any], *sections: str, **others: Any) -> dict[str, Any]:
-    """The settings that decide a run's numbers, flat, by dotted key.
+    """The settings that determine a run's numbers, flat, by dotted key.
 
     Args:
         resolved: the whole configuration as plain values.
-        sections: its keys that count, beside the precision and ``debug``, which always do.
-        others: what counts beside them.
+        sections: the keys that count, beside the precision and ``debug``, which always count.
+        others: further values that count.
     """
     flat = _flat({name: resolved[name] for name in (*sections, "debug")}, "")
     flat["hardware.precision"] = resolved["hardware"]["precision"]
-    free = FREE if "search" in sections else FREE | OF_A_SEARCH
+    free = MAY_DIFFER_ON_RESUME if "search" in sections else MAY_DIFFER_ON_RESUME | OF_A_SEARCH
     return {key: value for key, value in flat.items() if key not in free} | others
 
 
 def difference(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """The first key, in the order of `now`, whose value differs, with both; None where none does."""
+    """The first key whose value differs, in the order of `now`, with both values; None if all are equal."""
     for key in [*now, *(key for key in stored if key not in now)]:
         before = stored.get(key, BEFORE.get(key, {}).get(stored.get("data.kind", "")))
         after = now.get(key)

@@ -1,0 +1,134 @@
+"""Which files in a folder belong to a run or a sweep; all others are the user's and are never touched."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+#: What Hydra writes into the folder before a task begins.
+HYDRA = ".hydra"
+#: Files that runs write into their folder.
+FILES = (
+    *("summary.json", "genotype.json", "genotypes.jsonl", "alphas.npz", "metrics.csv", "job.json", "report.html"),
+    *("cells.png", "cells.svg", "runs.csv", "runs.md", "network.onnx", "network.pt2"),
+)
+CHECKPOINTS = ("last.ckpt", "previous.ckpt", ".writing.last.ckpt")
+#: Folders that loggers fill.
+FOLDERS = ("wandb", "tensorboard", "mlflow", "comet")
+#: Folders of the parts of a run, each with the files of a run.
+PARTS = ("search", "retrain", "random")
+#: What a sweep writes beside the folders of its jobs.
+SWEEP = (".jobs", ".submitit", "multirun.yaml", "optimization_results.yaml")
+#: Where a replaced run is kept until the run that replaces it has written something.
+REPLACED = ".replaced"
+
+_UNFINISHED = re.compile(r"\.\d+\.(.+)")  # what `atomic` leaves where the process was killed
+
+
+def run_paths(folder: Path) -> Iterator[Path]:
+    """Files and folders that a run wrote into `folder`, but for those of Hydra."""
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        unfinished = _UNFINISHED.fullmatch(path.name)
+        if path.name in (*FILES, *FOLDERS) or (unfinished and unfinished.group(1) in FILES):
+            yield path
+    yield from (path for name in CHECKPOINTS if (path := folder / "checkpoints" / name).exists())
+    for part in PARTS:
+        yield from run_paths(folder / part)
+
+
+def sweep_paths(folder: Path) -> Iterator[Path]:
+    """Files and folders that a sweep wrote into `folder`: its own, and those of its jobs."""
+    if not folder.is_dir():
+        return
+    yield from (path for name in SWEEP if (path := folder / name).exists())
+    for child in sorted(folder.iterdir()):
+        if child.is_dir() and (child / "job.json").is_file():
+            yield from run_paths(child)
+            yield from (path for path in [child / HYDRA] if path.exists())
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether a run wrote anything into `folder`. Hydra's files alone are what a refused command leaves."""
+    return next(run_paths(folder), None) is not None
+
+
+def holds_sweep(folder: Path) -> bool:
+    """Whether a job of a sweep began in `folder`."""
+    return next(sweep_paths(folder), None) is not None
+
+
+def move_aside(folder: Path) -> None:
+    """Move all that a run or a sweep wrote into `folder` to its subfolder ``.replaced``."""
+    hydra = [folder / HYDRA] if (folder / HYDRA).exists() else []
+    for path in [*run_paths(folder), *sweep_paths(folder), *hydra]:
+        target = folder / REPLACED / path.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, target)
+        _remove_empty_parents(path, folder)
+
+
+def bring_back(folder: Path) -> None:
+    """Undo `move_aside`."""
+    aside = folder / REPLACED
+    if aside.is_dir():
+        shutil.rmtree(folder / HYDRA, ignore_errors=True)
+        _merge(aside, folder)
+
+
+def discard(folder: Path) -> None:
+    """Delete what `move_aside` moved."""
+    shutil.rmtree(folder / REPLACED, ignore_errors=True)
+
+
+def finish_replacement(folder: Path) -> None:
+    """End a replacement: it is undone if nothing was written into `folder` since, else the old files are deleted."""
+    if (folder / REPLACED).is_dir():
+        (discard if holds_run(folder) or holds_sweep(folder) else bring_back)(folder)
+
+
+def make_folder(folder: Path, *, new: bool) -> list[Path]:
+    """Make `folder` and its missing parents; returns those that were made, the innermost first.
+
+    Args:
+        folder: to be made.
+        new: whether it must not exist yet.
+
+    Raises:
+        OSError: if it cannot be made; FileExistsError also where it exists and must not.
+    """
+    missing = [path for path in [folder, *folder.parents] if not path.exists()]
+    for parent in reversed(missing[1:]):
+        parent.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=not new)
+    return missing
+
+
+def remove_made(made: Sequence[Path]) -> None:
+    """Remove folders that `make_folder` made, as far as they are empty."""
+    for path in made:
+        try:
+            path.rmdir()
+        except OSError:
+            return
+
+
+def _merge(source: Path, target: Path) -> None:
+    for path in sorted(source.iterdir()):
+        place = target / path.name
+        if path.is_dir() and place.is_dir():
+            _merge(path, place)
+        else:
+            os.replace(path, place)
+    source.rmdir()
+
+
+def _remove_empty_parents(path: Path, folder: Path) -> None:
+    for parent in path.parents:
+        if parent == folder or any(parent.iterdir()):
+            return
+        parent.rmdir()
