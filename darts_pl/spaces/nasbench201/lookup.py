@@ -22,8 +22,8 @@ def describe(entry: Entry, by: str = "cifar10_test") -> list[str]:
         by: the accuracy behind rank, percentile and regret.
     """
     table = NasBench201()
-    best = table.top(1, by)[0]
-    below = f"{table.regret(entry.number, by):.4f} below the best, number {best.number} with {getattr(best, by):.4f}"
+    best, regret = table.top(1, by)[0], table.regret(entry.number, by)
+    below = f"{regret:.4f} below the best, number {best.number} with {getattr(best, by):.4f}"
     doubtful = " (the published size differs)" if entry.doubtful_size else ""
     return [
         f"{entry.text}",
@@ -37,7 +37,7 @@ def describe(entry: Entry, by: str = "cifar10_test") -> list[str]:
         "",
         f"rank by {by}: {table.rank(entry.number, by):,} of {CELLS:,}; better than "
         f"{table.percentile(entry.number, by):.2f} % of the other cells",
-        "the best cell" if entry.number == best.number else below,
+        below if regret > 0 else "no cell is better",
         _twins(entry, by),
     ]
 

@@ -143,8 +143,9 @@ class NasBench201:
         if isinstance(named, Genotype):
             return self.number(_cell_of(named))
         if isinstance(named, Sequence):
-            check_cell(named, NODES)
-            return _numbers()[tuple(int(index) for index in named)]
+            cell: Sequence[int] = [*named]
+            check_cell(cell, NODES)
+            return _numbers()[tuple(int(index) for index in cell)]
         try:
             number = operator.index(named)
         except TypeError:
