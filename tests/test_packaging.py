@@ -44,6 +44,12 @@ def test_the_wheel_holds_the_whole_configuration(wheel):
     assert configs <= set(wheel.namelist())
 
 
+def test_the_wheel_holds_the_table_of_nas_bench_201_with_its_licence(wheel):
+    folder = "darts_pl/spaces/nasbench201"
+    for name in ("table.npz", "table.LICENSE"):
+        assert wheel.read(f"{folder}/{name}") == (ROOT / folder / name).read_bytes()
+
+
 def test_the_wheel_installs_the_console_script(wheel):
     entries = configparser.ConfigParser()
     entries.read_string(wheel.read(f"darts_pl-{darts_pl.__version__}.dist-info/entry_points.txt").decode())

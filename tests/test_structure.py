@@ -16,9 +16,11 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     {"errors", "atomic", "interruption", "launcher_environment"},
     {"registry", "settings"},
-    {"config", "genotype", "zoo", "ops", "records"},
+    {"config", "genotype", "zoo", "ops"},
+    {"records"},
     {"spaces"},
-    {"bilevel", "selection", "interop", "report"},
+    {"bilevel", "interop", "report"},
+    {"selection"},
     {"methods", "strategies"},
     {"data", "modules", "callbacks"},
     {"runs", "run_folder"},

@@ -1,4 +1,4 @@
-"""The built-in candidates, in the order of the authors' search space, then those of other published cells."""
+"""The built-in candidates, first in the order of the authors' search space, then of other cells and spaces."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from torch import nn
 from darts_pl.ops.convolutions import (
     FactorizedReduce,
     RectifiedConv,
+    ReLUConvBN,
     conv_1x7_7x1,
     dilated_conv,
     separable_conv,
@@ -59,3 +60,19 @@ def sep_conv_7x7(channels: int, stride: int, affine: bool, edges: int) -> Rectif
 @candidate("conv_7x1_1x7", parallel=True)
 def conv_7x1_1x7(channels: int, stride: int, affine: bool, edges: int) -> RectifiedConv:
     return conv_1x7_7x1(channels, stride, affine, edges)
+
+
+@candidate("nor_conv_1x1", parallel=True)
+def nor_conv_1x1(channels: int, stride: int, affine: bool, edges: int) -> ReLUConvBN:
+    return ReLUConvBN(channels, channels, affine, 1, stride, edges)
+
+
+@candidate("nor_conv_3x3", parallel=True)
+def nor_conv_3x3(channels: int, stride: int, affine: bool, edges: int) -> ReLUConvBN:
+    return ReLUConvBN(channels, channels, affine, 3, stride, edges)
+
+
+@candidate("avg_pool_3x3_plain", parallel=True)
+def avg_pool_3x3_plain(channels: int, stride: int, affine: bool, edges: int) -> Pool:
+    """Average pooling that no BatchNorm follows in a search either, as in the NAS-Bench-201 space."""
+    return Pool(nn.AvgPool2d(3, stride=stride, padding=1, count_include_pad=False), channels, False, edges)

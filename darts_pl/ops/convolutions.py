@@ -66,11 +66,37 @@ def conv_1x7_7x1(channels: int, stride: int, affine: bool, edges: int) -> Rectif
     )
 
 
-class ReLUConvBN(RectifiedConv):
-    """ReLU, 1x1 convolution, BatchNorm: brings a cell's input to the cell's width."""
+class ReLUConvBN(EdgeOperation):
+    """ReLU, dense convolution, BatchNorm.
 
-    def __init__(self, in_channels: int, out_channels: int, affine: bool) -> None:
-        super().__init__(1, nn.Conv2d(in_channels, out_channels, 1, bias=False), BatchNorm(out_channels, affine))
+    All K edges read the same map, so their convolutions are one with K times as many output channels.
+    With the default kernel and stride it brings a cell's input to the cell's width.
+
+    Args:
+        in_channels: channels of the one input.
+        out_channels: channels of each edge's output.
+        affine: passed on to the BatchNorm.
+        kernel: side of the square filter, odd; the map keeps its size at stride 1.
+        stride: in both directions.
+        edges: K.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, affine: bool, kernel: int = 1, stride: int = 1, edges: int = 1
+    ) -> None:
+        super().__init__(edges)
+        wide = edges * out_channels
+        # With a 1x1 filter the pixels are picked before the convolution; see `FactorizedReduce`.
+        self.step = stride if kernel == 1 else 1
+        convolution = nn.Conv2d(in_channels, wide, kernel, stride // self.step, padding=kernel // 2, bias=False)
+        self.op = nn.Sequential(nn.ReLU(), convolution, BatchNorm(wide, affine))
+
+    def on_edges(self, node: NodeOutput, scale: Tensor | None = None) -> Tensor:
+        _, convolution, norm = self.op
+        x = node.rectified
+        if self.step > 1:
+            x = x[:, :, :: self.step, :: self.step].contiguous(memory_format=torch.channels_last)
+        return norm(convolution(x), scale)
 
 
 class FactorizedReduce(EdgeOperation):

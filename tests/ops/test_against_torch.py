@@ -52,6 +52,10 @@ def crossed(kernel, stride, affine):
     )
 
 
+def dense(kernel, stride, affine):
+    return nn.Sequential(nn.ReLU(), nn.Conv2d(C, C, kernel, stride, kernel // 2, bias=False), norm(affine))
+
+
 LAYERS = {
     "sep_conv_3x3": (separable, 3),
     "sep_conv_5x5": (separable, 5),
@@ -59,6 +63,8 @@ LAYERS = {
     "dil_conv_3x3": (dilated, 3),
     "dil_conv_5x5": (dilated, 5),
     "conv_7x1_1x7": (crossed, 7),
+    "nor_conv_1x1": (dense, 1),
+    "nor_conv_3x3": (dense, 3),
 }
 
 
@@ -115,6 +121,14 @@ def test_pooling_is_normalised_in_a_search_and_bare_in_a_final_network(name):
     normalised = build_edges(name, C, 1, 3)(x)
     mean, variance = bare.mean((0, 2, 3), keepdim=True), bare.var((0, 2, 3), keepdim=True, correction=0)
     torch.testing.assert_close(normalised, (bare - mean) / (variance + 1e-5).sqrt())
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_plain_average_pooling_is_bare_in_a_search_and_in_a_final_network(stride):
+    x = torch.randn(4, C, 8, 7)
+    bare = build("avg_pool_3x3", C, stride)(x)
+    assert torch.equal(build("avg_pool_3x3_plain", C, stride)(x), bare)
+    assert torch.equal(build_edges("avg_pool_3x3_plain", C, stride, 3)(x), bare)
 
 
 def test_skipping_at_stride_1_is_the_input_itself():
