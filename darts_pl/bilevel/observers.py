@@ -40,6 +40,8 @@ class Observer:
 
     #: Whether the gradient of the weights on the valid batch is computed for it.
     needs_valid_weight_gradient = False
+    #: How many epochs a `RollBack` may go back; their checkpoints are kept.
+    keeps_epochs = 0
 
     def on_alpha_gradient(self, step: int, result: AlphaGradient) -> None:
         """The gradient of the architecture parameters is known; they have not moved yet.
@@ -69,6 +71,13 @@ class Observer:
             search: gives the supernet and what a step needs.
         """
         return None
+
+    def rolled_back(self, then: Mapping[str, Any]) -> None:
+        """The search has gone back to an earlier epoch; by default an observer keeps what it knows.
+
+        Args:
+            then: what `state_dict` gave after that epoch.
+        """
 
     def metrics(self) -> Mapping[str, float]:
         """Numbers to log at the end of the epoch, by name."""

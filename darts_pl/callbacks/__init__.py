@@ -3,6 +3,7 @@
 from darts_pl.callbacks.averaging import weight_average
 from darts_pl.callbacks.checkpoint import LastCheckpoint, StopOnSignal
 from darts_pl.callbacks.history import ArchitectureHistory, MetricsTable
+from darts_pl.callbacks.observers import KeepEpochs, RunObservers
 from darts_pl.callbacks.pictures import ArchitecturePictures, PictureLogger
 from darts_pl.callbacks.progress import EpochLines, progress_callbacks
 from darts_pl.callbacks.ranks import CheckRanksAgree, RankStates
@@ -13,10 +14,12 @@ __all__ = [
     "ArchitecturePictures",
     "CheckRanksAgree",
     "EpochLines",
+    "KeepEpochs",
     "LastCheckpoint",
     "MetricsTable",
     "PictureLogger",
     "RankStates",
+    "RunObservers",
     "StopOnSignal",
     "Throughput",
     "progress_callbacks",

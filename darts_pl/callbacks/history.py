@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor
 
 from darts_pl import atomic
+from darts_pl.spaces import SearchSpace
 
 # Both derive from `Checkpoint` because Lightning calls those callbacks last, when the module has
 # logged its own values of the epoch.
@@ -66,8 +68,11 @@ class MetricsTable(Checkpoint):
 
 
 class ArchitectureHistory(Checkpoint):
-    """`alphas.npz` (per cell type [epochs+1, edges, candidates], the first row before any step) and
-    the genotype of every epoch, `genotypes.jsonl`.
+    """`alphas.npz` and `genotypes.jsonl`: alphas and genotype before training and after every epoch.
+
+    `alphas.npz` holds per cell type [epochs+1, edges, candidates] and, by its name, every other
+    architecture parameter, [epochs+1, ...]. In a search of several stages the columns are those of
+    the first stage, with nan where a later one has no such candidate.
 
     For a module with a `supernet` and a method `genotype`.
 
@@ -78,6 +83,8 @@ class ArchitectureHistory(Checkpoint):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.alphas: list[dict[str, Tensor]] = []
+        #: of the first stage: by cell type for every edge its candidates
+        self.candidates: dict[str, tuple[tuple[str, ...], ...]] | None = None
         self.genotypes: list[str] = []
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -88,7 +95,14 @@ class ArchitectureHistory(Checkpoint):
         self._record(trainer, pl_module)
 
     def _record(self, trainer: pl.Trainer, module: Any) -> None:
-        self.alphas.append({name: alpha.detach().cpu().clone() for name, alpha in module.supernet.alphas.items()})
+        if self.candidates is None:
+            self.candidates = {name: cell.candidates for name, cell in module.supernet.space.cells.items()}
+        self.alphas.append(
+            {
+                name.removeprefix("alphas."): self._aligned(name.removeprefix("alphas."), module.supernet.space, value)
+                for name, value in module.supernet.architecture().items()
+            }
+        )
         self.genotypes.append(" ".join(module.genotype().to_json().split()))
         if trainer.is_global_zero:
             stacked: dict[str, Any] = {
@@ -97,9 +111,25 @@ class ArchitectureHistory(Checkpoint):
             atomic.write_with(self.folder / "alphas.npz", lambda path: np.savez(path, **stacked))
             atomic.write(self.folder / "genotypes.jsonl", "\n".join(self.genotypes) + "\n")
 
+    def _aligned(self, cell_type: str, space: SearchSpace, values: Tensor) -> Tensor:
+        """Alphas of a later stage in the columns of the first one; nan where a candidate is gone."""
+        values = values.detach().cpu().clone()
+        assert self.candidates is not None
+        first = self.candidates.get(cell_type)
+        if first is None or space.cells[cell_type].candidates == first:
+            return values
+        aligned = torch.full((len(first), max(map(len, first))), torch.nan, dtype=values.dtype)
+        for edge, names in enumerate(space.cells[cell_type].candidates):
+            for column, name in enumerate(names):
+                aligned[edge, first[edge].index(name)] = values[edge, column]
+        return aligned
+
     def state_dict(self) -> dict[str, Any]:
-        return {"alphas": self.alphas, "genotypes": self.genotypes}
+        candidates = None if self.candidates is None else {k: [list(e) for e in v] for k, v in self.candidates.items()}
+        return {"alphas": self.alphas, "genotypes": self.genotypes, "candidates": candidates}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.alphas = list(state_dict["alphas"])
         self.genotypes = list(state_dict["genotypes"])
+        stored = state_dict.get("candidates")  # older checkpoints have one stage, whose candidates the module knows
+        self.candidates = None if stored is None else {k: tuple(map(tuple, edges)) for k, edges in stored.items()}

@@ -2,7 +2,7 @@
 
 from darts_pl.problems.base import PROBLEMS, Call, Problem, Testing, Training, open_problem, problem_that_gives
 from darts_pl.problems.images import ImageProblem
-from darts_pl.problems.search import SupernetFactory, build_search
+from darts_pl.problems.search import SupernetFactory, build_search, build_trials
 from darts_pl.problems.text import TextProblem
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "TextProblem",
     "Training",
     "build_search",
+    "build_trials",
     "open_problem",
     "problem_that_gives",
 ]

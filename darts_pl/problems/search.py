@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,6 +12,7 @@ from darts_pl.bilevel import OBSERVERS, ORDERS, PERTURBATIONS, REGULARISERS, STA
 from darts_pl.config import Config
 from darts_pl.modules import SearchModule, StageRun
 from darts_pl.problems.base import Problem
+from darts_pl.selection import Trials
 from darts_pl.spaces import EDGES, RELAXATIONS, SKIPS, SPACES, Parts, SearchSpace, Supernet
 
 
@@ -71,3 +73,25 @@ def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.Lig
         seed=config.seed,
     )
     return module, data
+
+
+def build_trials(
+    config: Config, problem: Problem, module: SearchModule, data: pl.LightningDataModule, folder: Path
+) -> Trials:
+    """What a selection rule may try out on the supernet of a search.
+
+    Args:
+        config: of the command.
+        problem: counts what is right.
+        module: the search, whose supernet is trained.
+        data: its data; the valid half is what is scored.
+        folder: of the run, where the decisions are recorded.
+    """
+    return Trials(
+        module.supernet,
+        lambda: iter(data.val_dataloader()),
+        problem.count,
+        journal=folder / "selection.json",
+        mean=module.mean,
+        seed=config.seed,
+    )

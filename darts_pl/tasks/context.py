@@ -24,6 +24,6 @@ class Context:
     resolved: Mapping[str, Any]
     folder: RunFolder
 
-    def inside(self, name: str) -> Context:
+    def for_subfolder(self, name: str) -> Context:
         """The same with a subfolder of the run's folder."""
         return Context(self.config, self.resolved, self.folder.sub(name))

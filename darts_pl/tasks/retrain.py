@@ -15,7 +15,7 @@ from darts_pl.records.folder import Summary, read_genotype
 from darts_pl.records.run_identity import settings_of
 from darts_pl.spaces import space_of
 from darts_pl.tasks.context import Context
-from darts_pl.tasks.fitted import fitted, leave_result
+from darts_pl.tasks.recording import fit_and_record, write_result
 
 
 def retrain(context: Context) -> Summary:
@@ -67,7 +67,7 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
     problem = open_problem(config)
     problem.check_genotype(genotype)
     training = problem.training(genotype)
-    done = fitted(
+    done = fit_and_record(
         context,
         training.module,
         training.data,
@@ -93,5 +93,5 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         **training.after(),
         "seconds": round(time.monotonic() - started, 3),
     }
-    leave_result(trainer, folder, genotype, summary)
+    write_result(trainer, folder, genotype, summary)
     return summary

@@ -6,12 +6,14 @@ import time
 
 import pytorch_lightning as pl
 
-from darts_pl.callbacks import ArchitectureHistory, ArchitecturePictures, CheckRanksAgree
-from darts_pl.problems import build_search, open_problem
+from darts_pl.callbacks import ArchitectureHistory, ArchitecturePictures, CheckRanksAgree, RunObservers
+from darts_pl.genotype import parse
+from darts_pl.problems import build_search, build_trials, open_problem
 from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
+from darts_pl.selection import RULES
 from darts_pl.tasks.context import Context
-from darts_pl.tasks.fitted import fitted, leave_result
+from darts_pl.tasks.recording import fit_and_record, write_result
 from darts_pl.tasks.sections import PARTS
 
 
@@ -20,9 +22,11 @@ def search(context: Context) -> Summary:
     config = context.config
     started = time.monotonic()
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    module, data = build_search(config, open_problem(config))
+    problem = open_problem(config)
+    module, data = build_search(config, problem)
     history = ArchitectureHistory(context.folder.path)
-    done = fitted(
+    observers = RunObservers(dict(zip(config.observers, module.observers, strict=True)))
+    done = fit_and_record(
         context,
         module,
         data,
@@ -30,8 +34,13 @@ def search(context: Context) -> Summary:
         epochs=config.search.epochs,
         settings=settings_of(context.resolved, "seed", "search", *PARTS, "order", "data"),
         callbacks=[history, ArchitecturePictures(history, alphas=config.logger.alphas), CheckRanksAgree()],
+        observers=observers,
     )
-    genotype = module.genotype()
+    if observers.stopped is None:
+        select = RULES.build(config.select)
+        genotype = select(module.supernet, build_trials(config, problem, module, data, context.folder.path))
+    else:
+        genotype = parse(history.genotypes[observers.stopped.epoch + 1])  # the first is that before any epoch
     metrics = {name: value for name, value in done.last.items() if name.startswith("search/")}
     summary: Summary = {
         "task": "search",
@@ -45,5 +54,5 @@ def search(context: Context) -> Summary:
         **metrics,
         "seconds": round(time.monotonic() - started, 3),
     }
-    leave_result(done.trainer, context.folder, genotype, summary)
+    write_result(done.trainer, context.folder, genotype, summary)
     return summary

@@ -19,14 +19,14 @@ def search_and_retrain(context: Context) -> Summary:
     """Runs in the subfolders `search/`, `retrain/` and, if asked for, `random/`; returns a joint summary."""
     started = time.monotonic()
     config, folder = context.config, context.folder
-    searched = search(context.inside("search"))
+    searched = search(context.for_subfolder("search"))
     genotype = parse(str(searched["genotype"]))  # not from the file, which another rank may still be writing
-    trained = train_genotype(context.inside("retrain"), genotype, title="retrain")
+    trained = train_genotype(context.for_subfolder("retrain"), genotype, title="retrain")
     summary: Summary = {**searched, **trained, "task": "search_and_retrain"}
     if config.task.compare_random:
         space = build_space(config.search.space, config.search.candidates, config.search.nodes)
         by_chance = random_genotype(space, config.seed)
-        chance = train_genotype(context.inside("random"), by_chance, title="random")
+        chance = train_genotype(context.for_subfolder("random"), by_chance, title="random")
         for score in ("accuracy", "perplexity"):
             if f"test/{score}" in chance:
                 summary[f"random/test_{score}"] = chance[f"test/{score}"]

@@ -1,4 +1,4 @@
-"""What searches and trainings share: a fitted module, and the files that a finished run leaves."""
+"""What searches and trainings share: fitting a module in a run's folder, and writing the result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from darts_pl.callbacks import LastCheckpoint, MetricsTable, RankStates, StopOnSignal, Throughput, progress_callbacks
+from darts_pl.callbacks import (
+    KeepEpochs,
+    LastCheckpoint,
+    MetricsTable,
+    RankStates,
+    RunObservers,
+    StopOnSignal,
+    Throughput,
+    progress_callbacks,
+)
 from darts_pl.genotype import Genotype
 from darts_pl.records import RunFolder
 from darts_pl.records.folder import Summary
@@ -31,7 +40,7 @@ class Fitted:
     last: dict[str, float]
 
 
-def fitted(
+def fit_and_record(
     context: Context,
     module: pl.LightningModule,
     data: pl.LightningDataModule,
@@ -40,6 +49,7 @@ def fitted(
     epochs: int,
     settings: Mapping[str, Any],
     callbacks: Sequence[Callback] = (),
+    observers: RunObservers | None = None,
     grad_clip: float | None = None,
     accumulate: int = 1,
 ) -> Fitted:
@@ -53,6 +63,7 @@ def fitted(
         epochs: number of epochs.
         settings: what the run is, see `settings_of`; a checkpoint of others is not continued.
         callbacks: beside those that every run has.
+        observers: of a search; where one of them rolls back, fitting goes on from the earlier epoch.
         grad_clip: largest gradient norm, for modules in automatic optimization.
         accumulate: batches per optimizer step, likewise.
     """
@@ -60,40 +71,51 @@ def fitted(
     loggers = build_loggers(config, folder, context.resolved, title)
     table = MetricsTable(folder.metrics)
     checkpoint = LastCheckpoint(folder.checkpoint, settings, config.save_every)
-    trainer = build_trainer(
-        config.hardware,
-        folder,
-        epochs=epochs,
-        # The checkpoint comes after all whose state it holds.
-        callbacks=[
-            *(RankStates(), *callbacks, table, checkpoint),
-            *([Throughput()] if loggers else []),
-            *progress_callbacks(title),
-            StopOnSignal(checkpoint),
-        ],
-        loggers=loggers,
-        log_every=config.logger.every_n_steps,
-        grad_clip=grad_clip,
-        accumulate=accumulate,
-        debug=config.debug,
-    )
-    _say_joint_batch(trainer, data, title)
-    fit(trainer, module, data, folder, bool(config.resume), settings)
-    return Fitted(trainer, table.last)
+    keep = observers is not None and max((one.keeps_epochs for one in observers.observers.values()), default=0)
+    every = [
+        # Observers log metrics, so they come before the table; the checkpoint comes after all whose state it holds.
+        *(RankStates(), *([observers] if observers is not None else []), *callbacks, table, checkpoint),
+        *([KeepEpochs(checkpoint, keep)] if keep else []),
+        *([Throughput()] if loggers else []),
+        *progress_callbacks(title),
+        StopOnSignal(checkpoint),
+    ]
+    resume = bool(config.resume)
+    while True:
+        trainer = build_trainer(
+            config.hardware,
+            folder,
+            epochs=epochs,
+            callbacks=every,
+            loggers=loggers,
+            log_every=config.logger.every_n_steps,
+            grad_clip=grad_clip,
+            accumulate=accumulate,
+            debug=config.debug,
+        )
+        _print_joint_batch(trainer, data, title)
+        fit(trainer, module, data, folder, resume, settings)
+        if observers is None or observers.pending is None:
+            return Fitted(trainer, table.last)
+        if trainer.is_global_zero:
+            print(f"{title}: back to epoch {observers.pending.epoch + 1}, with {observers.pending.changes}", flush=True)
+            observers.roll_back(folder.checkpoint)
+        trainer.strategy.barrier("roll-back")
+        resume = True
 
 
-def _say_joint_batch(trainer: pl.Trainer, data: Any, title: str) -> None:
-    """Batch sizes are per process and nothing is scaled by their number: neither may go unsaid."""
+def _print_joint_batch(trainer: pl.Trainer, data: Any, title: str) -> None:
+    """Print what a step sees: batch sizes are per process, and nothing is scaled by their number."""
     processes, batch = trainer.world_size, data.loading.batch_size
     if processes > 1 and trainer.is_global_zero:
         print(
-            f"{title}: {processes} processes with batches of {batch}, {processes * batch} in a step; "
-            "learning rates as given",
+            f"{title}: {processes} processes x {batch} = {processes * batch} samples per step; "
+            "learning rates are not rescaled",
             flush=True,
         )
 
 
-def leave_result(trainer: pl.Trainer, folder: RunFolder, genotype: Genotype, summary: Summary) -> None:
+def write_result(trainer: pl.Trainer, folder: RunFolder, genotype: Genotype, summary: Summary) -> None:
     """Write genotype, drawings and summary, on one rank."""
     if trainer.is_global_zero:
         folder.write_genotype(genotype)
