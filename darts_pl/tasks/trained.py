@@ -12,7 +12,6 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from torch import Tensor
 from yaml import YAMLError
 
 from darts_pl import interop
@@ -89,13 +88,15 @@ def load_classifier(checkpoint: Path, genotype: Genotype, dtype: torch.dtype = t
         raise UserError(f"a genotype of kind {genotype.kind!r} builds no network for images; give one of kind 'cnn'")
     try:
         tensors = interop.import_network(interop.read(checkpoint))
-        network = build(genotype, **interop.classifier_sizes(tensors)).to(dtype)
-        interop.load(network, tensors, named=interop.authors_name)
+        sizes = interop.classifier_sizes(tensors)
+        network = interop.build_and_load(
+            lambda: build(genotype, **sizes), lambda _: tensors, dtype, interop.authors_names
+        )
     except UserError as error:
         text = str(error)
         raise UserError(text if str(checkpoint) in text else f"{checkpoint}: {text}") from None
     assert isinstance(network, Classifier)
-    return network.eval()
+    return network
 
 
 def load_language_model(checkpoint: Path, genotype: Genotype, dtype: torch.dtype = torch.float32) -> LanguageModel:
@@ -115,21 +116,15 @@ def load_language_model(checkpoint: Path, genotype: Genotype, dtype: torch.dtype
         found = interop.read(checkpoint)
         ours = found.get("language")
         tensors = interop.unwrap(ours["best"] if isinstance(ours, Mapping) and "best" in ours else found)
-        network = build(genotype, **_language_model_sizes(tensors)).to(dtype)
-        interop.load(network, interop.import_recurrent(network, tensors))
+        sizes = interop.language_model_sizes(tensors)
+        network = interop.build_and_load(
+            lambda: build(genotype, **sizes), lambda plan: interop.import_recurrent(plan, tensors), dtype
+        )
     except UserError as error:
         text = str(error)
         raise UserError(text if str(checkpoint) in text else f"{checkpoint}: {text}") from None
     assert isinstance(network, LanguageModel)
-    return network.eval()
-
-
-def _language_model_sizes(tensors: Mapping[str, Tensor]) -> dict[str, int]:
-    for name in ("words.weight", "encoder.weight"):  # ours, the authors'
-        if name in tensors and tensors[name].dim() == 2:
-            vocabulary, units = tensors[name].shape
-            return {"vocabulary": vocabulary, "units": units}
-    raise UserError("checkpoint: 'encoder.weight' is missing; it is no language model")
+    return network
 
 
 def _finished_training(path: Path) -> RunFolder:
