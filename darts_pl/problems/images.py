@@ -124,12 +124,14 @@ class ImageProblem(Problem):
     def load_network(cls, checkpoint: Path, genotype: Genotype, dtype: torch.dtype) -> Classifier:
         try:
             tensors = interop.import_network(interop.read(checkpoint))
-            network = build(genotype, **interop.classifier_sizes(tensors)).to(dtype)
-            interop.load(network, tensors, named=interop.authors_name)
+            sizes = interop.classifier_sizes(tensors)
+            network = interop.build_and_load(
+                lambda: build(genotype, **sizes), lambda _: tensors, dtype, interop.authors_names
+            )
         except UserError as error:
             raise naming(checkpoint, error) from None
         assert isinstance(network, Classifier)
-        return network.eval()
+        return network
 
     @classmethod
     def call(cls, network: Classifier, config: Config, summary: Mapping[str, Any]) -> Call:

@@ -131,12 +131,14 @@ class TextProblem(Problem):
             found = interop.read(checkpoint)
             ours = found.get("language")
             tensors = interop.unwrap(ours["best"] if isinstance(ours, Mapping) and "best" in ours else found)
-            network = build(genotype, **_sizes(tensors)).to(dtype)
-            interop.load(network, interop.import_recurrent(network, tensors))
+            sizes = interop.language_model_sizes(tensors)
+            network = interop.build_and_load(
+                lambda: build(genotype, **sizes), lambda plan: interop.import_recurrent(plan, tensors), dtype
+            )
         except UserError as error:
             raise naming(checkpoint, error) from None
         assert isinstance(network, LanguageModel)
-        return network.eval()
+        return network
 
     @classmethod
     def call(cls, network: LanguageModel, config: Config, summary: Mapping[str, Any]) -> Call:
@@ -164,11 +166,3 @@ class LanguageStep(nn.Module):
         hidden state [B, H] before them, which is zero at the start of a text."""
         sequence = self.network(words.unsqueeze(0), hidden)
         return sequence.logits[0], sequence.outputs[0]
-
-
-def _sizes(tensors: Mapping[str, Tensor]) -> dict[str, int]:
-    for name in ("words.weight", "encoder.weight"):  # ours, the authors'
-        if name in tensors and tensors[name].dim() == 2:
-            vocabulary, units = tensors[name].shape
-            return {"vocabulary": vocabulary, "units": units}
-    raise UserError("checkpoint: 'encoder.weight' is missing; it is no language model")
