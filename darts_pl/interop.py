@@ -25,8 +25,9 @@ _COUNTER = "num_batches_tracked"
 def _edge_keys(supernet: CnnSupernet) -> dict[str, list[str]]:
     """For each of our keys inside a mixed node, the authors' key of every edge, in stacking order."""
     keys: dict[str, list[str]] = {}
-    for layer, cell in enumerate(supernet.mixed_cells()):
-        for source, mixed in enumerate(cell.mixed_edges()):
+    cells: Any = supernet.cells
+    for layer, cell in enumerate(cells):
+        for source, mixed in enumerate(cell.mixed):
             leaving = cell.space.leaving(source)
             for group in mixed.groups:
                 ours = f"cells.{layer}.mixed.{source}.operations.{group.name}."
@@ -57,7 +58,7 @@ def export_supernet(supernet: CnnSupernet, tensors: Mapping[str, Tensor]) -> dic
     edge_keys = _edge_keys(supernet)
     result: dict[str, Tensor] = {}
     for key, value in tensors.items():
-        if key.startswith("alphas."):
+        if key.startswith("arch."):
             continue
         theirs = edge_keys.get(key)
         if theirs is None:
@@ -82,7 +83,7 @@ def import_supernet(supernet: CnnSupernet, tensors: Mapping[str, Tensor], *, str
     """
     tensors = unwrap(tensors)
     edge_keys = _edge_keys(supernet)
-    own = {key: value for key, value in supernet.state_dict().items() if not key.startswith("alphas.")}
+    own = {key: value for key, value in supernet.state_dict().items() if not key.startswith("arch.")}
     parts = {key: 1 if key not in edge_keys or _is_shared(supernet, key) else len(edge_keys[key]) for key in own}
     shapes = {}
     for key, ours in own.items():
@@ -139,7 +140,7 @@ _TIED = ("encoder.weight", "decoder.weight")
 def export_recurrent(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors of a language model or a recurrent supernet -> the same under the authors' names, without alphas."""
     result = {
-        _renamed(key, _RECURRENT_TO_AUTHORS): value for key, value in tensors.items() if not key.startswith("alphas.")
+        _renamed(key, _RECURRENT_TO_AUTHORS): value for key, value in tensors.items() if not key.startswith("arch.")
     }
     if _TIED[0] in result:
         result[_TIED[1]] = result[_TIED[0]]
@@ -159,7 +160,7 @@ def import_recurrent(module: nn.Module, tensors: Mapping[str, Tensor]) -> dict[s
     tensors = unwrap(tensors)
     if all(name in tensors for name in _TIED) and not torch.equal(*(tensors[name] for name in _TIED)):
         raise UserError("checkpoint: encoder.weight and decoder.weight differ; ours share one matrix")
-    ours = {_renamed(key, _RECURRENT_TO_AUTHORS): key for key in module.state_dict() if not key.startswith("alphas.")}
+    ours = {_renamed(key, _RECURRENT_TO_AUTHORS): key for key in module.state_dict() if not key.startswith("arch.")}
     return {ours.get(key, key): value for key, value in tensors.items() if key != _TIED[1]}
 
 
@@ -238,7 +239,7 @@ def load(module: nn.Module, tensors: Mapping[str, Tensor], named: Callable[[str]
     Raises:
         UserError: naming the first missing, unexpected and wrongly shaped keys.
     """
-    own = {key: value for key, value in module.state_dict().items() if not key.startswith("alphas.")}
+    own = {key: value for key, value in module.state_dict().items() if not key.startswith("arch.")}
     _refuse_misfit(tensors, {key: value.shape for key, value in own.items()}, named)
     with torch.no_grad():
         for key, value in own.items():
