@@ -18,7 +18,7 @@ class Counting(SearchModule):
 
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers.*")
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", ORDERS.list())
 def test_a_first_order_step_sends_alphas_and_weights_a_second_order_one_twice_the_one_and_thrice_the_other(order):
     net = SmoothNet(dropout=0.0).double()
     weights = WeightRecipe(0.1, 0.01, 0.9, 3e-4, 5.0, 1)
