@@ -11,7 +11,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from darts_pl.bilevel import InnerStep, evaluate, hypergradient
+from darts_pl.bilevel import ORDERS, SearchStep
 from darts_pl.spaces import CnnSupernet, build_space
 from per_edge import CANDIDATES, PerEdgeSupernet, per_edge
 
@@ -23,7 +23,13 @@ Batch = tuple[Tensor, Tensor]
 
 def both_networks(channels: int = 16, layers: int = 8) -> tuple[CnnSupernet, PerEdgeSupernet]:
     """The search network, by default of the paper's size, in both forms, with the same weights and alphas."""
-    ours = CnnSupernet(build_space("cnn", tuple(CANDIDATES), 4), init_channels=channels, layers=layers, classes=CLASSES)
+    ours = CnnSupernet(
+        build_space("cnn", tuple(CANDIDATES), 4),
+        init_channels=channels,
+        layers=layers,
+        classes=CLASSES,
+        alpha_scale=1e-3,
+    )
     return ours, per_edge(ours, channels=channels, layers=layers, classes=CLASSES)
 
 
@@ -43,26 +49,24 @@ class Ours:
 
     def __init__(self, supernet: CnnSupernet, train: Batch, valid: Batch) -> None:
         self.supernet, self.train, self.valid = supernet, train, valid
-        self.weights = list(supernet.weights().values())
-        self.sgd, self.adam = optimizers(self.weights, list(supernet.alphas.values()))
+        self.sgd, self.adam = optimizers(list(supernet.weights().values()), list(supernet.architecture().values()))
+        self.steps = 0
 
     def forward_backward(self) -> None:
         self.supernet.zero_grad()
-        self.supernet.loss(self.train).loss.backward()
+        self.supernet.loss(self.train, self.supernet.mixing()).loss.backward()
 
     def step(self, order: str) -> None:
-        state = self.sgd.state
-        buffers = [state[weight]["momentum_buffer"] for weight in self.weights] if state else None
-        inner = InnerStep(LR, MOMENTUM, WEIGHT_DECAY, buffers, radius=RADIUS)
-        found = hypergradient(order)(self.supernet, self.train, self.valid, inner, lambda tensors: tensors)
-        for name, gradient in found.gradient.items():
-            self.supernet.alphas[name].grad = gradient
-        self.adam.step()
-        alphas = {f"alphas.{name}": alpha.detach() for name, alpha in self.supernet.alphas.items()}
-        self.sgd.zero_grad()
-        evaluate(self.supernet, self.train, alphas).loss.backward()
-        nn.utils.clip_grad_norm_(self.weights, CLIP)
-        self.sgd.step()
+        step = SearchStep(
+            self.supernet,
+            order=ORDERS.get(order),
+            weights=self.sgd,
+            alphas=self.adam,
+            grad_clip=CLIP,
+            radius=RADIUS,
+        )
+        step(self.train, self.valid, self.steps)
+        self.steps += 1
 
 
 class PerEdge:

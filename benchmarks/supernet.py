@@ -13,16 +13,17 @@ import time
 from collections.abc import Callable
 
 import torch
-from torch import nn
 
 from counting import cost
+from darts_pl.spaces import CnnSupernet
+from per_edge import PerEdgeSupernet
 from steps import Ours, PerEdge, both_networks, random_batch
 
 
-def largest_difference(ours: nn.Module, theirs: nn.Module, images: torch.Tensor) -> float:
+def largest_difference(ours: CnnSupernet, theirs: PerEdgeSupernet, images: torch.Tensor) -> float:
     """Of the logits, with batch statistics."""
     with torch.no_grad():
-        return (ours(images) - theirs(images)).abs().max().item()
+        return (ours(images, ours.mixing()) - theirs(images)).abs().max().item()
 
 
 def seconds(runs: list[Callable[[], object]], repeats: int) -> list[float]:

@@ -65,7 +65,7 @@ def build_and_load(
 
 
 def _own(module: nn.Module) -> dict[str, Tensor]:
-    return {key: value for key, value in module.state_dict().items() if not key.startswith("alphas.")}
+    return {key: value for key, value in module.state_dict().items() if not key.startswith("arch.")}
 
 
 def list_names(names: Iterable[str]) -> str:

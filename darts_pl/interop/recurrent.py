@@ -32,7 +32,7 @@ def _authors_name(key: str) -> str:
 
 def export_recurrent(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors of a language model or a recurrent supernet -> the same under the authors' names, without alphas."""
-    result = {_authors_name(key): value for key, value in tensors.items() if not key.startswith("alphas.")}
+    result = {_authors_name(key): value for key, value in tensors.items() if not key.startswith("arch.")}
     if _ENCODER in result:
         result[_DECODER] = result[_ENCODER]
     return result
@@ -50,7 +50,7 @@ def import_recurrent(module: nn.Module, tensors: Mapping[str, Any]) -> dict[str,
         UserError: if there is no state dict, or encoder and decoder differ.
     """
     state = _tied(unwrap(tensors))
-    ours = {_authors_name(key): key for key in module.state_dict() if not key.startswith("alphas.")}
+    ours = {_authors_name(key): key for key in module.state_dict() if not key.startswith("arch.")}
     own = {key.removeprefix("network."): key for key in ours.values()}
     return {ours.get(key) or own.get(key, key): value for key, value in state.items()}
 

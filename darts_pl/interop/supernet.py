@@ -36,9 +36,10 @@ class _Theirs(NamedTuple):
 
 def _theirs(supernet: CnnSupernet) -> dict[str, _Theirs]:
     """For each of our names, alphas left out, the authors'."""
-    found = {key: _Theirs([authors_in_stem(key)]) for key in supernet.state_dict() if not key.startswith("alphas.")}
-    for layer, cell in enumerate(supernet.mixed_cells()):
-        for source, mixed in enumerate(cell.mixed_edges()):
+    found = {key: _Theirs([authors_in_stem(key)]) for key in supernet.state_dict() if not key.startswith("arch.")}
+    cells: Any = supernet.cells
+    for layer, cell in enumerate(cells):
+        for source, mixed in enumerate(cell.mixed):
             leaving = cell.space.leaving(source)
             for group in mixed.groups:
                 operation = mixed.operation(group)
@@ -74,7 +75,7 @@ def export_supernet(supernet: CnnSupernet, tensors: Mapping[str, Tensor]) -> dic
     theirs = _theirs(supernet)
     result: dict[str, Tensor] = {}
     for key, value in tensors.items():
-        if key.startswith("alphas."):
+        if key.startswith("arch."):
             continue
         names, shared = theirs.get(key, _Theirs([key]))
         if shared or len(names) == 1:

@@ -39,7 +39,8 @@ class NodeOutput:
         if edges not in self._repeated:
             pixels = self.raw.permute(0, 2, 3, 1).unsqueeze(3)
             # In place: only the repeated map, not a rectified one beside it, is kept for the backward pass.
-            copies = pixels.expand(-1, -1, -1, edges, -1).flatten(3).relu_()
+            # With one channel flattening copies nothing, hence `contiguous`.
+            copies = pixels.expand(-1, -1, -1, edges, -1).flatten(3).contiguous().relu_()
             self._repeated[edges] = copies.permute(0, 3, 1, 2)
         return self._repeated[edges]
 

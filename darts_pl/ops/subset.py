@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,8 @@ class Subset:
     """Runs an operation for some of its edges. What the others own is not read and gets no gradient.
 
     The first dimension of every parameter and buffer of an operation for K edges is K times that of
-    one edge. The same operation, built for k edges, therefore runs with the rows of k edges.
+    one edge. The same operation, built for k edges, therefore runs with the rows of k edges. What
+    depends on the epoch in an operation must be set by a method `start_epoch` of one of its modules.
 
     Args:
         build: makes the operation for a number of edges; called once per number, on the meta device.
@@ -35,6 +36,18 @@ class Subset:
     def __init__(self, build: Callable[[int], EdgeOperation]) -> None:
         self.build = build
         self._templates: dict[int, _OnEdges] = {}
+        self._epoch: tuple[int, int] | None = None
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Set in the operations for some edges what depends on the epoch, as in the one for all edges.
+
+        Args:
+            epoch: of the stage, counted from 0.
+            epochs: number of epochs of the stage.
+        """
+        self._epoch = epoch, epochs
+        for template in self._templates.values():
+            _start_epoch(template, epoch, epochs)
 
     def __call__(
         self, operation: EdgeOperation, positions: Sequence[int], node: NodeOutput, scale: Tensor | None
@@ -51,39 +64,73 @@ class Subset:
             maps = torch.cat([operation.each[position](node.raw) for position in positions], dim=1)
             return maps if scale is None else maps * scale.view(1, -1, 1, 1)
         template = self._template(len(positions), operation.training)
-        rows = _Rows(operation.edges, positions)
-        tensors = {f"operation.{name}": rows.of(tensor) for name, tensor in operation.named_parameters()}
-        buffers = {name: rows.of(buffer) for name, buffer in operation.named_buffers()}
-        tensors |= {f"operation.{name}": buffer for name, buffer in buffers.items()}
+        rows = _Rows(operation, positions)
+        parameters, buffers = rows.of_all(operation.named_parameters()), rows.of_all(operation.named_buffers())
+        tensors = {f"operation.{name}": tensor for name, tensor in {**parameters, **buffers}.items()}
         found = functional_call(template, tensors, (node, scale), tie_weights=False)
         if operation.training:
-            rows.write_back(dict(operation.named_buffers()), buffers)
+            rows.write_back(operation.named_buffers(), buffers)
         return found
 
     def _template(self, edges: int, training: bool) -> _OnEdges:
         if edges not in self._templates:
             with torch.device("meta"):
                 self._templates[edges] = _OnEdges(self.build(edges))
+            if self._epoch is not None:
+                _start_epoch(self._templates[edges], *self._epoch)
         return self._templates[edges].train(training)
 
 
-class _Rows:
-    """Some edges' rows of tensors whose first dimension is that of all K edges."""
+def _start_epoch(operation: nn.Module, epoch: int, epochs: int) -> None:
+    for module in operation.modules():
+        start = getattr(module, "start_epoch", None)
+        if callable(start):
+            start(epoch, epochs)
 
-    def __init__(self, edges: int, positions: Sequence[int]) -> None:
-        self.edges = edges
+
+class _Rows:
+    """Some edges' parts of the tensors of an operation for K edges.
+
+    An operation may hold an `EdgeByEdge`, as one that `Skip.wrap` made of it does; in that the edges
+    have tensors of their own, which are passed on as they are.
+    """
+
+    def __init__(self, operation: EdgeOperation, positions: Sequence[int]) -> None:
+        self.edges = operation.edges
         self.positions = list(positions)
+        self._each = tuple(
+            f"{name}.each." for name, module in operation.named_modules() if isinstance(module, EdgeByEdge)
+        )
+
+    def of_all(self, tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+        """By their names in the operation for some edges."""
+        found = {}
+        for name, tensor in tensors:
+            start = self._start_of_each(name)
+            if start is None:
+                found[name] = self.of(tensor)
+                continue
+            number, inner = name.removeprefix(start).split(".", 1)
+            if int(number) in self.positions:
+                found[f"{start}{self.positions.index(int(number))}.{inner}"] = tensor
+        return found
 
     def of(self, tensor: Tensor) -> Tensor:
+        """The rows of a tensor whose first dimension is that of all K edges."""
         if tensor.dim() == 0:  # a count of batches
             return tensor.clone()
         by_edge = tensor.unflatten(0, (self.edges, -1))
         return torch.cat([by_edge[position] for position in self.positions])
 
-    def write_back(self, all_edges: Mapping[str, Tensor], some: Mapping[str, Tensor]) -> None:
+    def _start_of_each(self, name: str) -> str | None:
+        return next((start for start in self._each if name.startswith(start)), None)
+
+    def write_back(self, all_edges: Iterable[tuple[str, Tensor]], some: Mapping[str, Tensor]) -> None:
         """Copy running statistics of some edges to where they belong."""
         with torch.no_grad():
-            for name, buffer in all_edges.items():
+            for name, buffer in all_edges:
+                if self._start_of_each(name) is not None:
+                    continue
                 if buffer.dim() == 0:
                     buffer.copy_(some[name])
                     continue

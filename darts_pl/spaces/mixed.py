@@ -79,6 +79,11 @@ class MixedEdges(LeavingEdges):
         assert isinstance(operation, EdgeOperation)
         return operation
 
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Set what depends on the epoch in the candidates that run on some edges only; see `Supernet.start_epoch`."""
+        for subset in self._subsets.values():
+            subset.start_epoch(epoch, epochs)
+
     def forward(
         self, node: Tensor, weights: Tensor, alive: Alive | None = None, edges: Tensor | None = None
     ) -> list[Tensor | None]:

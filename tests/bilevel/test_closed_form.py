@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from darts_pl.bilevel import InnerStep, first_order, second_order, second_order_exact
-from darts_pl.spaces import Outcome, Supernet, build_space
+from darts_pl.spaces import Outcome, Relaxation, Supernet, build_space
 
 VARIANTS = {
     "plain": {},
@@ -30,11 +30,18 @@ VARIANTS = {
 }
 
 
+class Alphas(Relaxation):
+    """Mixing weights that are the alphas themselves."""
+
+    def expected(self, alphas, live):
+        return alphas
+
+
 class Quadratic(Supernet):
     """The losses above; a batch is "train" or "valid". Every w that a loss was asked at is kept."""
 
     def __init__(self):
-        super().__init__(build_space("cnn", ("max_pool_3x3", "skip_connect"), nodes=1))
+        super().__init__(build_space("cnn", ("max_pool_3x3", "skip_connect"), nodes=1), Alphas())
         self.one = nn.Parameter(torch.randn(3))
         self.two = nn.Parameter(torch.randn(2, 2))
         sizes = sum(alphas.numel() for alphas in self.alphas.values())
@@ -46,8 +53,9 @@ class Quadratic(Supernet):
     def flat(self):
         return torch.cat([self.one, self.two.flatten()]), torch.cat([a.flatten() for a in self.alphas.values()])
 
-    def loss(self, batch):
-        w, a = self.flat()
+    def loss(self, batch, mixing):
+        w, _ = self.flat()
+        a = torch.cat([values.weights.flatten() for values in mixing.values()])
         self.asked.append((batch, w.detach().clone()))
         if batch == "train":
             loss = (w - self.matrix @ a).square().sum() / 2
@@ -84,7 +92,7 @@ def on_paper(net, buffers, lr, momentum=0.0, weight_decay=0.0, clip=None):
 
 
 def flat(gradient):
-    return torch.cat([gradient["normal"].flatten(), gradient["reduce"].flatten()])
+    return torch.cat([gradient["alphas.normal"].flatten(), gradient["alphas.reduce"].flatten()])
 
 
 @pytest.mark.parametrize("order", [second_order, second_order_exact])
@@ -92,7 +100,7 @@ def flat(gradient):
 def test_the_second_order_is_the_one_on_paper(problem, order, settings):
     net, buffers = problem
     moved, _, first, second = on_paper(net, buffers, 0.4, **settings)
-    found = order(net, "train", "valid", InnerStep(lr=0.4, buffers=buffers, **settings))
+    found = order(net, "train", "valid", InnerStep(lr=0.4, buffers=buffers, radius=0.01, **settings))
     torch.testing.assert_close(flat(found.gradient), first + second, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(found.ratio, second.norm() / first.norm(), rtol=1e-9, atol=0)
     torch.testing.assert_close(found.valid.outputs, moved, rtol=1e-12, atol=0)
@@ -143,15 +151,17 @@ def test_momentum_buffers_are_not_read_without_momentum_and_stay_as_they_are(pro
     with_buffers = second_order_exact(net, "train", "valid", InnerStep(lr=0.4, buffers=buffers)).gradient
     without = second_order_exact(net, "train", "valid", InnerStep(lr=0.4, momentum=0.9)).gradient
     assert torch.equal(flat(with_buffers), flat(without))
-    second_order(net, "train", "valid", InnerStep(lr=0.4, momentum=0.9, weight_decay=0.1, buffers=buffers))
+    second_order(net, "train", "valid", InnerStep(lr=0.4, momentum=0.9, weight_decay=0.1, buffers=buffers, radius=0.01))
     assert all(torch.equal(*pair) for pair in zip(buffers, before, strict=True))
 
 
 @pytest.mark.parametrize("order", [second_order, second_order_exact])
 def test_where_the_moved_weights_are_optimal_only_the_direct_term_is_left(problem, order):
     net, _ = problem
-    net.target = order(net, "train", "valid", InnerStep(lr=0.4)).valid.outputs  # now v = w' - b is exactly 0
-    found = order(net, "train", "valid", InnerStep(lr=0.4))
+    net.target = order(
+        net, "train", "valid", InnerStep(lr=0.4, radius=0.01)
+    ).valid.outputs  # now v = w' - b is exactly 0
+    found = order(net, "train", "valid", InnerStep(lr=0.4, radius=0.01))
     torch.testing.assert_close(flat(found.gradient), net.slope, rtol=1e-12, atol=0)
     assert found.ratio.item() == 0
 
@@ -163,9 +173,9 @@ def test_a_step_is_that_of_torch_sgd(problem):
     for step in range(3):
         net.asked.clear()
         optimizer.zero_grad()
-        net.loss("train").loss.backward()
+        net.loss("train", net.mixing()).loss.backward()
         buffers = [optimizer.state[weight].get("momentum_buffer") for weight in net.weights().values()]
-        inner = InnerStep(**settings, buffers=None if step == 0 else buffers)
+        inner = InnerStep(**settings, radius=0.01, buffers=None if step == 0 else buffers)
         virtual = second_order(net, "train", "valid", inner).valid.outputs
         optimizer.step()
         torch.testing.assert_close(virtual, net.flat()[0].detach(), rtol=1e-12, atol=1e-12)

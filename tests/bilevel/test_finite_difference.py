@@ -9,6 +9,7 @@ from darts_pl.bilevel import InnerStep, first_order, second_order, second_order_
 from darts_pl.spaces import CnnSupernet, build_space
 from tests.paper import CANDIDATES
 
+RADIUS = 0.01  # the paper's, section 2.3
 RELU = {torch.relu, torch.relu_, torch.Tensor.relu, torch.Tensor.relu_, nn.functional.relu, nn.functional.relu_}
 
 
@@ -23,21 +24,21 @@ class SoftplusForReLU(TorchFunctionMode):
 
 def inner_steps(buffers):
     return {
-        "plain": InnerStep(lr=0.1),
-        "momentum": InnerStep(lr=0.1, momentum=0.9, buffers=buffers),
-        "weight_decay": InnerStep(lr=0.1, weight_decay=0.05),
-        "all": InnerStep(lr=0.025, momentum=0.9, weight_decay=0.05, buffers=buffers),
+        "plain": InnerStep(lr=0.1, radius=RADIUS),
+        "momentum": InnerStep(lr=0.1, momentum=0.9, buffers=buffers, radius=RADIUS),
+        "weight_decay": InnerStep(lr=0.1, weight_decay=0.05, radius=RADIUS),
+        "all": InnerStep(lr=0.025, momentum=0.9, weight_decay=0.05, buffers=buffers, radius=RADIUS),
     }
 
 
 def exact_gradients(net, pure_loss, train, valid, inner):
     """grad_alpha of L_val after one differentiable SGD step, and of L_val alone, by torch.func."""
     weights = {name: weight.detach() for name, weight in net.weights().items()}
-    alphas = {name: alpha.detach() for name, alpha in net.alphas.items()}
+    alphas = {name: alpha.detach() for name, alpha in net.architecture().items()}
     buffers = inner.buffers or [torch.zeros_like(weight) for weight in weights.values()]
 
     def loss(weights, alphas, batch):
-        return pure_loss({**weights, **{f"alphas.{name}": alpha for name, alpha in alphas.items()}}, batch)
+        return pure_loss({**weights, **alphas}, batch)
 
     def after_one_step(alphas):
         gradient = torch.func.grad(loss)(weights, alphas, train)
@@ -59,7 +60,6 @@ def test_all_orders_agree_with_the_derivative_of_one_differentiable_sgd_step(
     inner = inner_steps([torch.randn_like(weight) for weight in net.weights().values()])[variant]
     expected, first = exact_gradients(net, pure_loss, train, valid, inner)
     assert distance(expected, first) > 1e-2  # the second-order term matters here
-    assert inner.radius == 0.01
     assert distance(second_order(net, train, valid, inner).gradient, expected) <= 1e-4
     assert distance(second_order_exact(net, train, valid, inner).gradient, expected) <= 1e-12
     assert distance(first_order(net, train, valid, inner).gradient, first) <= 1e-12
@@ -78,9 +78,9 @@ def test_the_error_of_the_difference_falls_with_the_square_of_the_radius(smooth_
 
 def test_a_step_of_length_zero_leaves_the_first_order(smooth_net, smooth_batch, distance):
     net, train, valid = smooth_net(), smooth_batch(1), smooth_batch(2)
-    first = first_order(net, train, valid, InnerStep(lr=0.0)).gradient
+    first = first_order(net, train, valid, InnerStep(lr=0.0, radius=RADIUS)).gradient
     for order in (second_order, second_order_exact):
-        found = order(net, train, valid, InnerStep(lr=0.0))
+        found = order(net, train, valid, InnerStep(lr=0.0, radius=RADIUS))
         assert distance(found.gradient, first) <= 1e-14
         assert found.ratio.item() == 0
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from darts_pl.bilevel import ORDERS, InnerStep, gradient, passes, second_order, second_order_exact
+from darts_pl.bilevel import ORDERS, Draws, InnerStep, passes, second_order, second_order_exact
 from darts_pl.ops import EdgeOperation
-from darts_pl.spaces import CnnSupernet, build_space
+from darts_pl.spaces import CnnSupernet, Parts, Skip, build_space
 
 
-class Noisy(EdgeOperation):
+class NoisyOperation(EdgeOperation):
     """A candidate whose maps go through dropout: a pass that draws random numbers."""
 
     def __init__(self, operation):
@@ -26,6 +26,13 @@ class Noisy(EdgeOperation):
         return nn.functional.dropout(self.inner.on_edges(node, scale), 0.3, self.training)
 
 
+class Noisy(Skip):
+    """Makes every candidate one whose maps go through dropout."""
+
+    def wrap(self, name, operation, stride):
+        return NoisyOperation(operation)
+
+
 @pytest.fixture
 def trained():
     """A supernet, its optimizers after two steps (momentum, Adam's moments, gradients left over), two batches."""
@@ -34,21 +41,21 @@ def trained():
         init_channels=2,
         layers=3,
         classes=3,
-        wrap=Noisy,
+        parts=Parts(skip=Noisy()),
     )
     optimizers = [
         torch.optim.SGD(net.weights().values(), lr=0.1, momentum=0.9),
-        torch.optim.Adam(net.alphas.values(), lr=0.1),
+        torch.optim.Adam(net.architecture().values(), lr=0.1),
     ]
     train, valid = ((torch.randn(4, 3, 8, 8), torch.randint(3, (4,))) for _ in range(2))
     for _ in range(2):
         for optimizer in optimizers:
             optimizer.zero_grad()
-        net.loss(train).loss.backward()
+        net.loss(train, net.mixing()).loss.backward()
         for optimizer in optimizers:
             optimizer.step()
     buffers = [optimizers[0].state[weight]["momentum_buffer"] for weight in net.weights().values()]
-    inner = InnerStep(lr=0.1, momentum=0.9, weight_decay=3e-4, buffers=buffers, clip=1.0)
+    inner = InnerStep(lr=0.1, momentum=0.9, weight_decay=3e-4, buffers=buffers, clip=1.0, radius=0.01)
     return net, optimizers, train, valid, inner
 
 
@@ -56,7 +63,7 @@ def everything(net, optimizers):
     """Copies of all that a pass could change."""
     return copy.deepcopy(
         {
-            "state": {name: values.detach() for name, values in net.state_dict(keep_vars=True).items()},
+            "state": net.state_dict(),
             "gradients": {name: parameter.grad for name, parameter in net.named_parameters()},
             "requires_grad": {name: parameter.requires_grad for name, parameter in net.named_parameters()},
             "identity": {name: id(parameter) for name, parameter in net.named_parameters()},
@@ -81,13 +88,13 @@ def same(one, other):
 def test_an_ordinary_pass_would_leave_a_trace(trained):
     net, optimizers, train, _, _ = trained
     before = everything(net, optimizers)
-    net.loss(train)
+    net.loss(train, net.mixing())
     after = everything(net, optimizers)
     assert not same(before["state"], after["state"])
     assert not same(before["random"], after["random"])
 
 
-@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS.keys())
+@pytest.mark.parametrize("order", [ORDERS.get(name) for name in ORDERS], ids=ORDERS.list())
 def test_weights_buffers_optimizers_gradients_and_random_numbers_stay_bitwise_as_they_are(trained, order):
     net, optimizers, train, valid, inner = trained
     before = everything(net, optimizers)
@@ -98,7 +105,7 @@ def test_weights_buffers_optimizers_gradients_and_random_numbers_stay_bitwise_as
         assert not tensor.requires_grad
 
 
-@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS.keys())
+@pytest.mark.parametrize("order", [ORDERS.get(name) for name in ORDERS], ids=ORDERS.list())
 def test_a_pass_that_fails_half_way_leaves_no_trace_either(trained, order):
     net, optimizers, train, valid, inner = trained
     before = everything(net, optimizers)
@@ -107,7 +114,7 @@ def test_a_pass_that_fails_half_way_leaves_no_trace_either(trained, order):
     assert same(everything(net, optimizers), before)
 
 
-@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS.keys())
+@pytest.mark.parametrize("order", [ORDERS.get(name) for name in ORDERS], ids=ORDERS.list())
 def test_the_same_call_gives_bitwise_the_same_gradient(trained, order):
     net, _, train, valid, inner = trained
     assert same(order(net, train, valid, inner).gradient, order(net, train, valid, inner).gradient)
@@ -123,7 +130,7 @@ def dropping(smooth_net):
 
 def test_the_three_passes_over_the_train_batch_drop_the_same_units(dropping, smooth_batch):
     net, masks = dropping
-    second_order(net, smooth_batch(1), smooth_batch(2), InnerStep(lr=0.1))
+    second_order(net, smooth_batch(1), smooth_batch(2), InnerStep(lr=0.1, radius=0.01))
     virtual, valid, plus, minus = (torch.stack(masks[2 * number : 2 * number + 2]) for number in range(4))
     assert 0.2 < virtual.double().mean() < 0.8
     assert torch.equal(plus, virtual)
@@ -131,18 +138,24 @@ def test_the_three_passes_over_the_train_batch_drop_the_same_units(dropping, smo
     assert not torch.equal(valid, virtual)
 
 
+class FreshDraws(Draws):
+    """What a step must not draw from: other numbers in every pass."""
+
+    passes = 0
+
+    def seed(self, split):
+        self.passes += 1
+        return self.passes
+
+
 def test_with_dropout_the_difference_is_still_the_exact_product_and_with_fresh_masks_it_would_not_be(
-    dropping, smooth_batch, distance, monkeypatch
+    dropping, smooth_batch, distance
 ):
     net, _ = dropping
-    batches, inner = (smooth_batch(1), smooth_batch(2)), InnerStep(lr=0.1)
-    torch.manual_seed(4)
-    exact = second_order_exact(net, *batches, inner).gradient
-    torch.manual_seed(4)
-    assert distance(second_order(net, *batches, inner).gradient, exact) <= 1e-4
-    monkeypatch.setattr(gradient.RandomState, "rewind", lambda self: None)
-    torch.manual_seed(4)
-    assert distance(second_order(net, *batches, inner).gradient, exact) > 1
+    batches, inner = (smooth_batch(1), smooth_batch(2)), InnerStep(lr=0.1, radius=0.01)
+    exact = second_order_exact(net, *batches, inner, draws=Draws(4)).gradient
+    assert distance(second_order(net, *batches, inner, draws=Draws(4)).gradient, exact) <= 1e-4
+    assert distance(second_order(net, *batches, inner, draws=FreshDraws(4)).gradient, exact) > 1
 
 
 def test_products_of_the_alpha_gradient_are_full_float32_whatever_the_user_allows_elsewhere(smooth_net, smooth_batch):
@@ -154,8 +167,8 @@ def test_products_of_the_alpha_gradient_are_full_float32_whatever_the_user_allow
     try:
         net, seen, outside = smooth_net(), [], switches()
         loss = net.loss
-        net.loss = lambda batch: (seen.append(switches()), loss(batch))[1]
-        ORDERS["second"](net, smooth_batch(1), smooth_batch(2), InnerStep(lr=0.1))
+        net.loss = lambda *arguments: (seen.append(switches()), loss(*arguments))[1]
+        ORDERS.get("second")(net, smooth_batch(1), smooth_batch(2), InnerStep(lr=0.1, radius=0.01))
         assert seen == [[exact for _, _, exact in passes._TF32]] * 4
         assert switches() == outside
         assert outside not in seen

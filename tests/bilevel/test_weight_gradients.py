@@ -37,7 +37,7 @@ def search():
     )
     train, valid = ((torch.randn(4, 3, 8, 8), torch.randint(3, (4,))) for _ in range(2))
     with Calls() as ordinary:
-        net.loss(train).loss.backward()
+        net.loss(train, net.mixing()).loss.backward()
     assert ordinary.for_weights >= sum(isinstance(module, nn.Conv2d) for module in net.modules()) > 50
     passes = []
     net.stem.register_forward_hook(lambda *_: passes.append(1))
@@ -56,6 +56,6 @@ def test_the_first_order_makes_one_pass_and_asks_for_no_weight_gradient(search):
 def test_the_second_order_makes_four_passes_and_asks_two_of_them_for_weight_gradients(search):
     net, train, valid, passes, ordinary = search
     with Calls() as calls:
-        second_order(net, train, valid, InnerStep(lr=0.1))
+        second_order(net, train, valid, InnerStep(lr=0.1, radius=0.01))
     assert len(passes) == 4
     assert calls.for_weights == 2 * ordinary

@@ -44,7 +44,7 @@ def largest_difference(one, other):
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", ORDERS.list())
 def test_alphas_and_weights_are_those_of_one_process_with_the_joint_batch(order, ranks, alone):
     first, second = ranks[order]
     steps = alone[order]["steps"]
@@ -59,7 +59,7 @@ def test_alphas_and_weights_are_those_of_one_process_with_the_joint_batch(order,
     assert max(differences) <= 1e-10
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", ORDERS.list())
 def test_both_ranks_hold_the_same_from_the_very_first_step_on(order, ranks):
     for one, other in zip(*(rank["steps"] for rank in ranks[order]), strict=True):
         assert all(torch.equal(one["parameters"][name], other["parameters"][name]) for name in one["parameters"])

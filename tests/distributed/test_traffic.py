@@ -3,8 +3,8 @@
 import pytest
 import pytorch_lightning as pl
 
-from darts_pl.bilevel import ORDERS
-from darts_pl.modules import AlphaRecipe, SearchModule, WeightRecipe
+from darts_pl.bilevel import ORDERS, AlphaRecipe, WeightRecipe
+from darts_pl.modules import SearchModule
 from tests.distributed.worker import Halves, LossScore
 from tests.smooth import SmoothNet
 
@@ -18,12 +18,12 @@ class Counting(SearchModule):
 
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers.*")
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", ORDERS.list())
 def test_a_first_order_step_sends_alphas_and_weights_a_second_order_one_twice_the_one_and_thrice_the_other(order):
     net = SmoothNet(dropout=0.0).double()
     weights = WeightRecipe(0.1, 0.01, 0.9, 3e-4, 5.0, 1)
     alphas = AlphaRecipe(3e-2, (0.5, 0.999), 1e-3)
-    module = Counting(net, order=ORDERS[order], weights=weights, alphas=alphas, radius=0.01, scores=LossScore)
+    module = Counting(net, order=ORDERS.get(order), weights=weights, alphas=alphas, radius=0.01, scores=LossScore)
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=1,

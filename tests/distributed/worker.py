@@ -10,10 +10,10 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
-from darts_pl.bilevel import ORDERS
+from darts_pl.bilevel import ORDERS, AlphaRecipe, WeightRecipe
 from darts_pl.callbacks import CheckRanksAgree, RankStates
 from darts_pl.data import BatchLoader, IndexOrder, SequentialOrder
-from darts_pl.modules import AlphaRecipe, Scores, SearchModule, WeightRecipe
+from darts_pl.modules import Scores, SearchModule
 from darts_pl.modules.running import Mean
 from darts_pl.records import RunFolder
 from darts_pl.runs import build_trainer
@@ -114,7 +114,7 @@ def search(order, folder, processes, batch_size, fault=None):
     net = SmoothNet(dropout=0.0).double()
     module = SearchModule(
         net,
-        order=ORDERS[order],
+        order=ORDERS.get(order),
         weights=WeightRecipe(0.1, 0.01, 0.9, 3e-4, 5.0, EPOCHS),
         alphas=AlphaRecipe(3e-2, (0.5, 0.999), 1e-3),
         radius=0.01,

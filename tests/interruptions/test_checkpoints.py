@@ -170,15 +170,20 @@ def test_a_full_disk_ends_the_run_with_one_line_and_leaves_the_last_checkpoint_w
 def test_losses_that_are_not_finite_stop_the_search_and_point_at_the_checkpoint_before(stopped, capsys, monkeypatch):
     from darts_pl.modules import SearchModule
 
-    step = SearchModule._weight_step
+    step = SearchModule.step
 
-    def spoil(self, train):
-        outcome, norm = step(self, train)
-        if self.trainer.fit_loop.epoch_loop.batch_idx == 1:
-            outcome = outcome._replace(loss=outcome.loss * torch.nan)
-        return outcome, norm
+    def spoil(self):
+        sound = step(self)
 
-    monkeypatch.setattr(SearchModule, "_weight_step", spoil)
+        def spoiled(*arguments):
+            result = sound(*arguments)
+            if self.trainer.fit_loop.epoch_loop.batch_idx == 1:
+                result = result._replace(train=result.train._replace(loss=result.train.loss * torch.nan))
+            return result
+
+        return spoiled
+
+    monkeypatch.setattr(SearchModule, "step", spoil)
     before = (stopped / "checkpoints" / "last.ckpt").read_bytes()
     capsys.readouterr()
     assert run(stopped, "resume=true") == 2

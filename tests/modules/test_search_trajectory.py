@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytorch_lightning as pl
@@ -13,11 +13,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from darts_pl import interop
-from darts_pl.bilevel import hypergradient
+from darts_pl.bilevel import ORDERS, AlphaRecipe, SearchStep, StepResult, WeightRecipe
 from darts_pl.data import BatchLoader
-from darts_pl.modules import AlphaRecipe, ClassificationScores, LanguageScores, SearchModule, WeightRecipe
+from darts_pl.modules import ClassificationScores, LanguageScores, SearchModule
 from darts_pl.runs import quiet_lightning
-from darts_pl.spaces import CnnSupernet, Outcome, RnnSupernet, build_space
+from darts_pl.spaces import CnnSupernet, RnnSupernet, build_space
 from tests.paper import CANDIDATES
 
 FOLDER = Path(os.environ.get("DARTS_GOLDENS") or Path(__file__).parents[1] / "goldens")
@@ -35,10 +35,15 @@ class RecordingModule(SearchModule):
         super().__init__(*args, **kwargs)
         self.seen: list[dict[str, Any]] = []
 
-    def _weight_step(self, train: Any) -> tuple[Outcome, torch.Tensor]:
-        outcome, norm = super()._weight_step(train)
-        self.last = {"train_loss": outcome.loss, "grad_norm": norm.clone()}
-        return outcome, norm
+    def step(self) -> SearchStep:
+        step = super().step()
+
+        def recording(*arguments: Any) -> StepResult:
+            result = step(*arguments)
+            self.last = {"train_loss": result.train.loss, "grad_norm": result.norm.clone()}
+            return result
+
+        return cast(SearchStep, recording)
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         super().training_step(batch, batch_idx)
@@ -73,7 +78,7 @@ def module_of(golden: dict[str, Any]) -> RecordingModule:
     supernet.load_alphas({"normal": golden["alphas_normal"], "reduce": golden["alphas_reduce"]})
     return RecordingModule(
         supernet,
-        order=hypergradient(hyper["order"]),
+        order=ORDERS.get(hyper["order"]),
         weights=WeightRecipe(
             hyper["lr"], hyper["lr_min"], hyper["momentum"], hyper["weight_decay"], hyper["grad_clip"], hyper["epochs"]
         ),
@@ -113,13 +118,17 @@ def recurrent_module_of(golden: dict[str, Any]) -> RecordingModule:
     edges, _ = golden["alphas"].shape
     nodes = next(n for n in range(1, 20) if n * (n + 1) // 2 == edges)
     supernet = RnnSupernet(
-        build_space("rnn", ACTIVATIONS, nodes), vocabulary=hyper["vocabulary"], units=hyper["hidden"]
+        build_space("rnn", ACTIVATIONS, nodes),
+        vocabulary=hyper["vocabulary"],
+        units=hyper["hidden"],
+        bptt=hyper.get("bptt", len(golden["batches"][0]["train_x"])),
+        slowness=hyper["tar_beta"],
     )
     interop.load(supernet, interop.import_recurrent(supernet, golden["state_dict"]))
     supernet.load_alphas({"recurrent": golden["alphas"]})
     return RecordingModule(
         supernet,
-        order=hypergradient(hyper["order"]),
+        order=ORDERS.get(hyper["order"]),
         weights=WeightRecipe(
             lr=hyper["lr"],
             lr_min=hyper["lr"],
@@ -127,9 +136,6 @@ def recurrent_module_of(golden: dict[str, Any]) -> RecordingModule:
             weight_decay=hyper["weight_decay"],
             grad_clip=hyper["clip"],
             epochs=1,
-            clip_virtual=True,
-            bptt=hyper.get("bptt", len(golden["batches"][0]["train_x"])),
-            slowness=hyper["tar_beta"],
         ),
         alphas=AlphaRecipe(hyper["alpha_lr"], (0.9, 0.999), hyper["alpha_weight_decay"]),
         radius=hyper["fd_radius"],

@@ -7,7 +7,7 @@ import torch
 
 from darts_pl.genotype import from_pairs
 from darts_pl.selection.magnitude import strongest
-from darts_pl.spaces import build_space, softmax
+from darts_pl.spaces import build_space
 from tests.paper import CANDIDATES
 
 pytestmark = pytest.mark.parity
@@ -20,7 +20,8 @@ def test_every_recorded_pair_of_alphas_gives_its_genotype(genotypes_file):
         nodes = len(entry["normal"]) // 2
         space = build_space("cnn", entry.get("candidates", CANDIDATES), nodes)
         weights = {
-            name: softmax(torch.tensor(entry[f"alphas_{name}"], dtype=torch.float64)) for name in ("normal", "reduce")
+            name: torch.softmax(torch.tensor(entry[f"alphas_{name}"], dtype=torch.float64), dim=-1)
+            for name in ("normal", "reduce")
         }
         concat = list(range(2, 2 + nodes))
         cells = {name: (entry[name], entry.get(f"{name}_concat", concat)) for name in ("normal", "reduce")}

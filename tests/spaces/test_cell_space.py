@@ -4,9 +4,13 @@ import pytest
 import torch
 
 from darts_pl.errors import UserError
-from darts_pl.spaces import CellSpace, SearchSpace, Supernet, build_space, relaxation
-from darts_pl.spaces.space import uniform_cell
+from darts_pl.spaces import RELAXATIONS, CellSpace, SearchSpace, build_space, cell_space, fix_weights
+from tests.bare import Bare
 from tests.paper import CANDIDATES as PAPER
+
+
+def anything(candidates):
+    """Refuses no candidate."""
 
 
 def test_edges_are_numbered_node_by_node_and_inside_a_node_by_source():
@@ -29,7 +33,7 @@ def test_edges_are_numbered_node_by_node_and_inside_a_node_by_source():
 @pytest.mark.parametrize("nodes", [1, 2, 3, 7])
 @pytest.mark.parametrize("input_nodes", [1, 2])
 def test_leaving_and_entering_each_hold_every_edge_once(nodes, input_nodes):
-    cell = uniform_cell(input_nodes, nodes, 1, ("skip_connect",))
+    cell = cell_space(input_nodes, nodes, 1, ("skip_connect",), anything)
     everything = list(range(nodes * input_nodes + nodes * (nodes - 1) // 2))
     last = input_nodes + nodes - 1
     assert [edge for target in range(input_nodes, last + 1) for edge in cell.entering(target)] == everything
@@ -46,8 +50,11 @@ def test_leaving_and_entering_each_hold_every_edge_once(nodes, input_nodes):
         (lambda: build_space("cmm", PAPER, 4), "unknown search space 'cmm'; known: cnn"),
         (lambda: build_space("cnn", ("none",), 4), "hold no operation"),
         (lambda: build_space("cnn", ("sep_conv_3x4",), 4), "unknown operation 'sep_conv_3x4'"),
-        (lambda: uniform_cell(1, 4, 2, PAPER), "a node can keep 1 to 1 inputs, not 2"),
-        (lambda: relaxation("softmaxx"), "unknown relaxation 'softmaxx'; did you mean 'softmax'"),
+        (lambda: cell_space(1, 4, 2, PAPER, anything), "a node can keep 1 to 1 inputs, not 2"),
+        (
+            lambda: RELAXATIONS.get("softmaxx"),
+            "unknown relaxation 'softmaxx'; did you mean 'softmax'\\? known: softmax",
+        ),
     ],
 )
 def test_an_impossible_space_is_refused_with_the_value_in_at_most_three_lines(build, message):
@@ -63,14 +70,13 @@ def ragged():
         ("none", "skip_connect", "sep_conv_3x3"), ("skip_connect",), ("max_pool_3x3", "skip_connect"),
         ("none", "max_pool_3x3"), ("sep_conv_3x3",),
     ))  # fmt: skip
-    return SearchSpace("cnn", {"normal": normal, "reduce": uniform_cell(2, 2, 2, ("none", "skip_connect"))})
+    return SearchSpace("cnn", {"normal": normal, "reduce": cell_space(2, 2, 2, ("none", "skip_connect"), anything)})
 
 
 def test_mixing_weights_are_exponentials_over_their_sum_on_the_candidates_that_an_edge_has(ragged):
-    net = Supernet(ragged)
+    net = Bare(ragged, alpha_scale=1.0)
     for name, cell in ragged.cells.items():
-        torch.nn.init.normal_(net.alphas[name])
-        alphas, weights = net.alphas[name].detach().double().exp(), net.mixing_weights()[name]
+        alphas, weights = net.alphas[name].detach().double().exp(), net.mixing()[name].weights
         assert weights.shape == cell.shape
         torch.testing.assert_close(weights.sum(1), torch.ones(len(cell.edges)))
         for edge, candidates in enumerate(cell.candidates):
@@ -79,50 +85,67 @@ def test_mixing_weights_are_exponentials_over_their_sum_on_the_candidates_that_a
             assert not weights[edge, len(candidates) :].any()
 
 
-def test_an_absent_candidate_gets_no_gradient(ragged):
-    net = Supernet(ragged)
-    net.mixing_weights()["normal"].square().sum().backward()
+def test_an_absent_candidate_gets_no_gradient_and_is_not_alive(ragged):
+    net = Bare(ragged, alpha_scale=1.0)
+    mixing = net.mixing()["normal"]
+    mixing.weights.square().sum().backward()
     gradient = net.alphas["normal"].grad
     present = torch.tensor([[o < len(names) for o in range(3)] for names in ragged.cells["normal"].candidates])
     assert not gradient[~present].any()
     assert gradient[0].all()
+    assert mixing.alive == tuple(map(tuple, present.tolist()))
+    assert net.mixing()["reduce"].alive is None
 
 
-def test_a_mask_fixes_numbers_leaves_nan_relaxed_and_does_not_renormalise():
-    net = Supernet(build_space("cnn", PAPER, 2))
-    relaxed = {name: weights.detach() for name, weights in net.mixing_weights().items()}
-    values = torch.full((5, 8), torch.nan)
-    values[0, 3], values[1, 2], values[4] = 0, 1, 0.25
-    net.mask("normal", values)
-    weights = net.mixing_weights()
-    assert torch.equal(weights["normal"], torch.where(values.isnan(), relaxed["normal"], values))
-    assert torch.equal(weights["reduce"], relaxed["reduce"])
-    gradient = torch.autograd.grad(weights["normal"].square().sum(), net.alphas["normal"])[0]
+def test_fixed_weights_are_set_leave_the_others_relaxed_and_are_not_renormalised():
+    net = Bare(build_space("cnn", PAPER, 2), alpha_scale=1e-3)
+    relaxed = {name: mixing.weights.detach() for name, mixing in net.mixing().items()}
+    values = {(0, 3): 0.0, (1, 2): 1.0, **{(4, column): 0.25 for column in range(8)}}
+    expected = relaxed["normal"].clone()
+    for (edge, column), value in values.items():
+        expected[edge, column] = value
+    net.fix("normal", values)
+    mixing = net.mixing()
+    assert torch.equal(mixing["normal"].weights, expected)
+    assert torch.equal(mixing["reduce"].weights, relaxed["reduce"])
+    assert [(e, o) for e, row in enumerate(mixing["normal"].alive) for o, alive in enumerate(row) if not alive] == [
+        (0, 3)
+    ]
+    gradient = torch.autograd.grad(mixing["normal"].weights.square().sum(), net.alphas["normal"])[0]
     assert not gradient[4].any()
     assert gradient[:4].all()
-    net.mask("normal", None)
-    assert torch.equal(net.mixing_weights()["normal"], relaxed["normal"])
+    net.fix("normal", None)
+    assert torch.equal(net.mixing()["normal"].weights, relaxed["normal"])
+    assert net.mixing()["normal"].alive is None
+    of_one_pass = fix_weights(net.mixing()["normal"], values)
+    assert torch.equal(of_one_pass.weights, expected)
+    assert of_one_pass.alive == mixing["normal"].alive
+    assert torch.equal(net.mixing()["normal"].weights, relaxed["normal"])
 
 
 def test_alphas_are_parameters_and_in_the_state_dict_but_are_no_weights():
-    net = Supernet(build_space("cnn", PAPER, 4))
+    net = Bare(build_space("cnn", PAPER, 4))
     net.extra = torch.nn.Linear(2, 3)
-    assert {"alphas.normal", "alphas.reduce"} <= dict(net.named_parameters()).keys()
-    assert {"alphas.normal", "alphas.reduce"} <= net.state_dict().keys()
-    assert list(net.weights()) == net.weight_names() == ["extra.weight", "extra.bias"]
+    assert net.architecture() == {f"alphas.{name}": net.alphas[name] for name in ("normal", "reduce")}
+    assert {"arch.alphas.normal", "arch.alphas.reduce"} <= dict(net.named_parameters()).keys()
+    assert {"arch.alphas.normal", "arch.alphas.reduce"} <= net.state_dict().keys()
+    assert list(net.weights()) == ["extra.weight", "extra.bias"]
     assert list(net.weights().values()) == list(net.extra.parameters())
 
 
-def test_initial_alphas_are_a_thousandth_of_the_normal_distribution():
+@pytest.mark.parametrize("scale", [1e-3, 0.5])
+def test_initial_alphas_are_normally_distributed_with_the_given_deviation(scale):
     torch.manual_seed(1)
-    alphas = torch.cat([Supernet(build_space("cnn", PAPER, 12)).alphas["normal"].detach() for _ in range(10)])
+    space = build_space("cnn", PAPER, 12)
+    alphas = torch.cat([Bare(space, alpha_scale=scale).alphas["normal"].detach() for _ in range(10)])
     assert len(alphas) == 900
-    assert alphas.std().item() == pytest.approx(1e-3, rel=0.05)
-    assert abs(alphas.mean().item()) < 5e-3 / len(alphas.flatten()) ** 0.5
+    assert alphas.std().item() == pytest.approx(scale, rel=0.05)
+    assert abs(alphas.mean().item()) < 5 * scale / len(alphas.flatten()) ** 0.5
+    assert not Bare(space).alphas["normal"].any()
 
 
 def test_given_alphas_are_copied_into_the_parameters():
-    net = Supernet(build_space("cnn", PAPER, 2))
+    net = Bare(build_space("cnn", PAPER, 2))
     parameter, given = net.alphas["normal"], torch.randn(5, 8)
     net.load_alphas({"normal": given})
     assert net.alphas["normal"] is parameter

@@ -84,6 +84,10 @@ def test_the_tower_counts_neither_as_parameters_nor_as_multiply_adds_and_nothing
     assert all(torch.equal(before[name], values) for name, values in towered.state_dict().items())
 
 
+def tensors_of(network):
+    return dict(network.named_parameters()) | dict(network.named_buffers())
+
+
 @pytest.mark.parametrize(
     ("stem", "side", "auxiliary", "least"),
     [
@@ -98,14 +102,15 @@ def test_the_tower_counts_neither_as_parameters_nor_as_multiply_adds_and_nothing
 )
 def test_a_batch_needs_two_images_where_batchnorm_reads_single_pixels(stem, side, auxiliary, least):
     network = Classifier(published("darts_v1"), init_channels=2, layers=4, stem=stem, auxiliary=auxiliary)
-    networks = [network]
+    networks = [(network, ())]
     if not auxiliary:
         space = build_space("cnn", ("none", "skip_connect", "sep_conv_3x3"), 2)
-        networks.append(CnnSupernet(space, init_channels=2, layers=4, classes=3, stem=stem))
-    for network in networks:
-        before = {name: values.clone() for name, values in network.state_dict().items()}
+        supernet = CnnSupernet(space, init_channels=2, layers=4, classes=3, stem=stem)
+        networks.append((supernet, (supernet.mixing(),)))
+    for network, others in networks:
+        before = {name: values.clone() for name, values in tensors_of(network).items()}
         state = torch.get_rng_state()
-        assert min_batch_size(network.eval(), 3, side, side) == least
+        assert min_batch_size(network.eval(), 3, side, side, *others) == least
         assert not network.training
         assert torch.equal(torch.get_rng_state(), state)
-        assert all(torch.equal(before[name], values) for name, values in network.state_dict().items())
+        assert all(torch.equal(before[name], values) for name, values in tensors_of(network).items())

@@ -33,7 +33,7 @@ def test_a_search_on_photos_has_the_same_stems():
     sizes = []
     for cell in net.cells:
         cell.register_forward_hook(lambda _, __, out: sizes.append(tuple(out.shape[1:])))
-    assert net(torch.randn(2, 3, 224, 224)).shape == (2, 7)
+    assert net(torch.randn(2, 3, 224, 224), net.mixing()).shape == (2, 7)
     assert sizes == [(8, 28, 28), (16, 14, 14), (32, 7, 7)]
     assert next(name for name in net.state_dict() if name.startswith("stem")) == "stem.stem0.0.weight"
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from darts_pl.errors import UserError
 from darts_pl.interop import export_supernet
-from darts_pl.spaces import CellSpace, CnnSupernet, SearchSpace, build_space, reductions
+from darts_pl.spaces import CellSpace, CnnSupernet, Parts, Relaxation, SearchSpace, build_space, fix_weights, reductions
 from tests.paper import CANDIDATES as PAPER
 
 
@@ -20,14 +20,15 @@ def supernet(space, dtype=torch.float64, **sizes):
     return net
 
 
-def both(net, images, edge_by_edge, alphas_in_use=True):
+def both(net, images, edge_by_edge, alphas_in_use=True, mixing=None):
     """Logits and the gradients of alphas and weights, ours and edge by edge."""
-    parameters = {k: v for k, v in net.named_parameters() if alphas_in_use or not k.startswith("alphas.")}
-    weights = net.mixing_weights()
+    parameters = net.weights() | (net.architecture() if alphas_in_use else {})
+    mixing = mixing or net.mixing()
+    weights = {name: values.weights for name, values in mixing.items()}
     candidates = {name: cell.candidates for name, cell in net.space.cells.items()}
     state = export_supernet(net, net.state_dict(keep_vars=True))
     results = []
-    for logits in (net(images), edge_by_edge(images, state, len(net.cells), candidates, weights)):
+    for logits in (net(images, mixing), edge_by_edge(images, state, len(net.cells), candidates, weights)):
         cotangent = torch.linspace(-1, 1, logits.numel(), dtype=logits.dtype).view_as(logits)
         gradients = torch.autograd.grad(
             logits, list(parameters.values()), cotangent, retain_graph=True, materialize_grads=True, allow_unused=True
@@ -70,7 +71,7 @@ def test_a_photo_of_224_pixels_goes_through_and_back_in_float32(edge_by_edge):
     net = supernet(build_space("cnn", PAPER, 1), init_channels=1, layers=2)
     images = torch.randn(2, 3, 224, 224, dtype=torch.float64)
     _, (expected, gradients) = both(net, images, edge_by_edge, alphas_in_use=False)
-    logits = net.float()(images.float())
+    logits = net.float()(images.float(), net.mixing())
     torch.testing.assert_close(logits.double(), expected, rtol=1e-3, atol=1e-3)
     logits.backward(torch.linspace(-1, 1, logits.numel()).view_as(logits))
     found, exact = (
@@ -89,7 +90,7 @@ def test_width_depth_and_heads_follow_the_paper():
         cell.register_forward_hook(lambda _, __, out: widths.append(out.shape[1]))
         cell.register_forward_hook(lambda _, __, out: sizes.append(out.shape[2]))
     with torch.no_grad():
-        net(torch.randn(1, 3, 32, 32))
+        net(torch.randn(1, 3, 32, 32), net.mixing())
     assert widths == [16, 16, 32, 32, 32, 64, 64, 64]
     assert sizes == [32, 32, 16, 16, 16, 8, 8, 8]
     assert net.stem[0].weight.shape == (12, 3, 3, 3)
@@ -115,20 +116,27 @@ def test_candidates_that_differ_from_edge_to_edge_give_the_sum_over_each_edges_o
 
 
 @pytest.mark.parametrize("space", [build_space("cnn", PAPER, 2), ragged_space()], ids=["uniform", "ragged"])
-def test_masked_candidates_contribute_exactly_their_fixed_weight(space, edge_by_edge):
+def test_fixed_candidates_contribute_exactly_their_fixed_weight(space, edge_by_edge):
     net = supernet(space)
     torch.manual_seed(6)
+    drawn = {}
     for name, cell in space.cells.items():
-        values = torch.full(cell.shape, torch.nan, dtype=torch.float64)
-        kept = torch.rand(cell.shape)
-        values[kept < 0.6], values[kept < 0.1] = 0, 1.5
-        values[list(cell.leaving(1))] = 0  # nothing leaves the second input
-        net.mask(name, values)
+        values = drawn[name] = {}
+        for edge, row in enumerate(torch.rand(cell.shape).tolist()):
+            for column, kept in enumerate(row):
+                if edge in cell.leaving(1):  # nothing leaves the second input
+                    values[edge, column] = 0.0
+                elif kept < 0.6:
+                    values[edge, column] = 1.5 if kept < 0.1 else 0.0
+        net.fix(name, values)
     images = torch.randn(3, 3, 8, 8, dtype=torch.float64)
     assert_same(both(net, images, edge_by_edge))
+    found = net(images, net.mixing())
     for name in space.cells:
-        net.mask(name, None)
+        net.fix(name, None)
     assert_same(both(net, images, edge_by_edge))
+    of_one_pass = {name: fix_weights(mixing, drawn[name]) for name, mixing in net.mixing().items()}
+    assert torch.equal(net(images, of_one_pass), found)
 
 
 def convolutions(net, images):
@@ -140,7 +148,7 @@ def convolutions(net, images):
         if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d)
     ]
     with torch.no_grad():
-        net(images)
+        net(images, net.mixing())
     for handle in handles:
         handle.remove()
     return ran
@@ -152,11 +160,12 @@ def test_a_candidate_that_is_dead_on_all_edges_of_a_node_is_not_computed():
     everything = convolutions(net, images)
     assert len(everything) == len(set(everything))  # each once, for all its edges
     normal = net.space.cells["normal"]
-    values = torch.full(normal.shape, torch.nan)
-    values[:, PAPER.index("sep_conv_5x5")] = 0  # everywhere
-    values[list(normal.leaving(0)), PAPER.index("avg_pool_3x3")] = 0  # on all edges that leave node 0
-    values[normal.leaving(1)[0], PAPER.index("max_pool_3x3")] = 0  # on one of two: still needed by the other
-    net.mask("normal", values)
+    dead = [
+        *((edge, "sep_conv_5x5") for edge in range(len(normal.edges))),  # everywhere
+        *((edge, "avg_pool_3x3") for edge in normal.leaving(0)),  # on all edges that leave node 0
+        (normal.leaving(1)[0], "max_pool_3x3"),  # on one of two: still needed by the other
+    ]
+    net.fix("normal", {(edge, PAPER.index(name)): 0.0 for edge, name in dead})
     ran = convolutions(net, images)
     gone = set(everything) - set(ran)
     first = {f"cells.{n}" for n, cell in enumerate(net.cells) if cell.cell_type == "normal"}
@@ -169,7 +178,7 @@ def test_a_candidate_that_is_dead_on_all_edges_of_a_node_is_not_computed():
         ),
         "cells.0.mixed.0.operations.avg_pool_3x3.pool",
     }
-    net.mask("normal", None)
+    net.fix("normal", None)
     assert convolutions(net, images) == everything
 
 
@@ -180,24 +189,24 @@ def test_none_is_never_computed_but_takes_its_share():
     cell.register_forward_hook(lambda _, __, out: outputs.append(out))
     net.load_alphas({"normal": torch.tensor([[9.0, 1.0], [7.0, 3.0]]).log()})
     images = torch.randn(2, 3, 8, 8, dtype=torch.float64)
-    net(images)
+    net(images, net.mixing())
     stem, _ = net.stem(images)
     expected = 0.1 * cell.preprocess0(stem) + 0.3 * cell.preprocess1(stem)
     torch.testing.assert_close(outputs[0], expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(8, 8), (15, 9)])
-def test_where_everything_is_masked_cells_give_zeros_and_the_head_its_bias(size):
+def test_where_everything_is_fixed_at_zero_cells_give_zeros_and_the_head_its_bias(size):
     net = supernet(build_space("cnn", PAPER, 2))
     outputs = []
     for cell in net.cells:
         cell.register_forward_hook(lambda _, __, out: outputs.append(out))
     images = torch.randn(2, 3, *size, dtype=torch.float64)
-    net(images)
+    net(images, net.mixing())
     expected, outputs[:] = [out.shape for out in outputs], []
     for name, cell in net.space.cells.items():
-        net.mask(name, torch.zeros(cell.shape))
-    logits = net(images)
+        net.fix(name, {(edge, column): 0.0 for edge in range(cell.shape[0]) for column in range(cell.shape[1])})
+    logits = net(images, net.mixing())
     assert [out.shape for out in outputs] == expected
     assert not any(out.any() for out in outputs)
     assert torch.equal(logits, net.classifier.bias.expand(2, -1))
@@ -210,15 +219,14 @@ def test_a_node_that_nothing_enters_is_zero_and_the_others_stay():
     outputs = []
     net.cells[0].register_forward_hook(lambda _, __, out: outputs.append(out.chunk(3, dim=1)))
     images = torch.randn(2, 3, 8, 8, dtype=torch.float64)
-    net(images)
-    values = torch.full(space.shape, torch.nan)
-    values[list(space.entering(3))] = 0
-    net.mask("normal", values)
-    net(images)
-    free, masked = outputs
-    assert not masked[1].any()
-    assert torch.equal(masked[0], free[0])
-    assert not torch.equal(masked[2], free[2])
+    net(images, net.mixing())
+    net.fix("normal", {(edge, column): 0.0 for edge in space.entering(3) for column in range(len(PAPER))})
+    net(images, net.mixing())
+    free, fixed = outputs
+    assert not fixed[1].any()
+    # Other edges are computed together now, so the sum is the same but for the order of its terms.
+    torch.testing.assert_close(fixed[0], free[0], rtol=1e-12, atol=1e-12)
+    assert not torch.equal(fixed[2], free[2])
 
 
 def test_every_map_in_the_network_is_channels_last():
@@ -232,35 +240,42 @@ def test_every_map_in_the_network_is_channels_last():
     for name, module in net.named_modules():
         if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.MaxPool2d | nn.AvgPool2d):
             module.register_forward_hook(lambda *arguments, name=name: look(*arguments, name))
-    net(torch.randn(2, 3, 12, 12))
+    net(torch.randn(2, 3, 12, 12), net.mixing())
     assert len(seen) > 200
     assert [name for name, kept in seen.items() if not kept] == []
 
 
-def test_the_relaxation_is_asked_once_per_cell_type_and_forward_and_is_what_mixes():
-    asked = []
+class Halves(Relaxation):
+    """Every mixing weight is a half; keeps the alphas that it is asked for."""
 
-    def halves(alphas):
-        asked.append(alphas)
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def expected(self, alphas, live):
+        self.asked.append(alphas)
         return torch.full_like(alphas, 0.5)
 
-    net = supernet(build_space("cnn", PAPER, 2))
-    plain = CnnSupernet(net.space, init_channels=2, layers=3, classes=3, relaxation=halves).double()
+
+def test_the_relaxation_is_asked_once_per_cell_type_and_mixing_and_is_what_mixes():
+    net, halves = supernet(build_space("cnn", PAPER, 2)), Halves()
+    parts = Parts(relaxation=halves)
+    plain = CnnSupernet(net.space, init_channels=2, layers=3, classes=3, parts=parts).double()
     plain.load_state_dict(net.state_dict())
     images = torch.randn(2, 3, 8, 8, dtype=torch.float64)
-    found = plain(images)
+    found, asked = plain(images, plain.mixing()), halves.asked
     assert [alphas is plain.alphas[name] for alphas, name in zip(asked, ("normal", "reduce"), strict=True)] == [
         True
     ] * 2
     for name, cell in net.space.cells.items():
-        net.mask(name, torch.full(cell.shape, 0.5))
-    assert torch.equal(found, net(images))
+        net.fix(name, {(edge, column): 0.5 for edge in range(cell.shape[0]) for column in range(cell.shape[1])})
+    assert torch.equal(found, net(images, net.mixing()))
 
 
 def test_the_loss_is_the_mean_of_minus_log_probabilities():
     net = supernet(build_space("cnn", ("skip_connect", "avg_pool_3x3"), 1))
     images, labels = torch.randn(5, 3, 8, 8, dtype=torch.float64), torch.tensor([0, 1, 2, 2, 0])
-    outcome = net.loss((images, labels))
+    outcome = net.loss((images, labels), net.mixing())
     probabilities = outcome.outputs.exp() / outcome.outputs.exp().sum(1, keepdim=True)
     torch.testing.assert_close(outcome.loss, -probabilities[torch.arange(5), labels].log().mean())
     assert outcome.carry is None
@@ -270,11 +285,13 @@ def test_the_loss_is_the_mean_of_minus_log_probabilities():
 @pytest.mark.parametrize("value", [0, -1])
 def test_a_size_below_one_is_refused_by_name(size, value):
     with pytest.raises(UserError, match=f"{size}={value}: must be at least 1"):
-        CnnSupernet(build_space("cnn", PAPER, 4), **{size: value})
+        CnnSupernet(build_space("cnn", PAPER, 4), **{"init_channels": 2, "layers": 3, "classes": 3, size: value})
 
 
 def test_a_plain_dict_of_tensors_loads():
     net, other = (supernet(build_space("cnn", PAPER, 1)) for _ in range(2))
-    net(torch.randn(2, 3, 8, 8, dtype=torch.float64))
+    net(torch.randn(2, 3, 8, 8, dtype=torch.float64), net.mixing())
     other.load_state_dict(dict(net.state_dict()))
-    assert all(torch.equal(values, other.state_dict()[name]) for name, values in net.state_dict().items())
+    tensors = {name: values for name, values in net.state_dict().items() if torch.is_tensor(values)}
+    assert net.state_dict().keys() - tensors.keys() == {"arch._extra_state"}
+    assert all(torch.equal(values, other.state_dict()[name]) for name, values in tensors.items())

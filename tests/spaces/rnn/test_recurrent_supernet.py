@@ -37,7 +37,7 @@ def one_by_one(net, tokens, hidden, masks):
     """Outputs [T, B, H], by the paper's formulas, with given masks for words, embeddings, x and h."""
     words, cell, space = net.network.words, net.network.cell, net.space.cells["recurrent"]
     of_words, of_embeddings, of_x, of_h = masks
-    weights = net.mixing_weights()["recurrent"]
+    weights = net.mixing()["recurrent"].weights
     norm = partial(batch_norm, running_mean=None, running_var=None, training=True)
     outputs = []
     for step in tokens:
@@ -76,7 +76,7 @@ def drawn(monkeypatch):
 def test_outputs_are_those_of_the_formulas_with_one_mask_a_sequence(drawn):
     net = supernet_of(dropouts=PAPER)
     tokens, _, hidden = batch_of(net)
-    found = net(tokens, hidden)
+    found = net(tokens, hidden, net.mixing())
     of_words, of_embeddings, of_x, of_h, of_outputs = drawn  # five masks for five steps
     assert [tuple(mask.shape) for mask in drawn] == [(11, 1), (1, 4, 6), (4, 6), (4, 6), (1, 4, 6)]
     expected = one_by_one(net, tokens, hidden, (of_words, of_embeddings, of_x, of_h))
@@ -108,7 +108,7 @@ def test_without_training_nothing_is_dropped_and_running_statistics_normalise():
     net = supernet_of(dropouts=PAPER).eval()
     tokens, _, hidden = batch_of(net)
     before = {name: values.clone() for name, values in net.named_buffers()}
-    assert torch.equal(net(tokens, hidden).outputs, net(tokens, hidden).outputs)
+    assert torch.equal(net(tokens, hidden, net.mixing()).outputs, net(tokens, hidden, net.mixing()).outputs)
     assert all(torch.equal(before[name], values) for name, values in net.named_buffers())
 
 
@@ -116,7 +116,7 @@ def test_it_runs_under_autocast():
     net = supernet_of(dropouts=PAPER).float()
     tokens, targets, hidden = batch_of(net)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        outcome = net.loss((tokens, targets, hidden.float()))
+        outcome = net.loss((tokens, targets, hidden.float()), net.mixing())
     outcome.loss.backward()
     assert outcome.loss.isfinite()
     assert outcome.carry.dtype == torch.float32
@@ -131,10 +131,10 @@ def test_edges_may_have_different_candidates():
     tokens, _, hidden = batch_of(net)
     one = torch.ones(1, dtype=torch.float64)
     expected = one_by_one(net, tokens, hidden, (one, one[None], one, one))
-    torch.testing.assert_close(net(tokens, hidden).outputs, expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(net(tokens, hidden, net.mixing()).outputs, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_a_masked_candidate_has_exactly_the_weight_of_the_mask_and_costs_nothing(monkeypatch):
+def test_a_fixed_candidate_has_exactly_its_fixed_weight_and_one_of_zero_costs_nothing(monkeypatch):
     net = supernet_of()
     tokens, _, hidden = batch_of(net)
     calls = []
@@ -142,28 +142,26 @@ def test_a_masked_candidate_has_exactly_the_weight_of_the_mask_and_costs_nothing
         monkeypatch.setitem(
             activation.__globals__["_REGISTRY"], name, lambda x, n=name, f=function: (calls.append(n), f(x))[1]
         )
-    values = torch.full_like(net.alphas["recurrent"], torch.nan)
-    values[:, 1] = 0
-    values[0, 2] = 0.5
-    net.mask("recurrent", values)
+    edges, _ = net.alphas["recurrent"].shape
+    net.fix("recurrent", {**{(edge, 1): 0.0 for edge in range(edges)}, (0, 2): 0.5})
     one = torch.ones(1, dtype=torch.float64)
     expected = one_by_one(net, tokens, hidden, (one, one[None], one, one))
     calls.clear()
-    torch.testing.assert_close(net(tokens, hidden).outputs, expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(net(tokens, hidden, net.mixing()).outputs, expected, rtol=1e-12, atol=1e-12)
     assert "tanh" not in calls
     assert calls.count("relu") == 5 * 3  # once a step and source node, for all edges that leave it
-    net.mask("recurrent", None)
+    net.fix("recurrent", None)
     calls.clear()
-    net(tokens, hidden)
+    net(tokens, hidden, net.mixing())
     assert calls.count("tanh") == 5 * 3
 
 
 def test_the_hidden_state_that_is_carried_continues_the_sequence_and_holds_no_graph():
     net = supernet_of().eval()
     tokens, targets, hidden = batch_of(net, steps=6)
-    whole = net.loss((tokens, targets, hidden))
-    first = net.loss((tokens[:2], targets[:2], hidden))
-    second = net.loss(net.continued((tokens[2:], targets[2:]), first.carry))
+    whole = net.loss((tokens, targets, hidden), net.mixing())
+    first = net.loss((tokens[:2], targets[:2], hidden), net.mixing())
+    second = net.loss(net.continued((tokens[2:], targets[2:]), first.carry), net.mixing())
     assert not first.carry.requires_grad
     torch.testing.assert_close(second.carry, whole.carry)
     torch.testing.assert_close((first.loss * 2 + second.loss * 4) / 6, whole.loss)
@@ -206,7 +204,7 @@ def test_an_activation_of_the_user_takes_part(monkeypatch):
     monkeypatch.setitem(FUNCTIONS, "softsign", torch.nn.functional.softsign)
     one = torch.ones(1, dtype=torch.float64)
     expected = one_by_one(net, tokens, hidden, (one, one[None], one, one))
-    torch.testing.assert_close(net(tokens, hidden).outputs, expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(net(tokens, hidden, net.mixing()).outputs, expected, rtol=1e-12, atol=1e-12)
     with pytest.raises(UserError, match="already taken"):
         activation("softsign")(torch.tanh)
 
