@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import batch_norm
 
 from darts_pl.errors import UserError
-from darts_pl.ops import activation, activations, check_activations
+from darts_pl.ops import ACTIVATIONS, activation, activations, check_activations
 from darts_pl.spaces import Dropouts, RnnSupernet, SearchSpace, build_space, slowness
 from darts_pl.spaces.rnn import sequence
 from darts_pl.spaces.space import CellSpace
@@ -139,9 +139,7 @@ def test_a_masked_candidate_has_exactly_the_weight_of_the_mask_and_costs_nothing
     tokens, _, hidden = batch_of(net)
     calls = []
     for name, function in FUNCTIONS.items():
-        monkeypatch.setitem(
-            activation.__globals__["_REGISTRY"], name, lambda x, n=name, f=function: (calls.append(n), f(x))[1]
-        )
+        monkeypatch.setitem(ACTIVATIONS._items, name, lambda x, n=name, f=function: (calls.append(n), f(x))[1])
     values = torch.full_like(net.alphas["recurrent"], torch.nan)
     values[:, 1] = 0
     values[0, 2] = 0.5
@@ -197,8 +195,7 @@ def test_senseless_candidates_are_refused(candidates, words):
 
 
 def test_an_activation_of_the_user_takes_part(monkeypatch):
-    registry = dict(activation.__globals__["_REGISTRY"])
-    monkeypatch.setitem(activation.__globals__, "_REGISTRY", registry)
+    monkeypatch.setattr(ACTIVATIONS, "_items", dict(ACTIVATIONS._items))
     activation("softsign")(torch.nn.functional.softsign)
     assert "softsign" in activations()
     net = supernet_of(candidates=("none", "softsign", "tanh"))
