@@ -32,8 +32,8 @@ class ImageSettings:
         batch_size: images per training batch and process.
         eval_batch_size: images per evaluation batch and process.
         seed: order and augmentation are functions of it.
-        train_portion: in a search, the share of the training split that forms the train half, in
-            (0, 1); the rest is the valid half.
+        train_portion: in a search, the fraction of the training split that forms the train half, in
+            (0, 1); the rest is the valid half. None in a training.
         crop_padding, flip, cutout: see `Augmentation`.
         mean, std: per channel, in units of the full pixel range; None measures the training split.
         least: fewest images that a training batch may hold per process; see `without_small_rest`.
@@ -46,9 +46,9 @@ class ImageSettings:
     batch_size: int
     eval_batch_size: int
     seed: int
-    train_portion: float = 0.5
-    crop_padding: int = 4
-    flip: bool = True
+    crop_padding: int
+    flip: bool
+    train_portion: float | None = None
     cutout: int = 0
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -59,7 +59,7 @@ class ImageSettings:
         for name, least in (("batch_size", 1), ("eval_batch_size", 1), ("crop_padding", 0), ("cutout", 0)):
             if getattr(self, name) < least:
                 raise UserError(f"{name}={getattr(self, name)}: must be {least} or more")
-        if not 0 < self.train_portion < 1:
+        if self.train_portion is not None and not 0 < self.train_portion < 1:
             raise UserError(
                 f"train_portion={self.train_portion}: must lie between 0 and 1, and be neither "
                 "(0.5 gives the weights one half of the training images and the alphas the other)"
@@ -143,6 +143,7 @@ class SearchImages(ImageDataModule):
         super().__init__(images, settings)
         size = len(images.x_train)
         #: images of the train half; the others form the valid half
+        assert settings.train_portion is not None
         self.train_size = int(settings.train_portion * size)
         for name, half in (("train half", self.train_size), ("valid half", size - self.train_size)):
             what = f"images of the {name} (search.train_portion={settings.train_portion} of {size})"

@@ -52,13 +52,13 @@ class PhotoSettings:
     seed: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    train_portion: float = 0.5
+    size: int
+    resize: int
+    crop_scale: float
+    flip: bool
+    color_jitter: tuple[float, ...]
+    train_portion: float | None = None
     share: float = 1.0
-    size: int = 224
-    resize: int = 256
-    crop_scale: float = 0.08
-    flip: bool = True
-    color_jitter: tuple[float, ...] = (0.4, 0.4, 0.4, 0.2)
     cutout: int = 0
     workers: int | None = None
     least: int = 1
@@ -169,6 +169,7 @@ class SearchPhotos(PhotoDataModule):
         super().__init__(photos, settings)
         size = len(self._photos)
         #: photos of the train half; the others form the valid half
+        assert settings.train_portion is not None
         self.train_size = int(settings.train_portion * size)
         for name, half in (("train half", self.train_size), ("valid half", size - self.train_size)):
             what = f"photos of the {name} (search.train_portion={settings.train_portion} of {size})"

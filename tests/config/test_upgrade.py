@@ -16,7 +16,7 @@ from darts_pl.runs.job_record import JobRecord
 from darts_pl.runs.settings import difference, settings_of
 from darts_pl.tasks.sections import PARTS
 
-#: What a search and a training of version 0.4 stored in their checkpoints, as they were read from them.
+#: Settings in the checkpoints of a search and a training of the version before these keys.
 OLD_SEARCH: dict[str, Any] = {
     "seed": 0, "search.space": "rnn", "search.candidates": ["none", "tanh", "relu", "sigmoid", "identity"],
     "search.relaxation": "softmax", "search.nodes": 8, "search.units": 8, "search.epochs": 2,

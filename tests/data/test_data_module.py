@@ -31,6 +31,7 @@ def arrays(train=40, test=12, channels=1, classes=4):
 
 def settings(**changes):
     plain = {"batch_size": 8, "eval_batch_size": 16, "seed": 0, "crop_padding": 0, "flip": False}
+    plain["train_portion"] = 0.5
     return ImageSettings(**{"mean": (0.0,), "std": (1.0,), **plain, **changes})
 
 

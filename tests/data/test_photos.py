@@ -33,6 +33,7 @@ def folder(tmp_path):
 
 def settings(**changes):
     plain = {"batch_size": 4, "eval_batch_size": 5, "seed": 0, "mean": (0.5,) * 3, "std": (0.25,) * 3}
+    plain |= {"train_portion": 0.5, "crop_scale": 0.08, "flip": True, "color_jitter": (0.4, 0.4, 0.4, 0.2)}
     return PhotoSettings(**{**plain, "size": 16, "resize": 20, "workers": 0, **changes})
 
 
