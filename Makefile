@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow check format benchmark clean
+.PHONY: help quickstart test test-slow check format reference benchmark clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -35,6 +35,9 @@ check: $(INSTALLED_DEV) ## lint, formatting and types
 format: $(INSTALLED_DEV) ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+reference: $(INSTALLED) ## write docs/configuration.md from the settings and the files in conf/
+	$(BIN)/python -m darts_pl.tasks.reference > docs/configuration.md
 
 benchmark: $(INSTALLED) ## compare the search network with a per-edge one: operations, memory, time
 	$(BIN)/python benchmarks/supernet.py $(ARGS)

@@ -173,6 +173,11 @@ class Registry(Generic[Item]):
         return iter(self._items)
 
 
+def origin_of(item: Any) -> str:
+    """Where a function or class is defined, as ``module.qualname (file:line)``."""
+    return _place(item)[2]
+
+
 def _place(item: Any) -> tuple[str, str, str]:
     """(module, qualified name, both with the file and line) of where a component is defined.
 

@@ -22,6 +22,9 @@ from darts_pl.errors import UserError
 from darts_pl.registry import Registry, unknown_name
 from darts_pl.settings import check, setting
 
+#: What the key is that chooses a component.
+CHOICE_HELP = "which component is used"
+
 
 class Section(ABC):
     """One section of the configuration.
@@ -220,7 +223,7 @@ def _with_key(schema: type, key: str) -> type:
     """`schema` with a field for the key that chooses it, unless it has one."""
     if key in {one.name for one in fields(schema)}:
         return schema
-    choice = setting("which component is used")
+    choice = setting(CHOICE_HELP)
     choice.kw_only = True
     added = make_dataclass(schema.__name__, [(key, str, choice)], bases=(schema,), frozen=_is_frozen(schema))
     added.__module__, added.__qualname__ = schema.__module__, schema.__qualname__

@@ -28,8 +28,8 @@ class Augmentation:
             (DeVries and Taylor, 2017).
     """
 
-    crop_padding: int = 4
-    flip: bool = True
+    crop_padding: int
+    flip: bool
     cutout: int = 0
 
     def draw(self, samples: int, height: int, width: int, generator: torch.Generator) -> Tensor:

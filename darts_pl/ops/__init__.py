@@ -1,14 +1,16 @@
 """Candidate operations: convolutions and poolings for K parallel edges, activations, and their registries."""
 
 from darts_pl.ops import candidates as _candidates  # registers the built-in operations
-from darts_pl.ops.activations import activation, activation_function, activations, check_activations
+from darts_pl.ops.activations import ACTIVATIONS, activation, activation_function, activations, check_activations
 from darts_pl.ops.convolutions import FactorizedReduce, ReLUConvBN
 from darts_pl.ops.edges import BatchNorm, EdgeByEdge, EdgeOperation, NodeOutput
 from darts_pl.ops.pooling import Identity
-from darts_pl.ops.registry import NONE, build, build_edges, candidate, check_candidates, names
+from darts_pl.ops.registry import CANDIDATES, NONE, build, build_edges, candidate, check_candidates, names
 from darts_pl.ops.subset import Subset
 
 __all__ = [
+    "ACTIVATIONS",
+    "CANDIDATES",
     "NONE",
     "BatchNorm",
     "EdgeByEdge",

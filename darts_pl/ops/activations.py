@@ -14,26 +14,31 @@ import torch
 from torch import Tensor
 
 from darts_pl.errors import UserError
+from darts_pl.ops.probe import probe_function
 from darts_pl.ops.registry import NONE
+from darts_pl.registry import Registry, origin_of
 
 Activation = Callable[[Tensor], Tensor]
 
-_REGISTRY: dict[str, Activation] = {}
+ACTIVATIONS: Registry[Activation] = Registry(
+    "activation",
+    reserved=(NONE,),
+    hint="your own: decorate a function with @activation and name its module in imports=[...]",
+)
 
 
 def activation(name: str) -> Callable[[Activation], Activation]:
     """Decorator that registers an elementwise function under `name`.
 
     Raises:
-        UserError: if the name is taken by another function, or is no identifier.
+        UserError: if the name is taken by another function, or is no identifier, or the function
+            changes the shape, type or device of its argument.
     """
-    if not name.isidentifier():
-        raise UserError(f"activation name {name!r}: use letters, digits and _ only")
+    ACTIVATIONS.check_name(name)
 
     def register(function: Activation) -> Activation:
-        if name == NONE or _REGISTRY.get(name, function) is not function:
-            raise UserError(f"activation name {name!r} is already taken; choose another")
-        _REGISTRY[name] = function
+        probe_function(function, f"activation {name!r} ({origin_of(function)})")
+        ACTIVATIONS.add(name, function)
         return function
 
     return register
@@ -41,7 +46,7 @@ def activation(name: str) -> Callable[[Activation], Activation]:
 
 def activations() -> tuple[str, ...]:
     """Names of all registered activations, without "none"."""
-    return tuple(_REGISTRY)
+    return ACTIVATIONS.list()
 
 
 def activation_function(name: str) -> Activation:
@@ -50,19 +55,14 @@ def activation_function(name: str) -> Activation:
     Raises:
         UserError: if the name is unknown.
     """
-    if name not in _REGISTRY:
-        raise UserError(
-            f"unknown activation {name!r}; known: {', '.join((NONE, *_REGISTRY))}\n"
-            "your own: decorate a function with @activation and name its module in imports=[...]"
-        )
-    return _REGISTRY[name]
+    return ACTIVATIONS.get(name)
 
 
 def check_activations(wanted: Sequence[str]) -> None:
     """Raise UserError unless `wanted` are different known activations and not all of them "none"."""
     for name in wanted:
         if name != NONE:
-            activation_function(name)
+            ACTIVATIONS.get(name)
     if len(set(wanted)) != len(wanted):
         raise UserError(f"candidates {list(wanted)} name one activation twice")
     if set(wanted) <= {NONE}:

@@ -12,14 +12,17 @@ returns an `EdgeOperation` for that many edges at once, as all built-in ones do.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import nn
 
 from darts_pl.errors import UserError
 from darts_pl.ops.edges import EdgeByEdge, EdgeOperation
+from darts_pl.ops.probe import probe_edges, probe_module
+from darts_pl.registry import Registry
 
 Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
@@ -28,12 +31,31 @@ NONE = "none"
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Candidate:
+    """How a candidate is built.
+
+    Args:
+        build: the decorated function.
+        parallel: whether it builds all edges that leave one node at once.
+    """
+
     build: Callable[..., nn.Module]
     parallel: bool
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this package defines it, whose tests check it."""
+        return self.build.__module__.partition(".")[0] == __name__.partition(".")[0]
 
-_REGISTRY: dict[str, _Entry] = {}
+
+CANDIDATES: Registry[Candidate] = Registry(
+    "operation",
+    reserved=(NONE,),
+    hint="your own: decorate a function with @candidate and name its module in imports=[...]",
+)
+
+#: What was checked: (builder, stride, affine, edges).
+_probed: set[tuple[Callable[..., nn.Module], int, bool, int]] = set()
 
 
 def candidate(name: str, *, parallel: bool = False) -> Callable[[Builder], Builder]:
@@ -42,59 +64,42 @@ def candidate(name: str, *, parallel: bool = False) -> Callable[[Builder], Build
     Raises:
         UserError: if the name is taken by another function, or is no identifier.
     """
-    if not name.isidentifier():
-        raise UserError(f"candidate name {name!r}: use letters, digits and _ only")
+    CANDIDATES.check_name(name)
 
     def register(build: Builder) -> Builder:
-        taken = _REGISTRY.get(name)
-        if name == NONE or (taken is not None and _origin(taken.build) != _origin(build)):
-            raise UserError(f"candidate name {name!r} is already taken; choose another")
-        _REGISTRY[name] = _Entry(build, parallel)
+        CANDIDATES.add(name, Candidate(build, parallel), origin=build)
         return build
 
     return register
 
 
-def _origin(build: Callable[..., nn.Module]) -> tuple[str, str]:
-    return build.__module__, build.__qualname__
-
-
 def names() -> tuple[str, ...]:
     """All registered operations, without "none"."""
-    return tuple(_REGISTRY)
+    return CANDIDATES.list()
 
 
 def check_candidates(wanted: Sequence[str]) -> None:
     """Raise UserError unless `wanted` are different known candidates and not all of them "none"."""
     for name in wanted:
         if name != NONE:
-            _entry(name)
+            CANDIDATES.get(name)
     if len(set(wanted)) != len(wanted):
         raise UserError(f"candidates {list(wanted)} name one operation twice")
     if set(wanted) <= {NONE}:
         raise UserError(f"candidates {list(wanted)} hold no operation; name at least one besides 'none'")
 
 
-def _entry(name: str) -> _Entry:
-    if name not in _REGISTRY:
-        raise UserError(
-            f"unknown operation {name!r}; known: {', '.join((NONE, *_REGISTRY))}\n"
-            "your own: decorate a function with @candidate and name its module in imports=[...]"
-        )
-    return _REGISTRY[name]
-
-
 def build_edges(name: str, channels: int, stride: int, edges: int) -> EdgeOperation:
     """The candidate `name` on `edges` parallel edges of a search (no affine part).
 
     Raises:
-        UserError: if the name is unknown.
+        UserError: if the name is unknown, or a user's operation is not what a candidate must be.
     """
-    entry = _entry(name)
+    entry = CANDIDATES.get(name)
     if not entry.parallel:
-        return EdgeByEdge([entry.build(channels, stride, affine=False) for _ in range(edges)])
-    operation = entry.build(channels, stride, affine=False, edges=edges)
-    assert isinstance(operation, EdgeOperation), f"{name} is registered as parallel but is no EdgeOperation"
+        return EdgeByEdge([_built(name, channels, stride, affine=False) for _ in range(edges)])
+    operation = _built(name, channels, stride, affine=False, edges=edges)
+    assert isinstance(operation, EdgeOperation)
     return operation
 
 
@@ -102,9 +107,31 @@ def build(name: str, channels: int, stride: int) -> nn.Module:
     """The operation `name` of a final network (affine BatchNorm): [B, C, H, W] -> [B, C, H', W'].
 
     Raises:
-        UserError: if the name is unknown.
+        UserError: if the name is unknown, or a user's operation is not what a candidate must be.
     """
-    entry = _entry(name)
-    if entry.parallel:
-        return entry.build(channels, stride, affine=True, edges=1)
-    return entry.build(channels, stride, affine=True)
+    if CANDIDATES.get(name).parallel:
+        return _built(name, channels, stride, affine=True, edges=1)
+    return _built(name, channels, stride, affine=True)
+
+
+def _built(name: str, channels: int, stride: int, **named: Any) -> nn.Module:
+    """What the candidate's function returns; that of a user is checked when it is first built."""
+    entry = CANDIDATES.get(name)
+    if entry.is_ours:
+        return entry.build(channels, stride, **named)
+    label = f"operation {name!r} ({CANDIDATES.where(name)})"
+    expected = f"(channels, stride, {', '.join(named)})"
+    try:
+        inspect.signature(entry.build).bind(channels, stride, **named)
+    except TypeError as error:
+        raise UserError(f"{label}: {error}; it is called with {expected}") from None
+    try:
+        module = entry.build(channels, stride, **named)
+    except Exception as error:
+        raise UserError(f"{label}: building it raised {type(error).__name__}: {error}") from error
+    key = (entry.build, stride, named["affine"], named.get("edges", 0))
+    if key not in _probed:
+        probe = probe_edges if entry.parallel else probe_module
+        probe(module, channels, stride, label)
+        _probed.add(key)
+    return module

@@ -55,7 +55,7 @@ def test_crop_and_flip_make_each_of_torchvisions_outcomes_equally_often(padding,
 def test_crop_and_flip_have_the_distribution_of_torchvisions_random_transforms():
     image, padding = distinct_image(), 1
     numbers = outcomes(image, padding, flip=True)
-    draws = Augmentation(crop_padding=padding).draw(3000, *image.shape[:2], generator(1))
+    draws = Augmentation(crop_padding=padding, flip=True).draw(3000, *image.shape[:2], generator(1))
     ours = histogram(crop_and_flip(image.expand(3000, -1, -1, -1), draws, padding).permute(0, 3, 1, 2), numbers)
     transform = v2.Compose([v2.RandomCrop(list(image.shape[:2]), padding=padding), v2.RandomHorizontalFlip()])
     with torch.random.fork_rng():
@@ -66,7 +66,7 @@ def test_crop_and_flip_have_the_distribution_of_torchvisions_random_transforms()
 
 def test_each_sample_keeps_its_own_pixels_and_draws_of_neighbours_are_independent():
     images = torch.stack([torch.full((4, 4, 1), 10 * (number + 1), dtype=torch.uint8) for number in range(20)])
-    draws = Augmentation(crop_padding=1).draw(20, 4, 4, generator(0))
+    draws = Augmentation(crop_padding=1, flip=True).draw(20, 4, 4, generator(0))
     out = crop_and_flip(images, draws, 1)
     assert torch.equal(out.amax(dim=(1, 2, 3)), images[:, 0, 0, 0])
     table = Augmentation(crop_padding=4, flip=True).draw(20000, 32, 32, generator(0)).double()
@@ -83,7 +83,7 @@ def test_draws_stay_in_range_and_a_larger_batch_begins_with_the_draws_of_a_small
     assert table.amax(dim=0).tolist() == [8, 8, 1, 29, 33]
     for smaller in (1, 7, 16, 64, 1000):
         assert torch.equal(augmentation.draw(smaller, 30, 34, generator(3)), table[:smaller])
-    assert not Augmentation(flip=False).draw(100, 8, 8, generator(0))[:, 2].any()
+    assert not Augmentation(crop_padding=4, flip=False).draw(100, 8, 8, generator(0))[:, 2].any()
 
 
 @pytest.mark.parametrize("channels", [1, 3])

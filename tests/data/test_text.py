@@ -107,7 +107,7 @@ def test_the_unigram_perplexity_is_that_of_counted_frequencies():
 
 
 def test_sequences_cover_a_column_once_and_depend_on_seed_and_epoch_only():
-    lengths = Lengths(35)
+    lengths = Lengths(35, 0.05)
     found = bounds(1000, lengths, seed=3, epoch=2)
     assert [start for start, _ in found] == [0, *(stop for _, stop in found[:-1])]
     assert found[-1][1] == 999
@@ -118,17 +118,19 @@ def test_sequences_cover_a_column_once_and_depend_on_seed_and_epoch_only():
 
 def test_a_search_reads_full_sequences_or_halves_and_a_language_model_lengths_around_them():
     generator = random.Random(0)
-    search = Counter(Lengths(35).draw(generator) for _ in range(4000))
+    search = Counter(Lengths(35, 0.05).draw(generator) for _ in range(4000))
     assert set(search) == {35, 17}
     assert 0.04 < search[17] / 4000 < 0.06
-    final = [Lengths(35, short_probability=0.0, spread=5.0, most=40).draw(generator) for _ in range(4000)]
+    final = [Lengths(35, short_probability=0.0, spread=5.0, least=5, most=40).draw(generator) for _ in range(4000)]
     assert (min(final) >= 5, max(final)) == (True, 40)
-    free = torch.tensor([Lengths(35, 0.0, spread=5.0, most=99).draw(generator) for _ in range(4000)], dtype=float)
+    free = torch.tensor(
+        [Lengths(35, 0.0, spread=5.0, least=5, most=99).draw(generator) for _ in range(4000)], dtype=float
+    )
     assert abs(free.mean() - 34.5) < 0.3  # cut off to whole numbers
     assert abs(free.std() - 5) < 0.2
-    halves = torch.tensor([Lengths(35, 1.0, spread=5.0).draw(generator) for _ in range(4000)], dtype=float)
+    halves = torch.tensor([Lengths(35, 1.0, spread=5.0, least=5).draw(generator) for _ in range(4000)], dtype=float)
     assert abs(halves.mean() - 17) < 0.3
-    assert min(Lengths(10, 1.0, spread=5.0).draw(generator) for _ in range(100)) == 5
+    assert min(Lengths(10, 1.0, spread=5.0, least=5).draw(generator) for _ in range(100)) == 5
 
 
 def test_batches_hand_out_the_columns_from_top_to_bottom():

@@ -6,15 +6,18 @@ from torch import nn
 
 from darts_pl.errors import UserError
 from darts_pl.ops import (
+    ACTIVATIONS,
+    CANDIDATES,
     NONE,
     EdgeByEdge,
+    EdgeOperation,
     NodeOutput,
+    activation,
     build,
     build_edges,
     candidate,
     check_candidates,
     names,
-    registry,
 )
 from darts_pl.spaces import CnnSupernet, build_space
 
@@ -22,7 +25,8 @@ from darts_pl.spaces import CnnSupernet, build_space
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch):
     """What a test registers is forgotten after it."""
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    for part in ("_items", "_origins", "_settings"):
+        monkeypatch.setattr(CANDIDATES, part, dict(getattr(CANDIDATES, part)))
 
 
 def dilated(channels, stride, affine):
@@ -89,10 +93,10 @@ def refused(message):
 
 def test_a_taken_name_is_refused_and_the_first_owner_stays():
     before = build("sep_conv_3x3", 4, 1)
-    with refused("'sep_conv_3x3' is already taken"):
+    with refused("'sep_conv_3x3' .*test_operation_registry.py:.* already taken by .*candidates.py:"):
         candidate("sep_conv_3x3")(dilated)
     assert type(build("sep_conv_3x3", 4, 1)) is type(before)
-    with refused("'none' is already taken"):
+    with refused("'none': the name is reserved"):
         candidate("none")(dilated)
     assert NONE not in names()
 
@@ -133,7 +137,112 @@ def test_candidates_that_make_no_space_are_refused(wanted, message):
         check_candidates(wanted)
 
 
-def test_a_builder_that_calls_itself_parallel_must_return_an_edge_operation():
+class Halving(EdgeOperation):
+    """Forgets the maps of every second edge."""
+
+    def on_edges(self, node, scale=None):
+        return node.raw
+
+
+class MadeOnTheCpu(nn.Module):
+    """Adds a tensor that is on the CPU wherever the input is."""
+
+    def forward(self, x):
+        return x + torch.zeros(x.shape)
+
+
+class Reading(nn.Module):
+    """Reads a value, which cannot be done on torch's device without memory."""
+
+    def forward(self, x):
+        return x * max(x.sum().item(), 1.0)
+
+
+class Doubled(nn.Module):
+    def forward(self, x):
+        return x.double()
+
+
+class Drawing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bn, self.runs = nn.BatchNorm2d(4), 0
+
+    def forward(self, x):
+        self.runs += 1
+        return self.bn(x) + torch.rand_like(x)
+
+
+class Failing(nn.Module):
+    def forward(self, x):
+        raise ZeroDivisionError("division by zero")
+
+
+def broken(name, **options):
+    raise RuntimeError("no weights here")
+
+
+@pytest.mark.parametrize(
+    ("build_one", "words"),
+    [
+        (lambda channels, stride, affine: nn.Conv2d(channels, 4, 3), "makes [2, 4, 6, 6], and must make [2, 4, 8, 8]"),
+        (lambda channels, stride, affine: nn.Conv2d(channels, 8, 1), "makes [2, 8, 8, 8], and must make [2, 4, 8, 8]"),
+        (lambda channels, stride, affine: Doubled(), "makes torch.float64; the type must stay"),
+        (lambda channels, stride, affine: MadeOnTheCpu(), "another device than its input"),
+        (lambda channels, stride, affine: Failing(), "running it raised ZeroDivisionError: division by zero"),
+        (lambda channels, stride, affine: torch.relu, "must return a torch.nn.Module"),
+        (lambda channels, stride, affine: None, "returns None, and must return a torch.nn.Module"),
+        (lambda channels, stride, affine: broken("own"), "building it raised RuntimeError: no weights here"),
+        (lambda channels, stride: nn.Identity(), "it is called with (channels, stride, affine)"),
+    ],
+)  # fmt: skip
+def test_an_operation_that_is_no_candidate_is_refused_in_one_line_with_its_file(build_one, words):
+    candidate("own")(build_one)
+    for ask in (lambda: build("own", 4, 1), lambda: build_edges("own", 4, 1, 2)):
+        with pytest.raises(UserError) as caught:
+            ask()
+        message = str(caught.value)
+        assert words in message
+        assert f"{__file__}:" in message
+        assert "\n" not in message
+
+
+def test_a_parallel_operation_must_be_an_edge_operation_with_a_map_for_each_edge():
     candidate("liar", parallel=True)(lambda channels, stride, affine, edges: nn.Identity())
-    with pytest.raises(AssertionError, match="liar is registered as parallel"):
+    with refused("returns an Identity; with parallel=True it must return a darts_pl.ops.EdgeOperation"):
         build_edges("liar", 4, 1, 2)
+    candidate("halving", parallel=True)(lambda channels, stride, affine, edges: Halving(edges))
+    assert build("halving", 4, 1).edges == 1
+    with refused(r"makes \[2, 4, 8, 8\], and must make \[2, 8, 8, 8\]"):
+        build_edges("halving", 4, 1, 2)
+
+
+def test_a_check_changes_neither_the_operation_nor_the_random_state_and_is_made_once():
+    made = []
+    candidate("drawing")(lambda channels, stride, affine: made.append(Drawing()) or made[-1])
+    before = torch.get_rng_state()
+    operation = build("drawing", 4, 1)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert operation.runs == 0
+    assert operation.training
+    assert torch.equal(operation.bn.running_mean, torch.zeros(4))
+    candidate("reading")(lambda channels, stride, affine: Reading())
+    assert isinstance(build("reading", 4, 1), Reading)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: x.sum(), "makes [], and must make [2, 3]"),
+        (lambda x: x.to(torch.bfloat16), "makes torch.bfloat16; the type must stay"),
+        (lambda x: x * torch.ones(2, 3), "another device than its input"),
+        (lambda x: [x], "makes a list, and must make a tensor [2, 3]"),
+        (lambda x, y: x, "TypeError"),
+    ],
+)
+def test_a_function_that_is_no_activation_is_refused_when_it_is_registered(function, words):
+    with pytest.raises(UserError) as caught:
+        activation("own")(function)
+    assert words in str(caught.value)
+    assert f"{__file__}:" in str(caught.value)
+    assert "own" not in ACTIVATIONS

@@ -30,21 +30,22 @@ class Lengths:
         short_probability: probability that a sequence has half the usual length.
         spread: standard deviation of normal noise on it; 0 = none.
         least: smallest length with noise.
-        most: largest length with noise.
+        most: largest length with noise; None = any.
     """
 
     bptt: int
-    short_probability: float = 0.05
+    short_probability: float = 0.0
     spread: float = 0.0
-    least: int = 5
-    most: int = 55
+    least: int = 1
+    most: int | None = None
 
     def draw(self, generator: random.Random) -> int:
         """A length of 1 or more."""
         short = generator.random() < self.short_probability
         if self.spread:
             noisy = generator.normalvariate(self.bptt / 2 if short else self.bptt, self.spread)
-            return min(max(self.least, int(noisy)), self.most)
+            longest = int(noisy) if self.most is None else min(int(noisy), self.most)
+            return max(self.least, longest)
         return max(1, self.bptt // 2) if short else self.bptt
 
 

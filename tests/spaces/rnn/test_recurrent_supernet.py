@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import batch_norm
 
 from darts_pl.errors import UserError
-from darts_pl.ops import activation, activations, check_activations
+from darts_pl.ops import ACTIVATIONS, activation, activations, check_activations
 from darts_pl.spaces import Dropouts, RnnSupernet, SearchSpace, build_space, slowness
 from darts_pl.spaces.rnn import sequence
 from darts_pl.spaces.space import CellSpace
@@ -139,9 +139,7 @@ def test_a_fixed_candidate_has_exactly_its_fixed_weight_and_one_of_zero_costs_no
     tokens, _, hidden = batch_of(net)
     calls = []
     for name, function in FUNCTIONS.items():
-        monkeypatch.setitem(
-            activation.__globals__["_REGISTRY"], name, lambda x, n=name, f=function: (calls.append(n), f(x))[1]
-        )
+        monkeypatch.setitem(ACTIVATIONS._items, name, lambda x, n=name, f=function: (calls.append(n), f(x))[1])
     edges, _ = net.alphas["recurrent"].shape
     net.fix("recurrent", {**{(edge, 1): 0.0 for edge in range(edges)}, (0, 2): 0.5})
     one = torch.ones(1, dtype=torch.float64)
@@ -195,8 +193,7 @@ def test_senseless_candidates_are_refused(candidates, words):
 
 
 def test_an_activation_of_the_user_takes_part(monkeypatch):
-    registry = dict(activation.__globals__["_REGISTRY"])
-    monkeypatch.setitem(activation.__globals__, "_REGISTRY", registry)
+    monkeypatch.setattr(ACTIVATIONS, "_items", dict(ACTIVATIONS._items))
     activation("softsign")(torch.nn.functional.softsign)
     assert "softsign" in activations()
     net = supernet_of(candidates=("none", "softsign", "tanh"))
