@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from darts_pl import run_folder
-from darts_pl.command_errors import config_folder, user_message
+from darts_pl.command_line import config_folder, expand_paths, prepared, user_message
 from darts_pl.config import Config, typed
 from darts_pl.errors import UserError
 from darts_pl.interruption import Interrupted, handling_signals
@@ -70,7 +70,7 @@ def _status(argv: Sequence[str] | None, show_traceback: bool) -> int:
         if all_failed(ClaimSweepFolder.folder):
             return 0  # the sweeper complains that there is nothing to compare; the report says more
         error = raised.error if isinstance(raised, Refused) else raised
-        message = user_message(error)
+        message = user_message(error, sys.argv[1:] if argv is None else argv)
         if show_traceback or message is None:
             traceback.print_exception(error)
         if message is not None:
@@ -108,6 +108,7 @@ def _run(config: DictConfig) -> float | None:
 
 def _task(config: DictConfig) -> float | None:
     try:
+        expand_paths(config)
         typed_config: Config = typed(config)
         for module in typed_config.imports:
             _import(module)
@@ -134,7 +135,7 @@ def _import(module: str) -> None:
 @contextmanager
 def _arguments(argv: Sequence[str] | None) -> Iterator[None]:
     before = sys.argv
-    sys.argv = before if argv is None else [before[0], *argv]
+    sys.argv = [before[0], *prepared(before[1:] if argv is None else argv)]
     try:
         yield
     finally:

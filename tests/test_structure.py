@@ -21,11 +21,12 @@ FLOORS = (
     {"bilevel", "selection", "interop", "report"},
     {"methods", "strategies"},
     {"data", "modules", "callbacks"},
+    {"quoting"},
     {"runs", "run_folder"},
     {"problems"},
     {"tasks"},
     {"sweeps"},
-    {"command_errors"},
+    {"command_line"},
     {"cli"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
