@@ -71,17 +71,18 @@ def test_a_tilde_is_the_home_folder_in_every_path_key(tmp_path, monkeypatch):
         assert prepared([f"++{key}=~"]) == [f"++{key}={tmp_path}"]
     assert prepared(["runs=[~/a,b/~c,~/d]"]) == [f"runs=[{tmp_path}/a,b/~c,{tmp_path}/d]"]
     assert prepared(["data.path=~/a,~/b", "-m"]) == [f"data.path={tmp_path}/a,{tmp_path}/b", "-m"]
-    assert prepared(["search.layers=3", "~seed", "--config-dir=~/c"]) == [
-        "search.layers=3",
-        "~seed",
-        f"--config-dir={tmp_path}/c",
-    ]
-    config = OmegaConf.create(
-        {"data": {"path": "~/y"}, "genotype": None, "runs": ["~/a", "b"], "run": "~no_such_user/x"}
-    )
+    assert prepared(["search.layers=3", "~seed"]) == ["search.layers=3", "~seed"]
+    assert prepared(["--config-dir=~/c"]) == [f"--config-dir={tmp_path}/c"]
+
+
+def test_a_tilde_in_a_composed_configuration_is_the_home_folder_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    values = {"data": {"path": "~/y"}, "genotype": None, "runs": ["~/a", "b"], "run": "~no_such_user/x"}
+    config = OmegaConf.create(values)
+    home = str(tmp_path)
     for _ in range(2):
         expand_paths(config)
-        assert config == {"data": {"path": f"{tmp_path}/y"}, "genotype": None, "runs": [f"{tmp_path}/a", "b"], "run": "~no_such_user/x"}  # fmt: skip
+        assert config == values | {"data": {"path": f"{home}/y"}, "runs": [f"{home}/a", "b"]}
 
 
 @pytest.mark.parametrize("quote", ["", "'"])
