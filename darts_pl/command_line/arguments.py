@@ -18,6 +18,7 @@ from darts_pl.quoting import quoted_assignment
 PATH_KEYS = ("data.path", "genotype", "run", "runs", "resume", "checkpoint", "hydra.run.dir", "hydra.sweep.dir")
 #: Options of Hydra whose values are paths.
 PATH_OPTIONS = ("--config-dir", "-cd", "--config-path", "-cp")
+MULTIRUN = ("-m", "--multirun")
 
 _HOME = re.compile(r"(?:(?<=^)|(?<=[\[,]))~[^/,\]]*(?=[/,\]]|$)")
 
@@ -29,8 +30,9 @@ def prepared(arguments: Sequence[str]) -> list[str]:
     or a truth value is quoted. ``run=FOLDER`` brings the group choices of that run, where the command gives
     keys of these groups and does not choose them.
     """
-    result = [_prepared(argument) for argument in arguments]
-    return [*result, *groups_of_run(result)]
+    flags = [argument for argument in arguments if argument in MULTIRUN]
+    result = [_prepared(argument) for argument in arguments if argument not in MULTIRUN]
+    return [*flags, *result, *groups_of_run(result)]
 
 
 def expand_paths(config: DictConfig) -> None:
@@ -52,7 +54,7 @@ def explain_argument(arguments: Sequence[str]) -> str | None:
 
     The form is ready to be pasted into a shell.
     """
-    multirun = any(argument in ("-m", "--multirun") for argument in arguments)
+    multirun = any(argument in MULTIRUN for argument in arguments)
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if argument.startswith("-") or not equals:

@@ -70,7 +70,7 @@ def test_a_tilde_is_the_home_folder_in_every_path_key(tmp_path, monkeypatch):
         assert prepared([f"{key}=~/x"]) == [f"{key}={tmp_path}/x"]
         assert prepared([f"++{key}=~"]) == [f"++{key}={tmp_path}"]
     assert prepared(["runs=[~/a,b/~c,~/d]"]) == [f"runs=[{tmp_path}/a,b/~c,{tmp_path}/d]"]
-    assert prepared(["data.path=~/a,~/b", "-m"]) == [f"data.path={tmp_path}/a,{tmp_path}/b", "-m"]
+    assert prepared(["data.path=~/a,~/b", "-m"]) == ["-m", f"data.path={tmp_path}/a,{tmp_path}/b"]
     assert prepared(["search.layers=3", "~seed"]) == ["search.layers=3", "~seed"]
     assert prepared(["--config-dir=~/c"]) == [f"--config-dir={tmp_path}/c"]
 
