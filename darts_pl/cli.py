@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from darts_pl import plugins, run_folder
-from darts_pl.command_errors import config_folder, user_message
+from darts_pl.command_line import config_folder, expand_paths, prepared, user_message
 from darts_pl.config import old_keys, parse_config, upgrade_arguments, upgrade_keys
 from darts_pl.errors import UserError
 from darts_pl.interruption import Interrupted, handling_signals
@@ -70,7 +70,7 @@ def _status(argv: Sequence[str] | None, show_traceback: bool) -> int:
         if all_failed(ClaimSweepFolder.folder):
             return 0  # the sweeper complains that there is nothing to compare; the report says more
         error = raised.error if isinstance(raised, Refused) else raised
-        message = user_message(error)
+        message = user_message(error, sys.argv[1:] if argv is None else argv)
         if show_traceback or message is None:
             traceback.print_exception(error)
         if message is not None:
@@ -113,6 +113,7 @@ def _task(config: DictConfig) -> float | None:
         plugins.load_plugins()
         plugins.import_modules(plugins.modules_of(config.imports))
         config = _in_new_words(config)
+        expand_paths(config)
         typed = parse_config(config)
         return run_task(typed, config)
     except Interrupted as interruption:
@@ -143,7 +144,7 @@ def _arguments(argv: Sequence[str] | None) -> Iterator[None]:
     before = sys.argv
     arguments, renamed = upgrade_arguments(before[1:] if argv is None else argv)
     _say_renamed(renamed)
-    sys.argv = [before[0], *arguments]
+    sys.argv = [before[0], *prepared(arguments)]
     try:
         yield
     finally:

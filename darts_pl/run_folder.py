@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from darts_pl.errors import UserError
 from darts_pl.launcher_environment import is_first, slurm_tasks
+from darts_pl.quoting import assignment
 from darts_pl.records.claim import Claim, claim_folder, claim_new_folder
 from darts_pl.records.contents import holds_run
 from darts_pl.records.latest import newest_file, newest_folder
@@ -126,7 +127,11 @@ def check_run_folder(config: DictConfig, folder: Path) -> None:
         raise UserError(f"under torchrun all processes need one folder: give {RUN_KEY}=... or torchrun --rdzv-id=NAME")
     if resume is True and job_name() is None:
         newest = newest_folder(folder.parent, "**/last.ckpt")
-        hint = f"the newest run is resume={shown(newest)}" if newest else f"there is none in {shown(folder.parent)}"
+        hint = (
+            f"the newest run is {assignment('resume', shown(newest))}"
+            if newest
+            else f"there is none in {shown(folder.parent)}"
+        )
         raise UserError(f"resume=true: which run? give {RUN_KEY}=FOLDER, or resume=FOLDER; {hint}")
 
 
@@ -137,7 +142,7 @@ def how_to_continue() -> str:
     key, folder = (SWEEP_KEY, config.sweep.dir) if multirun else (RUN_KEY, config.runtime.output_dir)
     # Every job of a sweep is given the sweep's folder, whether the command named it or not.
     named = any(override.lstrip("+").startswith(f"{key}=") for override in config.overrides.hydra)
-    given = [] if named and not multirun else [f"{key}={shown(Path(folder))}"]
+    given = [] if named and not multirun else [assignment(key, shown(Path(folder)))]
     return " ".join([*given, "resume=true"])
 
 

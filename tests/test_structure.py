@@ -23,12 +23,13 @@ FLOORS = (
     {"selection"},
     {"methods", "strategies"},
     {"data", "modules", "callbacks"},
+    {"quoting"},
     {"runs", "run_folder"},
     {"problems"},
     {"plugins"},
     {"tasks"},
     {"sweeps"},
-    {"command_errors"},
+    {"command_line"},
     {"cli"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -74,6 +74,10 @@ def claim_folder(folder: Path, key: str, *, resume: bool = False, overwrite: boo
         raise _unusable(folder, key, error) from None
     if claim is None:
         raise UserError(f"{folder}: in use by {holder(folder)}; wait until it ends, or choose another {key}")
+    if (wrong := contents.misplaced(folder)) is not None:
+        claim.lock.release()
+        needed, found = ("file", "folder") if wrong.is_dir() else ("folder", "file")
+        raise UserError(f"{wrong}: is a {found} where the run needs a {needed}; choose another {key}")
     contents.finish_replacement(folder)  # of a command that was killed
     what = "run" if contents.holds_run(folder) else "sweep" if contents.holds_sweep(folder) else None
     if what is not None and overwrite:

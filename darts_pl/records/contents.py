@@ -62,6 +62,14 @@ def holds_sweep(folder: Path) -> bool:
     return next(sweep_paths(folder), None) is not None
 
 
+def misplaced(folder: Path) -> Path | None:
+    """A file where a run needs a folder, or a folder where it writes a file; None if there is none."""
+    for name in (HYDRA, "checkpoints", *FOLDERS, *PARTS):
+        if (path := folder / name).exists() and not path.is_dir():
+            return path
+    return next((path for name in FILES if (path := folder / name).is_dir()), None)
+
+
 def move_aside(folder: Path) -> None:
     """Move all that a run or a sweep wrote into `folder` to its subfolder ``.replaced``."""
     hydra = [folder / HYDRA] if (folder / HYDRA).exists() else []

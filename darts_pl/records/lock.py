@@ -73,6 +73,7 @@ def lock_folder(folder: Path) -> FolderLock | None:
             os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
             os.fsync(descriptor)
         except OSError:
+            _remove(path)
             os.close(descriptor)
             raise
         return FolderLock(path, descriptor)

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from darts_pl.errors import UserError
 from darts_pl.launcher_environment import is_first
+from darts_pl.quoting import assignment
 from darts_pl.records.claim import Claim, claim_folder, claim_new_folder
 from darts_pl.records.latest import newest_folder
 from darts_pl.run_folder import SWEEP_KEY, Refused, is_given, set_hydra
@@ -112,7 +113,7 @@ def _check_resume(config: DictConfig) -> None:
         return
     parent = Path(config.hydra.sweep.dir).parent
     newest = newest_folder(parent, f"{JOBS}/*.json")
-    hint = f"{parent} holds no sweep" if newest is None else f"the newest is {SWEEP_KEY}={newest}"
+    hint = f"{parent} holds no sweep" if newest is None else f"the newest is {assignment(SWEEP_KEY, str(newest))}"
     raise UserError(f"resume=true: which sweep? give {SWEEP_KEY}=FOLDER; {hint}")
 
 

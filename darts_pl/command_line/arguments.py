@@ -1,0 +1,99 @@
+"""Arguments that name paths: `~`, names that look like numbers, and names that Hydra's grammar cannot read."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
+
+from darts_pl.command_line.group_files import groups_of_run
+from darts_pl.quoting import quoted_assignment
+
+#: Keys whose values are paths, or may be.
+PATH_KEYS = ("data.path", "genotype", "run", "runs", "resume", "checkpoint", "hydra.run.dir", "hydra.sweep.dir")
+#: Options of Hydra whose values are paths.
+PATH_OPTIONS = ("--config-dir", "-cd", "--config-path", "-cp")
+MULTIRUN = ("-m", "--multirun")
+
+_HOME = re.compile(r"(?:(?<=^)|(?<=[\[,]))~[^/,\]]*(?=[/,\]]|$)")
+
+
+def prepared(arguments: Sequence[str]) -> list[str]:
+    """The arguments as Hydra is given them.
+
+    In the values of `PATH_KEYS` a leading ``~`` becomes the home folder, and a name that Hydra would read as a number
+    or a truth value is quoted. ``run=FOLDER`` brings the group choices of that run, where the command gives
+    keys of these groups and does not choose them.
+    """
+    flags = [argument for argument in arguments if argument in MULTIRUN]
+    result = [_prepared(argument) for argument in arguments if argument not in MULTIRUN]
+    return [*flags, *result, *groups_of_run(result)]
+
+
+def expand_paths(config: DictConfig) -> None:
+    """Replace a leading ``~`` in the path values of a composed configuration, in place."""
+    with read_write(config), open_dict(config):
+        for key in PATH_KEYS:
+            if key.startswith("hydra."):
+                continue
+            value: Any = None if _is_missing(config, key) else OmegaConf.select(config, key)
+            if isinstance(value, str) and value.startswith("~"):
+                OmegaConf.update(config, key, os.path.expanduser(value))
+            elif isinstance(value, ListConfig):
+                expanded = [os.path.expanduser(one) if isinstance(one, str) else one for one in value]
+                OmegaConf.update(config, key, expanded)
+
+
+def explain_argument(arguments: Sequence[str]) -> str | None:
+    """The first argument that Hydra's grammar cannot read, with the quoted form that works; None if it reads all.
+
+    The form is ready to be pasted into a shell.
+    """
+    multirun = any(argument in MULTIRUN for argument in arguments)
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if argument.startswith("-") or not equals:
+            continue
+        try:
+            parsed = OverridesParser.create().parse_override(argument)
+            if not parsed.is_sweep_override() or multirun or key not in PATH_KEYS:
+                continue
+            reason = "has a comma, which separates the values of a sweep"
+        except HydraException:
+            reason = "has characters that need quotes"
+        if value.startswith(("[", "{")) and key.lstrip("+") not in PATH_KEYS:
+            return f"{argument}: a list is written as {key}=[a,b], its texts with such characters in quotes"
+        if (quoted := quoted_assignment(key, value)) is not None:
+            return f"{key}={value} {reason}: write {quoted}"
+    return None
+
+
+def _prepared(argument: str) -> str:
+    key, equals, value = argument.partition("=")
+    if not equals:
+        return argument
+    if key in PATH_OPTIONS:
+        return f"{key}={os.path.expanduser(value)}"
+    if key.lstrip("+") not in PATH_KEYS:
+        return argument
+    value = _HOME.sub(lambda found: os.path.expanduser(found[0]), value)
+    try:
+        parsed = OverridesParser.create().parse_override(f"{key}={value}")
+    except HydraException:
+        return f"{key}={value}"
+    if parsed.is_sweep_override():
+        return f"{key}={value}"
+    read = parsed.value()
+    looks_otherwise = isinstance(read, (int, float)) and not (isinstance(read, bool) and key.lstrip("+") == "resume")
+    return f"{key}='{value.strip()}'" if looks_otherwise else f"{key}={value}"
+
+
+def _is_missing(config: DictConfig, key: str) -> bool:
+    parent, _, name = key.rpartition(".")
+    node: Any = OmegaConf.select(config, parent) if parent else config
+    return node is None or OmegaConf.is_missing(node, name)
