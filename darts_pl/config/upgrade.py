@@ -43,7 +43,13 @@ LATER: Mapping[str, Any] = {
     "stages.name": "single",
     "stages.warmup_epochs": 0,
     "observers": {},
+    "search.weights.nesterov": False,
+    "search.alphas.scale": 1e-3,
+    "data.split": {"images": "index", "photos": "stratified"},
+    "data.split_seed": 0,
 }
+#: Of these keys `LATER` says what runs did by the value of another one.
+BY_OTHER: Mapping[str, str] = {"data.split": "data.kind"}
 
 
 def upgrade_keys(values: Mapping[Any, Any]) -> dict[str, Any]:
@@ -64,7 +70,10 @@ def upgrade_stored(stored: Flat, now: Flat) -> dict[str, Any]:
             `stored` where these have it.
     """
     flat = _renamed(stored)
-    return flat | {key: value for key, value in LATER.items() if key in now and key not in flat}
+    later = {key: value for key, value in LATER.items() if key in now and key not in flat}
+    for key in later.keys() & BY_OTHER.keys():
+        later[key] = LATER[key].get(flat.get(BY_OTHER[key]))
+    return flat | later
 
 
 def upgrade_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from darts_pl.config import flatten
+
 #: Settings that may change when a run is resumed: where the data are and how they are read, not what they are.
 MAY_DIFFER_ON_RESUME = frozenset({"data.path", "data.workers", "data.layout"})
 #: Settings that only a search reads.
 OF_A_SEARCH = frozenset({"data.split", "data.split_seed"})
-#: What runs did before there were these settings, by `data.kind`.
-BEFORE: Mapping[str, Mapping[str, Any]] = {
-    "data.split": {"images": "index", "photos": "stratified"},
-    "data.split_seed": {"images": 0, "photos": 0},
-}
 
 
 def settings_of(resolved: Mapping[str, Any], *sections: str, **others: Any) -> dict[str, Any]:
@@ -24,7 +21,7 @@ def settings_of(resolved: Mapping[str, Any], *sections: str, **others: Any) -> d
         sections: the keys that count, beside the precision and ``debug``, which always count.
         others: further values that count.
     """
-    flat = _flat({name: resolved[name] for name in (*sections, "debug")}, "")
+    flat = flatten({name: resolved[name] for name in (*sections, "debug")})
     flat["hardware.precision"] = resolved["hardware"]["precision"]
     free = MAY_DIFFER_ON_RESUME if "search" in sections else MAY_DIFFER_ON_RESUME | OF_A_SEARCH
     return {key: value for key, value in flat.items() if key not in free} | others
@@ -33,17 +30,7 @@ def settings_of(resolved: Mapping[str, Any], *sections: str, **others: Any) -> d
 def difference(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     """The first key whose value differs, in the order of `now`, with both values; None if all are equal."""
     for key in [*now, *(key for key in stored if key not in now)]:
-        before = stored.get(key, BEFORE.get(key, {}).get(stored.get("data.kind", "")))
-        after = now.get(key)
+        before, after = stored.get(key), now.get(key)
         if before != after:
             return f"{key}={before}, and not {key}={after}"
     return None
-
-
-def _flat(values: Any, prefix: str) -> dict[str, Any]:
-    if not isinstance(values, Mapping):
-        return {prefix: values}
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}.{name}" if prefix else str(name))
-    return flat

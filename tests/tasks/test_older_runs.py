@@ -1,0 +1,48 @@
+"""Runs that version 0.1.0 wrote before the architecture parameters had a submodule of their own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from darts_pl.cli import main
+from darts_pl.spaces import RnnSupernet, build_space
+
+OLDER = Path(__file__).parents[1] / "goldens" / "runs_0_1_0"
+
+
+def test_a_search_of_an_older_version_goes_on_to_the_alphas_that_it_would_have_reached(tmp_path: Path) -> None:
+    shutil.copytree(OLDER / "search", tmp_path / "run")
+    overrides = [
+        line.removeprefix("- ") for line in (OLDER / "search/.hydra/overrides.yaml").read_text().splitlines() if line
+    ]
+    assert main([*overrides, f"hydra.run.dir={tmp_path / 'run'}", "resume=true"]) == 0
+    expected, found = np.load(OLDER / "search/alphas_at_the_end.npz"), np.load(tmp_path / "run/alphas.npz")
+    for cell_type in ("normal", "reduce"):
+        assert found[cell_type].shape == expected[cell_type].shape
+        # The last row was computed from the older checkpoint, on whatever processor this is.
+        np.testing.assert_allclose(found[cell_type], expected[cell_type], rtol=1e-4, atol=1e-6)
+
+
+def test_a_network_that_an_older_version_trained_is_scored_as_it_was_then(tmp_path: Path) -> None:
+    folder = tmp_path / "scored"
+    assert main(["task=test", f"run={OLDER / 'retrain'}", f"hydra.run.dir={folder}"]) == 0
+    then, now = (json.loads((path / "summary.json").read_text()) for path in (OLDER / "retrain", folder))
+    assert now["test/accuracy"] == then["test/accuracy"]
+    assert now["test/loss"] == pytest.approx(then["test/loss"], rel=1e-5)
+
+
+def test_the_alphas_of_an_older_recurrent_search_are_loaded_from_their_former_place() -> None:
+    stored = torch.load(OLDER / "recurrent/last.ckpt", weights_only=True)["state_dict"]
+    state = {name.removeprefix("supernet."): value for name, value in stored.items() if name.startswith("supernet.")}
+    vocabulary, units = state["network.words.weight"].shape
+    space = build_space("rnn", ["none", "tanh", "relu", "sigmoid", "identity"], 8)
+    supernet = RnnSupernet(space, vocabulary=vocabulary, units=units)
+    supernet.load_state_dict(state)
+    assert torch.equal(supernet.alphas["recurrent"], stored["supernet.alphas.recurrent"])
+    assert "arch.alphas.recurrent" in supernet.state_dict()
