@@ -127,14 +127,11 @@ class Supernet(nn.Module, ABC):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         # In older checkpoints the alphas lie in the supernet itself, and nothing is removed or fixed.
-        for name in self.alphas:
+        # Any other state dict that does not say what is removed or fixed leaves it as it is.
+        decided = self.arch.get_extra_state()
+        for name, cell in self.space.cells.items():
             if f"{prefix}alphas.{name}" in state_dict:
                 state_dict[f"{prefix}arch.alphas.{name}"] = state_dict.pop(f"{prefix}alphas.{name}")
-        state_dict.setdefault(
-            f"{prefix}arch._extra_state",
-            {
-                name: {"live": [list(row) for row in present_candidates(cell)], "fixed": []}
-                for name, cell in self.space.cells.items()
-            },
-        )
+                decided[name] = {"live": [list(row) for row in present_candidates(cell)], "fixed": []}
+        state_dict.setdefault(f"{prefix}arch._extra_state", decided)
         super()._load_from_state_dict(state_dict, prefix, *args)
