@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-Split = Literal["train", "valid", "perturb", "eval"]
-SPLITS: tuple[Split, ...] = ("train", "valid", "perturb", "eval")
+Split = Literal["train", "valid", "perturb", "eval", "build"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "perturb", "eval", "build")
 
 
 class Draws:
@@ -18,7 +18,8 @@ class Draws:
     draws the same numbers.
 
     The virtual step, both sides of the finite difference and the weight step use "train", so they
-    draw the same numbers; the pass on the valid split uses "valid".
+    draw the same numbers; the pass on the valid split uses "valid". "build" is for the supernet of a
+    later stage.
 
     Args:
         seed: of the run, 0 or more.
@@ -26,7 +27,7 @@ class Draws:
     """
 
     def __init__(self, seed: int, *position: int) -> None:
-        self.key = (seed, *position)
+        self.run, self.position = seed, position
 
     def __call__(self, split: Split, device: torch.device | str) -> torch.Generator:
         """A new generator on `device`; two calls give generators that draw the same numbers."""
@@ -34,7 +35,8 @@ class Draws:
 
     def seed(self, split: Split) -> int:
         """The seed of a split, below 2**63."""
-        sequence = np.random.SeedSequence([*self.key, SPLITS.index(split)])
+        # Not one list of all numbers: numpy fills such a list with zeros, so that it equals a longer one.
+        sequence = np.random.SeedSequence(self.run, spawn_key=(*self.position, SPLITS.index(split)))
         return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
     @contextmanager

@@ -86,7 +86,7 @@ class StageRun:
         self.index, self.facts = index, facts
         devices = list(range(torch.cuda.device_count()))
         with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(Draws(self.seed, index).seed("train"))
+            torch.manual_seed(Draws(self.seed, index).seed("build"))
             return self.stages.build(index, facts, self.factory)
 
     def state_dict(self) -> dict[str, Any]:

@@ -127,12 +127,11 @@ class Supernet(nn.Module, ABC):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         # In older checkpoints the alphas lie in the supernet itself, and nothing is removed or fixed.
-        for name in self.alphas:
+        # Any other state dict that does not say what is removed or fixed leaves it as it is.
+        for name, cell in self.space.cells.items():
             if f"{prefix}alphas.{name}" in state_dict:
                 state_dict[f"{prefix}arch.alphas.{name}"] = state_dict.pop(f"{prefix}alphas.{name}")
-        if f"{prefix}arch._extra_state" not in state_dict:
-            for name in self.space.cells:
-                self.keep(name, present_candidates(self.space.cells[name]))
+                self.keep(name, present_candidates(cell))
                 self.fix(name, None)
-            state_dict[f"{prefix}arch._extra_state"] = self.arch.get_extra_state()
+        state_dict.setdefault(f"{prefix}arch._extra_state", self.arch.get_extra_state())
         super()._load_from_state_dict(state_dict, prefix, *args)

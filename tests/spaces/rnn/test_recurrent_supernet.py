@@ -33,11 +33,11 @@ def batch_of(net, steps=5, streams=4):
     return tokens[:-1], tokens[1:], torch.randn(streams, units, dtype=torch.float64)
 
 
-def one_by_one(net, tokens, hidden, masks):
+def one_by_one(net, tokens, hidden, masks, weights=None):
     """Outputs [T, B, H], by the paper's formulas, with given masks for words, embeddings, x and h."""
     words, cell, space = net.network.words, net.network.cell, net.space.cells["recurrent"]
     of_words, of_embeddings, of_x, of_h = masks
-    weights = net.mixing()["recurrent"].weights
+    weights = net.mixing()["recurrent"].weights if weights is None else weights
     norm = partial(batch_norm, running_mean=None, running_var=None, training=True)
     outputs = []
     for step in tokens:
@@ -152,6 +152,37 @@ def test_a_fixed_candidate_has_exactly_its_fixed_weight_and_one_of_zero_costs_no
     calls.clear()
     net(tokens, hidden, net.mixing())
     assert calls.count("tanh") == 5 * 3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_activation_that_is_dead_on_an_edge_counts_nothing_there_though_it_is_alive_on_another(seed):
+    net = supernet_of()
+    tokens, _, hidden = batch_of(net)
+    torch.manual_seed(seed)
+    table = torch.rand(net.alphas["recurrent"].shape) < 0.5
+    mixing = net.mixing()["recurrent"]._replace(alive=tuple(map(tuple, table.tolist())))
+    one = torch.ones(1, dtype=torch.float64)
+    parameters = list(net.architecture().values()) + [w for n, w in net.weights().items() if "cell" in n]
+    plain = one_by_one(net, tokens, hidden, (one, one[None], one, one), mixing.weights.where(table, 0.0))
+    results = []
+    for outputs in (net(tokens, hidden, {"recurrent": mixing}).outputs, plain):
+        cotangent = torch.linspace(-1, 1, outputs.numel(), dtype=torch.float64).view_as(outputs)
+        gradients = torch.autograd.grad(
+            outputs, parameters, cotangent, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        results.append([outputs, *gradients])
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_edge_weights_multiply_what_an_edge_gives():
+    net = supernet_of()
+    tokens, _, hidden = batch_of(net)
+    mixing, edges = net.mixing()["recurrent"], torch.rand(6, dtype=torch.float64)
+    one = torch.ones(1, dtype=torch.float64)
+    expected = one_by_one(net, tokens, hidden, (one, one[None], one, one), mixing.weights * edges.unsqueeze(1))
+    found = net(tokens, hidden, {"recurrent": mixing._replace(edges=edges)}).outputs
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_the_hidden_state_that_is_carried_continues_the_sequence_and_holds_no_graph():
