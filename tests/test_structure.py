@@ -17,6 +17,7 @@ FLOORS = (
     {"config", "genotype", "zoo", "ops"},
     {"spaces"},
     {"bilevel", "selection", "interop", "report"},
+    {"strategies"},
     {"data", "modules", "callbacks"},
     {"runs"},
     {"rundir"},
