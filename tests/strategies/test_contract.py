@@ -8,7 +8,7 @@ import pytest
 from darts_pl.errors import UserError
 from darts_pl.settings import check
 from darts_pl.strategies import STRATEGIES, Question, build_strategy
-from tests.strategies.conftest import ENCODINGS, FILES, settings_of, small
+from tests.strategies.conftest import CONF, DIFFERENT, ENCODINGS, FILES, settings_of, small
 
 QUESTIONS = 20
 
@@ -57,6 +57,14 @@ def test_the_settings_of_a_file_are_all_of_the_strategy_s_and_within_their_range
     check(strategy.settings, "strategy")
 
 
+@pytest.mark.parametrize("file", FILES)
+def test_every_value_of_a_file_has_its_source_beside_it(file):
+    first, *lines = (CONF / f"{file}.yaml").read_text(encoding="utf-8").splitlines()
+    values = [line for line in lines if not line.startswith(("#", "name:"))]
+    assert first.startswith("# ")
+    assert [line for line in values if not line.partition(" # ")[2]] == []
+
+
 def test_a_wrong_setting_is_named_with_its_value():
     values = settings_of("evolution")
     with pytest.raises(UserError, match=r"strategy\.populaton: unknown setting; known: population, sample"):
@@ -69,14 +77,14 @@ def test_a_wrong_setting_is_named_with_its_value():
         build_strategy("evolutoin", ENCODINGS["rnn"], values, 0)
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", DIFFERENT)
 def test_every_question_is_a_genotype_of_the_space(file, encoding):
     for question in advance(small(file, encoding), QUESTIONS):
         assert encoding.is_valid(question.integers)
         assert encoding.encode(question.genotype) == question.integers
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", DIFFERENT)
 def test_the_seed_alone_decides_about_the_questions(file, encoding):
     first = advance(small(file, encoding, seed=1), QUESTIONS)
     assert advance(small(file, encoding, seed=1), QUESTIONS) == first
@@ -85,7 +93,7 @@ def test_the_seed_alone_decides_about_the_questions(file, encoding):
     ]
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", DIFFERENT)
 def test_stopped_after_any_answer_it_goes_on_as_if_it_had_not_been(file, encoding):
     whole = advance(small(file, encoding), QUESTIONS)
     strategy = small(file, encoding)
@@ -95,7 +103,7 @@ def test_stopped_after_any_answer_it_goes_on_as_if_it_had_not_been(file, encodin
     assert strategy.state_dict() == reloaded(strategy, file, encoding).state_dict()
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", DIFFERENT)
 def test_a_state_equals_that_of_a_strategy_told_the_same_again(file):
     encoding = ENCODINGS["cnn"]
     original, replayed = small(file, encoding), small(file, encoding)
@@ -104,7 +112,7 @@ def test_a_state_equals_that_of_a_strategy_told_the_same_again(file):
     assert replayed.state_dict() == original.state_dict()
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", DIFFERENT)
 def test_several_questions_may_be_open_and_are_so_after_a_restart(file, encoding):
     def batches(strategy, restart):
         found = []
@@ -121,7 +129,7 @@ def test_several_questions_may_be_open_and_are_so_after_a_restart(file, encoding
     assert batches(small(file, encoding), restart=True) == batches(small(file, encoding), restart=False)
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", DIFFERENT)
 @pytest.mark.parametrize("scores", [None, (math.nan, math.nan), (-math.inf, 0.0), ()], ids=str)
 def test_a_strategy_survives_that_everything_fails(file, scores):
     encoding = ENCODINGS["cnn"]
@@ -133,7 +141,7 @@ def test_a_strategy_survives_that_everything_fails(file, scores):
     json.dumps(strategy.state_dict(), allow_nan=False)
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", DIFFERENT)
 def test_an_answer_to_a_question_that_is_not_open_is_an_error(file):
     strategy = small(file, ENCODINGS["rnn"])
     question = strategy.ask()

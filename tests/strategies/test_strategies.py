@@ -192,8 +192,8 @@ def test_progressive_search_extends_the_best_of_the_beam_node_by_node():
 def test_model_based_strategies_find_the_optimum_of_an_additive_score_in_few_questions(file):
     # 1 of 15,625 genotypes; 90 random questions include it with a probability of 0.6 %.
     settings = settings_of(file)
-    strategies = [build_strategy(settings["name"], ADDITIVE, settings, seed) for seed in range(3)]
-    assert [max(map(additive, play(strategy, 90))) for strategy in strategies] == [0, 0, 0]
+    strategies = [build_strategy(settings["name"], ADDITIVE, settings, seed) for seed in range(2)]
+    assert [max(map(additive, play(strategy, 90))) for strategy in strategies] == [0, 0]
 
 
 def test_bayesian_optimization_with_transport_finds_the_best_of_125_cells_in_30_questions():

@@ -197,20 +197,24 @@ def test_the_tables_state_intervals_and_the_paired_test():
     assert table[2] == "| `random` | 93.50 ± 0.71 | 87.15 to 99.85 | 93.70 ± 0.36 | 10 | 2 |"
 
 
-def scores_of(name, seeds):
-    return [strategies.on_cells(Synthetic(seed), name, seed)["best_300"] for seed in range(seeds)]
+def better_than_random(name, seeds, evaluations, monkeypatch) -> float:
+    """The p-value of the paired test that the study makes."""
+    monkeypatch.setattr(strategies, "EVALUATIONS", evaluations)
+    found, baseline = (
+        [strategies.on_cells(Synthetic(seed), one, seed)[f"best_{evaluations}"] for seed in range(seeds)]
+        for one in (name, "random")
+    )
+    return wilcoxon(np.subtract(found, baseline), alternative="greater").pvalue
 
 
-def test_evolution_beats_random_search_on_the_synthetic_objective():
-    found, baseline = scores_of("evolution_small", 12), scores_of("random", 12)
-    assert wilcoxon(np.subtract(found, baseline), alternative="greater").pvalue < 0.01
+def test_evolution_beats_random_search_on_the_synthetic_objective(monkeypatch):
+    assert better_than_random("evolution_small", 10, 300, monkeypatch) < 0.01
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["pnas", "bayesian"])
-def test_model_based_strategies_beat_random_search_on_the_synthetic_objective(name):
-    found, baseline = scores_of(name, 8), scores_of("random", 8)
-    assert wilcoxon(np.subtract(found, baseline), alternative="greater").pvalue < 0.01
+def test_model_based_strategies_beat_random_search_on_the_synthetic_objective(name, monkeypatch):
+    assert better_than_random(name, 8, 100, monkeypatch) < 0.01
 
 
 def test_a_repeated_cell_is_charged_again(table_file):
