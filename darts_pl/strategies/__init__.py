@@ -1,4 +1,4 @@
-"""Searches without gradients: strategies that ask and are told, evaluators, and the race between them."""
+"""Searches without gradients: strategies, which ask for genotypes and receive scores, and evaluators."""
 
 from darts_pl.strategies.bayesian import Bayesian, BayesianSettings
 from darts_pl.strategies.enas import Enas, EnasSettings

@@ -45,8 +45,8 @@ class Enas(Strategy):
     """Pham et al., "Efficient neural architecture search via parameter sharing", ICML 2018.
 
     `train` is one turn of the controller, between turns that train the shared weights on genotypes
-    drawn by `sample`; `choose` is the final choice. Asked and told as other strategies are, it takes a
-    step after every `batch` answers, with scores scaled to 0 ... 1 as rewards.
+    drawn by `sample`; `choose` is the final choice. With `ask` and `tell` it takes a step after
+    every `batch` answers, with scores scaled to 0 ... 1 as rewards.
     """
 
     settings_class = EnasSettings

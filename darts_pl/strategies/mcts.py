@@ -26,7 +26,7 @@ class MctsSettings:
 
 @dataclass
 class _Statistics:
-    """What was told of the genotypes below a node of the tree."""
+    """The answers about the genotypes below a node of the tree."""
 
     visits: int = 0
     failures: int = 0
@@ -40,7 +40,7 @@ class Mcts(Strategy):
     Negrinho and Gordon, "DeepArchitect: automatically designing and training deep architectures", 2017,
     sections 5.2 and 5.3. A child with mean score x, n visits and a parent with N visits has the bound
     x + 2 c sqrt(2 log N / n); a child without visits comes first. Means are of scores on a scale from the
-    worst to the best told so far. With `bisection` a decision among k choices is a binary tree of depth
+    worst to the best so far. With `bisection` a decision among k choices is a binary tree of depth
     ceil(log2 k), so that neighbouring choices share what is learned.
     """
 

@@ -37,7 +37,7 @@ class QLearning(Strategy):
     """MetaQNN: Baker, Gupta, Naik and Raskar, "Designing neural network architectures using RL", ICLR 2017.
 
     A state is a decision together with the choice taken just before it. The score, scaled from the
-    worst to the best told so far, is the reward of the last decision; the others have none. A genotype
+    worst to the best so far, is the reward of the last decision; the others have none. A genotype
     is learned from backwards: Q(s, a) <- (1 - rate) Q(s, a) + rate (reward + discount max Q(s', .)).
     """
 

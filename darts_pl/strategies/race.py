@@ -60,7 +60,7 @@ def race(
     `simulated_seconds`, `seconds`.
 
     Args:
-        strategy: newly built; a history in `folder` is told to it first.
+        strategy: newly built; it first receives the answers of the history in `folder`.
         evaluator: scores the questions.
         budget: what may be spent in all.
         folder: where `history.jsonl` grows by a row per answer, and `strategy.json` holds the state
@@ -125,7 +125,8 @@ def _save(strategy: Strategy, row: Row, folder: Path) -> None:
 def _resume(strategy: Strategy, evaluator: CachedEvaluator, folder: Path) -> list[Row]:
     """The rows of an earlier run, after which the strategy and the cache are as they were at its end.
 
-    The state covers all rows or all but the last few: those, or all where there is no state, are told again.
+    The state covers all rows or all but the last few. The strategy receives the answers of the other rows
+    again, and those of all rows where there is no state.
     """
     history = _read(folder / HISTORY)
     if (folder / STATE).exists():

@@ -43,7 +43,7 @@ class Proposal(NamedTuple):
 
 
 class Strategy(ABC):
-    """A search without gradients, as a pure function of its seed and of what it was told.
+    """A search without gradients, as a pure function of its seed and of the answers it got.
 
     Several questions may be open at once. The questions depend on which answers have arrived, so a
     caller that evaluates in parallel asks for a whole batch and tells the answers in the order of the
@@ -127,7 +127,7 @@ class Strategy(ABC):
         return Random(f"{self.seed}/{purpose}/{number}")
 
     def scaled(self, score: float) -> float:
-        """A score on a scale from 0 (the worst told so far, or a failure) to 1 (the best told so far)."""
+        """A score on a scale from 0 (the worst so far, or a failure) to 1 (the best so far)."""
         if self.low is None or self.high is None or score == FAILED:
             return 0.0
         return (score - self.low) / (self.high - self.low) if self.high > self.low else 0.5
