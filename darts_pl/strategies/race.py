@@ -1,0 +1,163 @@
+"""One strategy, one evaluator, one budget: ask, evaluate, tell, until the budget is used up."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from darts_pl import atomic
+from darts_pl.errors import UserError
+from darts_pl.settings import above, at_least, or_null, setting
+from darts_pl.strategies.evaluators import CachedEvaluator, Evaluation
+from darts_pl.strategies.strategy import Question, Strategy
+
+HISTORY = "history.jsonl"
+STATE = "strategy.json"
+
+#: One question with its answer and what was spent up to it; the fields are named in `race`.
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What a search may spend; the first that is used up ends it."""
+
+    evaluations: int | None = setting("questions, repeated ones included", or_null(at_least(1), "any number"))
+    simulated_seconds: float | None = setting(
+        "simulated seconds of the evaluations; the one that exceeds them counts", or_null(above(0), "any time")
+    )
+    seconds: float | None = setting("seconds of wall-clock time, of earlier runs too", or_null(above(0), "any time"))
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        if all(getattr(self, one.name) is None for one in fields(self)):
+            yield "evaluations", "give at least one of evaluations, simulated_seconds, seconds"
+
+    def is_used_up(self, history: Sequence[Row]) -> bool:
+        """Whether the last row of a history has reached one of the limits."""
+        last = history[-1] if history else {"evaluations": 0, "simulated_seconds": 0.0, "seconds": 0.0}
+        limits = ((getattr(self, one.name), last[one.name]) for one in fields(self))
+        return any(limit is not None and spent >= limit for limit, spent in limits)
+
+
+def race(
+    strategy: Strategy,
+    evaluator: CachedEvaluator,
+    budget: Budget,
+    folder: Path | None = None,
+    *,
+    on_row: Callable[[Row], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[Row]:
+    """The history of a search: a row per question, in the order asked.
+
+    A row holds the question's `number`, `integers` and `epochs`; its `scores` (None for a failure), the
+    `failure`, whether it was `repeated`; and what was spent up to and including it: `evaluations`,
+    `simulated_seconds`, `seconds`.
+
+    Args:
+        strategy: newly built; it first receives the answers of the history in `folder`.
+        evaluator: scores the questions.
+        budget: what may be spent in all.
+        folder: where `history.jsonl` grows by a row per answer, and `strategy.json` holds the state
+            after the last one; a stopped search is continued from there. None = in memory only.
+        on_row: called with every new row.
+        clock: seconds.
+
+    Raises:
+        UserError: if the folder's history is damaged or is that of another strategy or seed, or the
+            budget is in simulated seconds and the evaluator simulates none.
+    """
+    history = [] if folder is None else _resume(strategy, evaluator, folder)
+    start = clock() - (history[-1]["seconds"] if history else 0.0)
+    while not budget.is_used_up(history):
+        question = strategy.ask()
+        evaluation = evaluator(question)
+        if budget.simulated_seconds is not None and evaluation.simulated_seconds <= 0 and evaluation.scores:
+            raise UserError(
+                f"budget.simulated_seconds={budget.simulated_seconds}: this evaluator simulates no time; "
+                "use budget.evaluations or budget.seconds"
+            )
+        strategy.tell(question, evaluation.scores)
+        row = _row(question, evaluation, history, clock() - start)
+        history.append(row)
+        if folder is not None:
+            _save(strategy, row, folder)
+        if on_row is not None:
+            on_row(row)
+    return history
+
+
+def best_row(history: Sequence[Row]) -> Row | None:
+    """The row with the best first score among those with the most epochs; None if all failed."""
+    finished = [row for row in history if row["scores"] is not None]
+    return max(finished, key=lambda row: (row["epochs"] or 0, row["scores"][0], -row["number"]), default=None)
+
+
+def _row(question: Question, evaluation: Evaluation, history: Sequence[Row], seconds: float) -> Row:
+    before = history[-1]["simulated_seconds"] if history else 0.0
+    return {
+        "number": question.number,
+        "integers": list(question.integers),
+        "epochs": question.epochs,
+        "scores": None if evaluation.scores is None else list(evaluation.scores),
+        "failure": evaluation.failure,
+        "repeated": evaluation.repeated,
+        "evaluations": len(history) + 1,
+        "simulated_seconds": before + evaluation.simulated_seconds,
+        "seconds": seconds,
+    }
+
+
+def _save(strategy: Strategy, row: Row, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / HISTORY).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row, allow_nan=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    atomic.write(folder / STATE, json.dumps(strategy.state_dict(), allow_nan=False))
+
+
+def _resume(strategy: Strategy, evaluator: CachedEvaluator, folder: Path) -> list[Row]:
+    """The rows of an earlier run, after which the strategy and the cache are as they were at its end.
+
+    The state covers all rows or all but the last few. The strategy receives the answers of the other rows
+    again, and those of all rows where there is no state.
+    """
+    history = _read(folder / HISTORY)
+    if (folder / STATE).exists():
+        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        if state["seed"] != strategy.seed:
+            raise UserError(f"{folder}: the search there has seed={state['seed']}, not {strategy.seed}")
+        if state["told"] <= len(history):
+            strategy.load_state_dict(state)
+    for row in history[strategy.told :]:
+        question = strategy.ask()
+        if list(question.integers) != row["integers"] or question.epochs != row["epochs"]:
+            raise UserError(f"{folder / HISTORY}: row {row['number']} is not of this strategy; use another folder")
+        strategy.tell(question, row["scores"])
+    before = 0.0
+    for row in history:
+        scores = None if row["scores"] is None else tuple(row["scores"])
+        question = Question(strategy.encoding.decode(row["integers"]), tuple(row["integers"]), row["epochs"])
+        evaluator.remember(question, Evaluation(scores, row["simulated_seconds"] - before, row["failure"]))
+        before = row["simulated_seconds"]
+    return history
+
+
+def _read(path: Path) -> list[Row]:
+    """The whole rows of a history; a last line that was cut off is removed from the file."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        del lines[-1]
+        atomic.write(path, "".join(lines))
+    try:
+        return [json.loads(line) for line in lines]
+    except ValueError:
+        raise UserError(f"{path} is damaged; delete the folder to start the search again") from None
