@@ -10,8 +10,10 @@ import pytorch_lightning as pl
 from darts_pl.config import Config
 from darts_pl.data import (
     ImageArrays,
+    ImageSettings,
     Loading,
     PhotoFolders,
+    PhotoSettings,
     RetrainImages,
     RetrainPhotos,
     SearchImages,
@@ -84,8 +86,8 @@ def search_data(config: Config, images: Images, least: int = 1) -> pl.LightningD
     """
     loading = _loading(config, "search", train_portion=config.search.train_portion, min_batch_size=least)
     if isinstance(images, ImageArrays):
-        return SearchImages(images, config.data, loading)
-    return SearchPhotos(images, config.data, loading)
+        return SearchImages(images, ImageSettings(**vars(config.data)), loading)
+    return SearchPhotos(images, PhotoSettings(**vars(config.data)), loading)
 
 
 def retrain_data(config: Config, images: Images, least: int = 1) -> pl.LightningDataModule:
@@ -110,8 +112,8 @@ def test_data(config: Config, images: Images) -> pl.LightningDataModule:
 
 def _retrain_module(config: Config, images: Images, loading: Loading) -> pl.LightningDataModule:
     if isinstance(images, ImageArrays):
-        return RetrainImages(images, config.data, loading)
-    return RetrainPhotos(images, config.data, loading)
+        return RetrainImages(images, ImageSettings(**vars(config.data)), loading)
+    return RetrainPhotos(images, PhotoSettings(**vars(config.data)), loading)
 
 
 def _loading(config: Config, section: str, **others: Any) -> Loading:

@@ -10,7 +10,16 @@ from typing import Any
 import pytorch_lightning as pl
 
 from darts_pl.config import Config
-from darts_pl.data import Corpus, Lengths, Loading, RetrainText, SearchText, load_corpus, unigram_perplexity
+from darts_pl.data import (
+    Corpus,
+    Lengths,
+    Loading,
+    RetrainText,
+    SearchText,
+    TextSettings,
+    load_corpus,
+    unigram_perplexity,
+)
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.modules import LanguageModule, LanguageRecipe, LanguageScores, SearchModule
@@ -65,7 +74,7 @@ def build_text_search(config: Config) -> tuple[SearchModule, pl.LightningDataMod
     """
     search, corpus = config.search, load_text(config)
     lengths = Lengths(search.bptt, search.short_probability)
-    data = SearchText(corpus, config.data, _loading(config, "search"), lengths)
+    data = SearchText(corpus, TextSettings(**vars(config.data)), _loading(config, "search"), lengths)
     supernet = RnnSupernet(
         build_space(search.space, search.candidates, search.nodes),
         vocabulary=len(corpus.words),
@@ -93,15 +102,17 @@ def build_language_model(config: Config, genotype: Genotype) -> tuple[LanguageMo
         least=train.length_least,
         most=train.bptt + train.length_over,
     )
-    data = RetrainText(corpus, config.data, _loading(config, "train"), lengths)
+    data = RetrainText(corpus, TextSettings(**vars(config.data)), _loading(config, "train"), lengths)
     network = LanguageModel(genotype, vocabulary=len(corpus.words), units=train.units, dropouts=_dropouts(train))
     return LanguageModule(network, _recipe(config)), data
 
 
 def language_test(config: Config, network: LanguageModel) -> tuple[LanguageModule, pl.LightningDataModule]:
     """A trained language model in its LightningModule, and its data, of which the test text is meant to be read."""
-    data = RetrainText(load_text(config), config.data, Loading(1, config.seed), Lengths(config.train.bptt))
-    return LanguageModule(network, _recipe(config)), data
+    settings, loading = TextSettings(**vars(config.data)), Loading(1, config.seed)
+    return LanguageModule(network, _recipe(config)), RetrainText(
+        load_text(config), settings, loading, Lengths(config.train.bptt)
+    )
 
 
 def _recipe(config: Config) -> LanguageRecipe:
