@@ -77,7 +77,7 @@ def stratified_order(labels: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def content_order(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The samples sorted by a hash of pixels and label, so that their stored order does not matter.
+    """The samples sorted by a hash of the pixels, then by label, so that their stored order does not matter.
 
     Args:
         images: uint8 [N, H, W, C].
@@ -87,12 +87,8 @@ def content_order(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         int64 [N]; samples with the same pixels and label are interchangeable.
     """
     rows = np.ascontiguousarray(images).reshape(len(images), -1)
-    names = labels.astype("<i8")
-    digests = b"".join(
-        hashlib.blake2b(row.data, digest_size=8, key=name.tobytes()).digest()
-        for row, name in zip(rows, names, strict=True)
-    )
-    return np.argsort(np.frombuffer(digests, dtype=">u8"), kind="stable")
+    digests = b"".join(hashlib.blake2b(row.data, digest_size=8).digest() for row in rows)
+    return np.lexsort((labels, np.frombuffer(digests, dtype=">u8")))
 
 
 def missing_classes(

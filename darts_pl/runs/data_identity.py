@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
 from darts_pl import atomic
 from darts_pl.data import difference, misfit, other_test
+from darts_pl.data.announce import warn
 from darts_pl.data.identity import Identity
 from darts_pl.errors import UserError
-
-_log = logging.getLogger(__name__)
 
 NAME = "data.json"
 
@@ -66,7 +64,7 @@ def refuse_other_data(folder: Path, present: Identity, path: str | None) -> None
         )
     other = other_test(stored, present)
     if other is not None:
-        _log.warning("data.path=%s: not the test split of the run in %s: %s", path, folder, other)
+        warn(f"data.path={path}: not the test split of the run in {folder}: {other}")
 
 
 def read_data_identity(folder: Path) -> Identity | None:

@@ -56,6 +56,54 @@ def test_a_compressed_file_and_a_relative_home_path_are_read(tmp_path, monkeypat
     assert len(load("npz", "~/a.npz").x_train) == 12
 
 
+def images(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(12, 16, 16), (3, 8, 9), (1, 28, 28), (5, 9, 32)])
+def test_channels_first_are_read_where_the_layout_says_so(shape, tmp_path):
+    first = {"x_train": images(12, *shape), "x_test": images(6, *shape, seed=1)}
+    path = write(tmp_path / "a.npz", **first)
+    arrays = load("npz", path, layout="nchw")
+    for key, value in first.items():
+        assert np.array_equal(getattr(arrays, key), np.moveaxis(value, 1, -1))
+    assert (arrays.channels, arrays.height, arrays.width) == shape
+    last = {key: np.moveaxis(value, 1, -1) for key, value in first.items()}
+    again = load("npz", write(tmp_path / "b.npz", **last), layout="nhwc")
+    assert np.array_equal(again.x_train, arrays.x_train)
+    assert again.identity == arrays.identity
+
+
+@pytest.mark.parametrize("shape", [(8, 9, 3), (8, 8, 4), (64, 64, 13), (9, 9, 5), (16, 16, 12), (28, 28, 1)])
+def test_a_shape_with_few_channels_or_square_images_tells_its_layout(shape, tmp_path):
+    arrays = load("npz", write(tmp_path / "a.npz", x_train=images(12, *shape), x_test=images(6, *shape)))
+    assert arrays.x_train.shape[1:] == shape
+
+
+@pytest.mark.parametrize("shape", [(12, 16, 16), (13, 64, 64), (16, 16, 16), (8, 9, 12), (12, 16, 20)])
+def test_a_shape_of_either_layout_is_refused_with_the_line_that_transposes_it(shape, tmp_path):
+    path = write(tmp_path / "a.npz", x_train=images(12, *shape), x_test=images(6, *shape))
+    expected = r"may be \[N, C, H, W\].*data.layout=nchw or data.layout=nhwc.*x_train.transpose\(0, 2, 3, 1\)"
+    with pytest.raises(UserError, match=expected) as refusal:
+        load("npz", path)
+    assert "\n" not in str(refusal.value)
+    # What the message says to store is read as it is.
+    line = {key: images(count, *shape).transpose(0, 2, 3, 1) for key, count in (("x_train", 12), ("x_test", 6))}
+    first = load("npz", path, layout="nchw")
+    assert np.array_equal(load("npz", write(tmp_path / "b.npz", **line), layout="nhwc").x_train, first.x_train)
+
+
+def test_grey_images_have_one_layout(tmp_path):
+    path = write(tmp_path / "a.npz", x_train=images(12, 8, 9), x_test=images(6, 8, 9))
+    for layout in ("auto", "nhwc", "nchw"):
+        assert load("npz", path, layout=layout).x_train.shape == (12, 8, 9, 1)
+
+
+def test_a_layout_is_refused_where_the_data_have_one_of_their_own():
+    with pytest.raises(UserError, match=r"^data\.layout=nchw: data=digits has a layout of its own; .*auto$"):
+        load("digits", layout="nchw")
+
+
 def nan_images():
     images = np.full((12, 8, 9, 3), 0.5, np.float32)
     images[3, 2, 1, 0] = np.nan

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.datasets import ImageFolder
 
 from darts_pl.data import Loading, PhotoSettings, RetrainPhotos, SearchPhotos, photo_folders
 from darts_pl.data.photos.reading import BrokenPhotoError, read_photo
@@ -48,6 +49,56 @@ def test_the_photos_of_both_splits_are_found_by_class(folder):
     assert (len(photos.train), len(photos.test), photos.classes) == (24, 12, 3)
     for path, label in zip(photos.test.paths, photos.test.labels, strict=True):
         assert Path(path).parent == folder / "val" / CLASSES[label]
+
+
+def test_how_many_photos_and_classes_there_are_is_said(folder, capsys):
+    photo_folders(str(folder))
+    assert capsys.readouterr().out == f"data.path={folder}: 24 photos in train/, 12 in val/, 3 classes\n"
+
+
+@pytest.mark.parametrize("place", ["{split}", "{split}/bee", "{split}/bee/deeper"])
+@pytest.mark.parametrize("splits", [("train",), ("val",), ("train", "val")])
+def test_folders_and_files_that_begin_with_a_dot_are_passed_over(folder, place, splits, caplog):
+    before = photo_folders(str(folder))
+    for split in splits:
+        here = folder / place.format(split=split)
+        write(here / ".ipynb_checkpoints" / "0-checkpoint.png")
+        (here / "._0.png").write_bytes(b"no photo")
+        (here / ".DS_Store").write_bytes(b"")
+    after = photo_folders(str(folder))
+    assert (after.train.paths, after.test.paths, after.class_names) == (
+        before.train.paths,
+        before.test.paths,
+        before.class_names,
+    )
+    assert not caplog.records
+
+
+def test_photos_in_subfolders_are_found_in_torchvisions_order(folder):
+    for name in ("b/x", "b.x", "B", "a"):
+        write(folder / "train" / "bee" / name / "0.png")
+    found = photo_folders(str(folder)).train
+    theirs = ImageFolder(str(folder / "train")).samples
+    assert list(zip(found.paths, found.labels.tolist(), strict=True)) == theirs
+
+
+def test_files_that_are_no_photos_are_counted_by_their_ending(folder, caplog):
+    names = ["a.heic", "b.HEIC", "c.gif", "d.txt", "e", "f.heic"]
+    for name in names:
+        (folder / "train" / "bee" / name).write_bytes(b"")
+    (folder / "val" / "cat" / "g.gif").write_bytes(b"")
+    (folder / "val" / "README.md").write_bytes(b"")
+    photo_folders(str(folder))
+    (line,) = [record.getMessage() for record in caplog.records]
+    counted = "3 .heic, 2 .gif, 1 .txt, 1 outside the class folders, 1 without an ending"
+    assert line.startswith(f"data.path={folder}: 8 files were not read ({counted}); photos end in .jpg, .jpeg, ")
+
+
+def test_a_class_whose_files_are_no_photos_says_what_they_are(folder):
+    for photo in (folder / "val" / "bee").iterdir():
+        photo.rename(photo.with_suffix(".heic"))
+    with pytest.raises(UserError, match=r"val/bee/ holds no photo \(only 4 \.heic\)"):
+        photo_folders(str(folder))
 
 
 def spoil(folder, how):
@@ -109,26 +160,6 @@ def test_every_prefix_of_the_stratified_order_holds_all_classes_in_proportion():
     assert not np.array_equal(order[labels[order] == 0], np.arange(50))
 
 
-@pytest.mark.parametrize(
-    ("mode", "ending"), [("L", "png"), ("P", "png"), ("CMYK", "jpg"), ("RGBA", "png"), ("LA", "png"), ("1", "png")]
-)
-def test_a_photo_of_any_mode_is_read_as_pillow_converts_it(tmp_path, mode, ending):
-    path = tmp_path / f"photo.{ending}"
-    write(path, mode=mode)
-    photo = read_photo(str(path))
-    assert photo.mode == "RGB"
-    with Image.open(path) as other:
-        assert other.mode == mode
-        assert np.array_equal(np.asarray(photo), np.asarray(other.convert("RGB")))
-
-
-def test_a_grey_photo_of_16_bits_keeps_its_upper_8(tmp_path):
-    values = np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32)
-    Image.fromarray(values).save(tmp_path / "deep.png")
-    read = np.asarray(read_photo(str(tmp_path / "deep.png")))
-    assert np.array_equal(read, np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2))
-
-
 def test_a_truncated_missing_or_foreign_file_is_named(tmp_path):
     write(tmp_path / "whole.jpg", size=(200, 200))
     data = (tmp_path / "whole.jpg").read_bytes()
@@ -138,6 +169,35 @@ def test_a_truncated_missing_or_foreign_file_is_named(tmp_path):
     for name in ("half.jpg", "text.png", "empty.png", "none.png"):
         with pytest.raises(BrokenPhotoError, match=name):
             read_photo(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("split_seed", [0, 1, 2])
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_halves_of_photos_hold_all_classes_and_depend_on_the_split_seed_only(folder, share, split_seed):
+    photos = photo_folders(str(folder))
+
+    def halves(seed, split_seed=split_seed):
+        given = settings(batch_size=2, fraction=share, seed=seed, split_seed=split_seed)
+        return [half.paths for half in SearchPhotos(photos, *given)._halves()]
+
+    each = int(4 * share)
+    for half in halves(0):
+        assert [sum(f"/{name}/" in path for path in half) for name in CLASSES] == [each] * 3
+    assert halves(0) == halves(5)
+    assert {*halves(0)[0], *halves(0)[1]} == {*halves(0, 9)[0], *halves(0, 9)[1]}
+    assert set(halves(0)[0]) != set(halves(0, split_seed + 1)[0])
+
+
+def test_halves_of_photos_by_index_follow_the_names_and_tell_what_they_lack(folder, caplog):
+    photos = photo_folders(str(folder))
+    train, valid = SearchPhotos(photos, *settings(split="index"))._halves()
+    assert train.paths + valid.paths == photos.train.paths
+    assert len(train) == len(valid) == 12
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == (
+        "data.split=index: the train half has no photo of class cat; "
+        "the valid half has no photo of class ant; use data.split=stratified"
+    )
 
 
 def test_a_broken_photo_ends_a_run_with_its_name_and_the_remedy(folder):

@@ -64,6 +64,18 @@ def test_a_byte_order_mark_is_no_part_of_the_first_word(tmp_path):
     assert load_corpus("text", str(tmp_path / "own.txt")).words == ("the", "cat", END)
 
 
+def test_a_path_may_begin_with_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "own.txt").write_text(lines_of(20), encoding="utf-8")
+    (tmp_path / "ptb").mkdir()
+    write_splits(tmp_path / "ptb", "ptb.{}.txt")
+    assert torch.equal(load_corpus("text", "~/own.txt").train, load_corpus("text", str(tmp_path / "own.txt")).train)
+    assert load_corpus("ptb", "~/ptb").words == load_corpus("ptb", str(tmp_path / "ptb")).words
+    with pytest.raises(UserError, match="~nobody_of_that_name/x: No such file"):
+        load_corpus("text", "~nobody_of_that_name/x")
+
+
 def test_the_bundled_text_is_large_enough_to_learn_from():
     corpus = load_corpus("pydocs")
     assert len(corpus.train) > 50_000
@@ -178,7 +190,7 @@ def test_ranks_share_the_columns():
 
 
 def module(purpose, corpus, batch_size=4, **changes):
-    given = {"kind": "text", "name": "own", "path": None, "batch_size": None, "share": 1.0}
+    given = {"name": "own", "path": None, "batch_size": None, "fraction": 1.0}
     given |= {"eval_batch_size": 2, "test_batch_size": 1} | changes
     return purpose(corpus, TextSettings(**given), Loading(batch_size, seed=0), Lengths(5))
 

@@ -15,8 +15,8 @@ from darts_pl.data.settings import AUTO
 from darts_pl.errors import UserError
 
 REQUIRED = ("x_train", "y_train", "x_test", "y_test")
-#: Larger labels are no classes; a table with a row per class would not fit into memory.
-MOST_CLASSES = 2**24
+#: More are a mistake, such as identifiers in place of labels.
+MOST_CLASSES = 2**20
 
 
 @register_source("npz")
@@ -144,7 +144,7 @@ def _labels(file: Path, key: str, array: np.ndarray) -> np.ndarray:
         kind = array.dtype.name if array.dtype.names is None else "a structured array"
         raise UserError(f"{file}: {key} is {kind}; labels must be integers that count from 0")
     if array.size and array.max() > MOST_CLASSES:
-        raise UserError(f"{file}: {key} holds the label {array.max()}; labels count from 0 to {MOST_CLASSES} at most")
+        raise UserError(f"{file}: {key} holds the label {array.max()}; labels count from 0, to {MOST_CLASSES} at most")
     return array.astype(np.int64)
 
 
@@ -153,11 +153,13 @@ def _class_names(file: Path, array: np.ndarray | None, y_train: np.ndarray) -> t
         if array.ndim != 1 or array.dtype.kind not in "US":
             kind = array.dtype.name if array.dtype.names is None else "a structured array"
             raise UserError(f"{file}: class_names is {kind} of shape {array.shape}; expected strings, one per class")
+        if len(array) > MOST_CLASSES:
+            raise UserError(f"{file}: class_names holds {len(array)} names; there may be {MOST_CLASSES} at most")
         try:
             return tuple(
                 _printable(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)) for name in array
             )
-        except ValueError as error:  # numbers beyond Unicode
+        except (ValueError, SystemError) as error:  # numbers that are no letters
             raise UserError(f"{file}: class_names is damaged ({_reason(error)}); write the file again") from None
     present = np.unique(y_train[y_train >= 0])
     gaps = np.flatnonzero(present != np.arange(len(present)))

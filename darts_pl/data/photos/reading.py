@@ -39,12 +39,18 @@ def read_photo(path: str) -> Image.Image:
             range: 32-bit integers, floats outside [0, 1], 16 bits of which the upper 8 are all zero.
     """
     try:
-        with warnings.catch_warnings(), Image.open(path) as photo:
+        # From a stream: given a path, Pillow maps some TIFF files into memory and mixes up their width and height.
+        with warnings.catch_warnings(), open(path, "rb") as stream, Image.open(stream) as photo:
             warnings.simplefilter("ignore")  # a large photo, odd metadata: nothing that a user must act on
             photo.load()
             return _upright(_as_rgb(photo), _orientation(photo))
     except _DAMAGED as error:
-        raise BrokenPhotoError(f"{path}: not a readable photo ({' '.join(str(error).split())[:120]})") from None
+        raise BrokenPhotoError(f"{path}: not a readable photo ({_reason(error)})") from None
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())[:120] or type(error).__name__
 
 
 def _as_rgb(photo: Image.Image) -> Image.Image:
