@@ -179,19 +179,31 @@ def _refuse_misfits(config: Config) -> None:
         raise UserError("search.batch_size=1: must be at least 2 with search=rnn, whose BatchNorm averages over it")
 
 
+#: Why an order does not run in bfloat16, which keeps 8 significant bits.
+_SECOND_ORDER = "second derivatives are computed in float32 or float64 only"
+_ORDER_REASONS = {
+    "second": "the finite difference subtracts nearly equal gradients, whose difference is lost in bfloat16",
+    "second_exact": "the product of the Hessian and a vector, differentiated twice, is too inexact in bfloat16",
+}
+#: Why a search does not run in a precision.
+_FLOAT16 = "a search scales no losses, so float16 gradients of the alphas underflow\n"
+_PRECISION_REASONS = {
+    **dict.fromkeys(("16", "16-mixed", "16-true"), _FLOAT16),
+    "bf16-true": "weights kept in bfloat16 lose updates smaller than 1/256 of their value\n",
+}
+
+
 def _refuse_low_precision(config: Config) -> None:
     precision, order = config.hardware.precision, config.order.name
     if config.task.name not in ("search", "search_and_retrain"):
         return
     if "bf16" in precision and order != "first":
         raise UserError(
-            f"hardware.precision={precision} with order={order}: "
-            "differences of nearly equal losses drown in bfloat16\nuse hardware.precision=32-true, or order=first"
+            f"hardware.precision={precision} with order={order}: {_ORDER_REASONS.get(order, _SECOND_ORDER)}\n"
+            "use hardware.precision=32-true, or order=first"
         )
     if precision not in SEARCH_PRECISIONS:
-        reason = (
-            "a search scales no losses, so float16 gradients of the alphas underflow\n" if "16" in precision else ""
-        )
+        reason = _PRECISION_REASONS.get(precision, "")
         raise UserError(
             f"hardware.precision={precision}: {reason}use hardware.precision=32-true, 64-true, "
             "or bf16-mixed with order=first"

@@ -20,13 +20,19 @@ _NEWER = "forward_sync_buffers"
 _STAY = _NEWER if _NEWER in inspect.signature(DistributedDataParallel).parameters else "broadcast_buffers"
 
 
-def strategy_of(hardware: HardwareConfig) -> str | Strategy:
-    """Lightning's strategy. Several processes mean DDP, with running statistics that stay each rank's own."""
+def strategy_of(hardware: HardwareConfig, *, unused_weights: bool = False) -> str | Strategy:
+    """Lightning's strategy. Several processes mean DDP, with running statistics that stay each rank's own.
+
+    Args:
+        hardware: devices, nodes and strategy.
+        unused_weights: whether some weights never get a gradient. DDP must then look for them in every step;
+            otherwise it waits for their gradients in vain.
+    """
     one = _is_one(hardware.devices) and number_of_nodes(hardware) == 1 and world_size_given() == 1
     if hardware.strategy == "auto" and one:
         return "auto"
     stay: dict[str, Any] = {_STAY: False}
-    return DDPStrategy(**stay)
+    return DDPStrategy(find_unused_parameters=unused_weights, **stay)
 
 
 def number_of_nodes(hardware: HardwareConfig) -> int:

@@ -53,6 +53,7 @@ def build_trainer(
     log_every: int = 50,
     grad_clip: float | None = None,
     accumulate: int = 1,
+    unused_weights: bool = False,
     debug: bool = False,
 ) -> pl.Trainer:
     """A Trainer for `epochs` epochs.
@@ -66,6 +67,7 @@ def build_trainer(
         log_every: batches between two points of what loggers are given within an epoch.
         grad_clip: largest gradient norm, for modules in automatic optimization.
         accumulate: batches whose gradients are added up for one step, in automatic optimization.
+        unused_weights: whether some weights never get a gradient.
         debug: one epoch, of one batch of each phase.
 
     Raises:
@@ -86,7 +88,7 @@ def build_trainer(
             accelerator=_accelerator(hardware.accelerator),
             devices=hardware.devices,
             precision=hardware.precision,  # type: ignore[arg-type]  # Lightning checks the value
-            strategy=strategy_of(hardware),
+            strategy=strategy_of(hardware, unused_weights=unused_weights),
             num_nodes=number_of_nodes(hardware),
             plugins=[PlainFile(), *scheduler()],
             deterministic=hardware.deterministic,

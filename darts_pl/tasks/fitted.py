@@ -75,6 +75,7 @@ def fitted(
         log_every=config.logger.every_n_steps,
         grad_clip=grad_clip,
         accumulate=accumulate,
+        unused_weights=not getattr(getattr(module, "network", None), "reads_all_inputs", True),
         debug=config.debug,
     )
     _say_joint_batch(trainer, data, title)

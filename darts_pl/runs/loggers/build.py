@@ -70,12 +70,13 @@ def _labels(config: Config, title: str) -> Labels:
     searches = title == "search"
     tags = (config.search.space, config.order.name, data) if searches else (config.train.network, data)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
-    if hydra is not None and hydra.mode == RunMode.MULTIRUN:  # the folder of a job is called after its overrides
-        return Labels(f"{title} {_name(hydra.runtime.output_dir)}", _name(hydra.sweep.dir), title, tags)
-    group = None
-    if hydra is not None and config.task.name == "search_and_retrain":  # its runs belong together
-        group = _name(hydra.runtime.output_dir)
-    return Labels(" ".join([title, *tags, f"seed={config.seed}"]), group, title, tags)
+    several = config.task.name == "search_and_retrain"
+    part = title if several and not searches else None
+    if hydra is not None and hydra.mode == RunMode.MULTIRUN:  # the folder of a job is named after its overrides
+        job = _name(hydra.runtime.output_dir)
+        return Labels(f"{title} {job}", _name(hydra.sweep.dir), title, tags, f"{part}-{job}" if part else job)
+    group = _name(hydra.runtime.output_dir) if hydra is not None and several else None
+    return Labels(" ".join([title, *tags, f"seed={config.seed}"]), group, title, tags, part)
 
 
 def _name(folder: str) -> str:
