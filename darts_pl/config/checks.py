@@ -68,6 +68,8 @@ RULES: Mapping[str, Rule] = {
         "online, offline, disabled, or null",
     ),
     "logger.wandb.timeout": _POSITIVE,
+    "logger.mlflow.timeout": _POSITIVE,
+    "logger.comet.timeout": _POSITIVE,
     "logger.every_n_steps": _COUNT,
     "hardware.strategy": _one_of("auto", "ddp"),
     "hardware.nodes": (

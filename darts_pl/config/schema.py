@@ -220,6 +220,25 @@ class WandbConfig:
 
 
 @dataclass
+class MlflowConfig:
+    """MLflow."""
+
+    experiment: str
+    tracking_uri: Optional[str]
+    timeout: float
+
+
+@dataclass
+class CometConfig:
+    """Comet; `online` None = online if there is an API key, else offline."""
+
+    project: str
+    workspace: Optional[str]
+    online: Optional[bool]
+    timeout: float
+
+
+@dataclass
 class LoggerConfig:
     """Loggers beside `metrics.csv`, and what they are given."""
 
@@ -227,6 +246,8 @@ class LoggerConfig:
     alphas: bool
     wandb: Optional[WandbConfig]
     tensorboard: bool
+    mlflow: Optional[MlflowConfig]
+    comet: Optional[CometConfig]
 
 
 #: The schema of a section whose keys depend on one of them: section -> (key, its values' schemas).

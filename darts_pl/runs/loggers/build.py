@@ -15,6 +15,7 @@ from darts_pl.config import Config
 from darts_pl.records.folder import RunFolder, Summary
 from darts_pl.runs.loggers import tensorboard
 from darts_pl.runs.loggers.guarded import GuardedLogger, Sink
+from darts_pl.runs.loggers.lightning_loggers import CometSink, MlflowSink, require_extra
 from darts_pl.runs.loggers.weights_and_biases import Labels, WandbSink
 
 #: Seconds that the last records of TensorBoard may take.
@@ -38,11 +39,20 @@ def build_loggers(config: Config, folder: RunFolder, resolved: Mapping[str, Any]
     finish_loggers(0)
     wandb, path = config.logger.wandb, folder.path
     if config.logger.tensorboard:
-        tensorboard.require_extra()
+        require_extra("tensorboard")
         open_sink: Callable[[], Sink] = partial(tensorboard.TensorBoardSink, path, resolved)
         _open.append(GuardedLogger("TensorBoard", open_sink, path, TENSORBOARD_TIMEOUT))
+    labels, resume = _labels(config, title), bool(config.resume)
+    if config.logger.mlflow is not None:
+        require_extra("mlflow")
+        open_sink = partial(MlflowSink, config.logger.mlflow, path, resolved, labels, resume=resume)
+        _open.append(GuardedLogger("MLflow", open_sink, path, 2 * config.logger.mlflow.timeout))
+    if config.logger.comet is not None:
+        require_extra("comet")
+        open_sink = partial(CometSink, config.logger.comet, path, resolved, labels, resume=resume)
+        _open.append(GuardedLogger("Comet", open_sink, path, 2 * config.logger.comet.timeout))
     if wandb is not None:
-        open_sink = partial(WandbSink, wandb, path, resolved, _labels(config, title), resume=bool(config.resume))
+        open_sink = partial(WandbSink, wandb, path, resolved, labels, resume=resume)
         # Twice the time: at the end of a short run the opening may still be under way.
         _open.append(GuardedLogger("W&B", open_sink, path, 2 * wandb.timeout))
     return list(_open)

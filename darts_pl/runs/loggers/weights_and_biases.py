@@ -1,4 +1,4 @@
-"""Weights & Biases, by Lightning's logger."""
+"""Weights & Biases, through Lightning's logger."""
 
 from __future__ import annotations
 
