@@ -1,4 +1,4 @@
-"""What happened in each epoch, kept in the run's folder and in its checkpoint."""
+"""Metrics and architectures of all epochs, in the run's folder and in its checkpoint."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from torch import Tensor
 
 from darts_pl import atomic
 
-# Both derive from `Checkpoint` because Lightning calls those callbacks last, when the module has
-# logged its own values of the epoch.
+# Both derive from `Checkpoint` because Lightning calls such callbacks last, when the module has logged its values
+# of the epoch.
 
 
 class MetricsTable(Checkpoint):
-    """`metrics.csv`: one row an epoch, one column a metric.
+    """`metrics.csv`: one row per epoch, one column per metric.
 
     Args:
         path: of the table.
@@ -34,7 +34,7 @@ class MetricsTable(Checkpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started = time.monotonic()
         if self.rows and trainer.is_global_zero:
-            self._write()  # without what came after the checkpoint that is continued
+            self._write()  # without rows after the checkpoint
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         row: dict[str, float] = {"epoch": trainer.current_epoch, "batches": trainer.global_step}
@@ -47,7 +47,7 @@ class MetricsTable(Checkpoint):
 
     @property
     def last(self) -> dict[str, float]:
-        """The last epoch's row, also where a continued run had nothing left to do."""
+        """The row of the last epoch, also if a resumed run had no epoch left to do."""
         return self.rows[-1] if self.rows else {}
 
     def _write(self) -> None:
@@ -66,7 +66,7 @@ class MetricsTable(Checkpoint):
 
 
 class ArchitectureHistory(Checkpoint):
-    """`alphas.npz` (per cell type [epochs+1, edges, candidates], the first row before any step) and
+    """`alphas.npz` (per cell type [epochs+1, edges, candidates], the first row before any step), and
     the genotype of every epoch, `genotypes.jsonl`.
 
     For a module with a `supernet` and a method `genotype`.

@@ -1,4 +1,4 @@
-"""The loggers that a configuration names, and their end."""
+"""The loggers that a configuration names, from opening to closing."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from darts_pl.runs.loggers.guarded import GuardedLogger, Sink
 from darts_pl.runs.loggers.lightning_loggers import CometSink, MlflowSink, require_extra
 from darts_pl.runs.loggers.weights_and_biases import Labels, WandbSink
 
-#: Seconds that the last records of TensorBoard may take.
+#: Seconds that writing the last records of TensorBoard may take.
 TENSORBOARD_TIMEOUT = 60.0
 
 _open: list[GuardedLogger] = []
 
 
 def build_loggers(config: Config, folder: RunFolder, resolved: Mapping[str, Any], title: str) -> list[Logger]:
-    """The loggers that `logger` names; those of the run before in this process are finished.
+    """The loggers that `logger` names. Loggers of an earlier run in this process are closed first.
 
     Args:
         config: typed and validated.
@@ -53,23 +53,23 @@ def build_loggers(config: Config, folder: RunFolder, resolved: Mapping[str, Any]
         _open.append(GuardedLogger("Comet", open_sink, path, 2 * config.logger.comet.timeout))
     if wandb is not None:
         open_sink = partial(WandbSink, wandb, path, resolved, labels, resume=resume)
-        # Twice the time: at the end of a short run the opening may still be under way.
+        # Twice the timeout: at the end of a short run, opening may still be in progress.
         _open.append(GuardedLogger("W&B", open_sink, path, 2 * wandb.timeout))
     return list(_open)
 
 
 def finish_loggers(exit_code: int) -> None:
-    """Finish all open loggers: 0 shows as finished, anything else as failed.
+    """Close all open loggers: exit code 0 is shown as finished, any other as failed.
 
-    Without it the next run of the same process (a retraining after a search, the next job of a
-    sweep) would find them open.
+    Otherwise the next run of the same process (a retraining after a search, the next job of a sweep) would find
+    them open.
     """
     while _open:
         _open.pop().finish(exit_code)
 
 
 def log_summary(loggers: Sequence[Logger], summary: Summary) -> None:
-    """Show what a run ended with."""
+    """Give the summary of a run to its loggers."""
     for logger in loggers:
         if isinstance(logger, GuardedLogger):
             logger.log_summary(summary)

@@ -23,10 +23,10 @@ from darts_pl.records.folder import Summary
 
 _log = logging.getLogger(__name__)
 
-#: Seconds that W&B may take to write the last records.
+#: Seconds that W&B may take to write its last records.
 LAST_RECORDS = 5.0
 
-#: What a W&B agent says in the environment about the run that it has planned.
+#: The environment variables by which a W&B agent names the run that it planned.
 AGENT = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
 
 
@@ -71,7 +71,7 @@ class WandbSink:
     Args:
         config: of the logger group.
         folder: of the run.
-        resolved: the whole configuration, uploaded.
+        resolved: the whole configuration, which is uploaded.
         labels: of the run.
         resume: whether the run whose id is in the folder is continued.
     """
@@ -131,7 +131,7 @@ class WandbSink:
         self._run.summary.update(summary)
 
     def close(self, exit_code: int) -> None:
-        """Finish the run; any code but 0 shows as failed."""
+        """Finish the run; any exit code but 0 is shown as failed."""
         log = Path(self._run.settings.sync_file)
         before = _size(log)
         self._run.finish(exit_code=exit_code)
@@ -141,7 +141,7 @@ class WandbSink:
         import wandb
 
         settings = wandb.Settings(silent=True, console="off")
-        if mode == "online":  # what is not uploaded in time stays on the disk; offline it must get there first
+        if mode == "online":  # records that are not uploaded in time stay on the disk
             settings.init_timeout = settings.finish_timeout = timeout
         self._run = wandb.init(**arguments, mode=mode, settings=settings)  # type: ignore[arg-type]  # W&B checks it
         self._run.define_metric("trainer/global_step")
@@ -150,7 +150,7 @@ class WandbSink:
 
 
 def _mode(config: WandbConfig) -> str:
-    """The environment's mode, else the configured one, else online for who is logged in."""
+    """The environment's mode, else the configured one, else online if the user is logged in."""
     import wandb
 
     asked = os.environ.get("WANDB_MODE") or config.mode
@@ -159,14 +159,14 @@ def _mode(config: WandbConfig) -> str:
     if wandb.login(prompt=False, verify=False):
         return "online"
     if asked == "online":
-        _log.warning("W&B: nobody is logged in, so it stays offline; `wandb login` changes that")
+        _log.warning("W&B: not logged in, so the run stays offline; log in with `wandb login`")
     return "offline"
 
 
 def _wait_until_written(log: Path, before: int) -> None:
-    """Wait for the last records of a run, which W&B 0.31 writes shortly after `finish` returned.
+    """Wait for the last records of a run, which W&B 0.31 writes shortly after `finish` has returned.
 
-    A program that ends before them, and W&B's process with it, loses them, of a short run all.
+    A program that ends earlier ends W&B's process with it and loses these records; of a short run it loses all.
 
     Args:
         log: file of the records.
@@ -176,7 +176,7 @@ def _wait_until_written(log: Path, before: int) -> None:
     while log.is_file() and time.monotonic() < deadline:
         time.sleep(0.02)
         sizes = [*sizes[-4:], _size(log)]
-        if sizes[0] > before and sizes[0] == sizes[-1]:  # it grew, and no more in 0.1 s
+        if sizes[0] > before and sizes[0] == sizes[-1]:  # it has grown, but not in the last 0.1 s
             return
 
 
