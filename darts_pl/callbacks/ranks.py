@@ -66,7 +66,7 @@ class RankStates(Callback):
             )
         elif trainer.is_global_zero:
             _log.warning(
-                "a checkpoint of %d processes is resumed with %d: results are no longer bitwise those of the interrupted run",
+                "a checkpoint of %d processes is resumed with %d: results differ from the interrupted run's",
                 *(len(states), trainer.world_size),
             )
 
