@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are either complete or absent."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-#: Error numbers of a disk, or a user's share of it, that holds no more.
+#: Error numbers of a full disk, or of an exhausted quota.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write(path: Path, content: bytes | str) -> None:
-    """Write to a temporary name in the same folder, then rename: nobody ever reads half a file."""
+    """Write to a temporary name in the same folder, then rename: no reader ever sees a partial file."""
     data = content.encode() if isinstance(content, str) else content
     write_with(path, lambda temporary: temporary.write_bytes(data))
 
@@ -20,7 +20,7 @@ def write(path: Path, content: bytes | str) -> None:
 def write_with(path: Path, writer: Callable[[Path], object]) -> None:
     """As `write`, for content that `writer` puts into the (temporary) path it is given."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # keeps the ending, which numpy looks at
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # numpy needs the ending
     try:
         writer(temporary)
         os.replace(temporary, path)
@@ -29,7 +29,7 @@ def write_with(path: Path, writer: Callable[[Path], object]) -> None:
 
 
 def to_disk(path: Path) -> None:
-    """Wait until the file's content stands on the disk, so that not even a power cut leaves a hole in it.
+    """Wait until the file's content is on the disk, so that even a power failure leaves no gap in it.
 
     Raises:
         OSError: if the disk cannot hold it.

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: at once where nothing is lost, at the next safe moment where there is."""
+"""Ctrl-C and SIGTERM: immediate where nothing is lost, otherwise at the next safe moment."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-#: What ends a run early: Ctrl-C, and what schedulers and `kill` send.
+#: The signals that end a run early: Ctrl-C, and the one that schedulers and `kill` send.
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(BaseException):
-    """SIGINT or SIGTERM arrived. Not a KeyboardInterrupt: Lightning turns that into exit status 1.
+    """SIGINT or SIGTERM arrived. It is no KeyboardInterrupt, which Lightning turns into exit status 1.
 
     Args:
-        number: of the signal.
+        number: number of the signal.
         saved: the checkpoint that was written because of it.
     """
 
@@ -26,25 +26,25 @@ class Interrupted(BaseException):
         super().__init__(number)
         self.number = number
         self.saved = saved
-        #: the newest checkpoint there is, where none was written now
+        #: the newest checkpoint, if none was written because of the signal
         self.last: Path | None = None
-        #: what to add to the command to go on
+        #: what to add to the command to continue the run
         self.remedy = "resume=true"
 
     @property
     def exit_status(self) -> int:
-        """As a shell counts them: 130 for SIGINT, 143 for SIGTERM."""
+        """The exit status by the convention of shells: 130 for SIGINT, 143 for SIGTERM."""
         return 128 + self.number
 
 
 def interrupt(number: int, frame: FrameType | None = None) -> None:
-    """The signal handler that stops at once."""
+    """A signal handler that stops immediately."""
     raise Interrupted(number)
 
 
 @contextmanager
 def handling_signals(handler: Callable[[int, FrameType | None], Any] = interrupt) -> Iterator[None]:
-    """Within it `handler` answers the signals; outside the main thread, where Python forbids it, nothing changes."""
+    """Let `handler` handle the signals within the block. In other threads, where Python forbids it, nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

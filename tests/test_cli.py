@@ -76,7 +76,7 @@ CELLS = f"Genotype(normal={PAIRS}, normal_concat=[2], reduce={PAIRS}, reduce_con
         (["hardware.precision=16", "data=digits"], ["precision=16", "32-true"]),
         (["hardware.precision=bf16-true", "data=digits"], ["bf16-true", "order=first"]),
         (["logger=wandb", "logger.wandb.mode=foo", "data=digits"], ["foo", "offline"]),
-        (["logger=[wandb,foo]"], ["foo", "csv, tensorboard, wandb"]),
+        (["logger=[wandb,foo]"], ["foo", "comet, csv, mlflow, tensorboard, wandb"]),
         (["logger.wandb.mode=online"], ["logger=wandb"]),
         (["logger=null"], ["logger=[wandb]"]),
         (["imports=[no_such_module]", "data=digits"], ["no_such_module"]),

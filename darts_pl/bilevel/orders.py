@@ -77,7 +77,7 @@ class OrderSettings:
     """
 
     low_precision: ClassVar[bool] = False
-    reason: ClassVar[str] = "second derivatives need float32 or float64"
+    reason: ClassVar[str] = "the product of the Hessian and a vector, differentiated twice, is too inexact in bfloat16"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,9 @@ class FirstOrderSettings(OrderSettings):
 class SecondOrderSettings(OrderSettings):
     """Central differences."""
 
-    reason: ClassVar[str] = "differences of nearly equal losses drown in bfloat16"
+    reason: ClassVar[str] = (
+        "the finite difference subtracts nearly equal gradients, whose difference is lost in bfloat16"
+    )
 
     radius: float = setting("eps = radius / ||v|| of the central difference", above(0))
 

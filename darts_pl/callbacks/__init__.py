@@ -1,4 +1,4 @@
-"""What watches a run."""
+"""Callbacks: metrics, checkpoints, progress, and checks across ranks."""
 
 from darts_pl.callbacks.averaging import weight_average
 from darts_pl.callbacks.checkpoint import LastCheckpoint, StopOnSignal

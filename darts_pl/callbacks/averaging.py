@@ -10,10 +10,9 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 
 class WeightAverage(EMAWeightAveraging):
-    """Lightning's callback; what it keeps in a checkpoint's "state_dict" is the average, buffers included.
+    """Lightning's callback. It stores the average, including buffers, as the checkpoint's "state_dict".
 
-    A checkpoint that is loaded to be tested gives the average too, not the weights beside it that
-    only a training goes on from.
+    Loading a checkpoint for a test also gives the average; the current weights beside it are only for resuming.
     """
 
     def on_load_checkpoint(
@@ -27,6 +26,6 @@ def weight_average(decay: float | None) -> list[Callback]:
     """The callback, or nothing for None.
 
     Args:
-        decay: share of the old average in the new one after each step, between 0 and 1.
+        decay: fraction of the old average in the new one after each step, between 0 and 1.
     """
     return [] if decay is None else [WeightAverage(decay=decay)]

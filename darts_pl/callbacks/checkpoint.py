@@ -1,4 +1,4 @@
-"""`checkpoints/last.ckpt`, written after every epoch, every so many steps, and before a run is interrupted."""
+"""`checkpoints/last.ckpt`: written after every epoch, every N steps, and before a run is interrupted."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from darts_pl.errors import UserError
 from darts_pl.interruption import Interrupted, handling_signals
 from darts_pl.records import previous
 
-#: Key of a checkpoint: the settings that it belongs to.
+#: Key in a checkpoint of the settings that it belongs to.
 SETTINGS_KEY = "settings"
 _VALIDATION = "epoch_loop.val_loop.batch_progress"
 
 
 class LastCheckpoint(Checkpoint):
-    """Saves the whole state of the run: after every epoch, when schedulers have stepped and all
-    metrics of the epoch are known, and every `every` steps.
+    """Saves the whole state of the run every `every` steps and after every epoch, when schedulers have stepped and
+    all metrics of the epoch are known.
 
-    The file is written under a temporary name. When it is whole, the one before is renamed to
-    `previous.ckpt` and the new one takes its place: at any moment one of the two is whole. It holds
-    tensors and plain values only, so that ``torch.load(path, weights_only=True)`` reads it.
+    The file is written under a temporary name. When it is complete, the existing one is renamed to `previous.ckpt`
+    and the new one takes its place, so one of the two is intact at any moment. It holds only tensors and plain
+    values, so ``torch.load(path, weights_only=True)`` reads it.
 
     Args:
         path: of the checkpoint.
-        settings: what the run is, stored with it and compared when it is continued.
+        settings: identity of the run, stored with it and compared on resume.
         every: batches between two checkpoints within an epoch; None = only after epochs.
 
     Raises:
@@ -45,14 +45,14 @@ class LastCheckpoint(Checkpoint):
         self.path = path
         self.settings = dict(settings or {})
         self.every = every
-        self._before: Path | None = None  # the newest file that is known to be whole
+        self._before: Path | None = None  # the newest file that is known to be intact
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         checkpoint[SETTINGS_KEY] = self.settings
         if trainer.state.stage == RunningStage.VALIDATING:
-            # A validation that was cut off is made anew: for Lightning one that has begun and done nothing.
+            # An interrupted validation is repeated: Lightning is told that it has started and processed nothing.
             counts = dict.fromkeys(("ready", "started"), 1) | dict.fromkeys(("processed", "completed"), 0)
             none_yet = dict.fromkeys(counts, 0)
             checkpoint["loops"]["fit_loop"][_VALIDATION] = {
@@ -85,7 +85,7 @@ class LastCheckpoint(Checkpoint):
                 atomic.to_disk(temporary)
                 if self._before == self.path:
                     self.path.replace(previous(self.path))
-                elif self._before is None:  # those of another run, in a folder that is used again
+                elif self._before is None:  # of another run in the same folder
                     previous(self.path).unlink(missing_ok=True)
                 temporary.replace(self.path)
             self._before = self.path
@@ -93,7 +93,7 @@ class LastCheckpoint(Checkpoint):
             if error.errno not in atomic.DISK_FULL:
                 raise
             raise UserError(
-                f"{self.path}: not written, {error.strerror}\nthe checkpoint before it is whole; make room and "
+                f"{self.path}: not written, {error.strerror}\nthe checkpoint before it is intact; free some space and "
                 "continue with resume=true"
             ) from error
         finally:
@@ -103,13 +103,13 @@ class LastCheckpoint(Checkpoint):
 
 
 class StopOnSignal(Checkpoint):
-    """Answers Ctrl-C and SIGTERM between two batches: saves a checkpoint, then raises `Interrupted`.
+    """Handles Ctrl-C and SIGTERM between two batches: saves a checkpoint, then raises `Interrupted`.
 
-    A second signal stops at once, without saving. All ranks stop at the same batch, whichever of
-    them was asked. It comes after the `LastCheckpoint`, which has then saved an epoch's end already.
+    A second signal stops immediately, without saving. All ranks stop at the same batch, whichever of them received
+    the signal. This callback must follow the `LastCheckpoint`, which has then already saved the end of an epoch.
 
     Args:
-        checkpoint: what saves.
+        checkpoint: the callback that saves.
     """
 
     def __init__(self, checkpoint: LastCheckpoint) -> None:
@@ -145,7 +145,7 @@ class StopOnSignal(Checkpoint):
         if trainer.state.stage == RunningStage.VALIDATING and self._is_asked(trainer):
             self._stop(trainer, save=True)
 
-    # An epoch's end is saved before the loggers are given it, and they would miss it if the run stopped there.
+    # The end of an epoch is saved before the loggers receive it; they would miss it if the run stopped there.
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._epoch_saved = True
 
@@ -172,8 +172,7 @@ class StopOnSignal(Checkpoint):
 
 
 def is_safe(trainer: pl.Trainer, batch_idx: int) -> bool:
-    """Whether a checkpoint written at the end of this training batch can be continued: not with
-    gradients half accumulated, nor behind an epoch's last batch, where Lightning would leave out what
-    ends the epoch."""
+    """Whether a checkpoint written after this training batch can be resumed: not with partly accumulated gradients,
+    and not after the last batch of an epoch, where Lightning would skip the end of the epoch."""
     done = batch_idx + 1
     return done < trainer.num_training_batches and done % trainer.accumulate_grad_batches == 0

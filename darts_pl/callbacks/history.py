@@ -1,4 +1,4 @@
-"""What happened in each epoch, kept in the run's folder and in its checkpoint."""
+"""Metrics and architectures of all epochs, in the run's folder and in its checkpoint."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from torch import Tensor
 from darts_pl import atomic
 from darts_pl.spaces import SearchSpace
 
-# Both derive from `Checkpoint` because Lightning calls those callbacks last, when the module has
-# logged its own values of the epoch.
+# Both derive from `Checkpoint` because Lightning calls such callbacks last, when the module has logged its values
+# of the epoch.
 
 
 class MetricsTable(Checkpoint):
-    """`metrics.csv`: one row an epoch, one column a metric.
+    """`metrics.csv`: one row per epoch, one column per metric.
 
     Args:
         path: of the table.
@@ -36,7 +36,7 @@ class MetricsTable(Checkpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started = time.monotonic()
         if self.rows and trainer.is_global_zero:
-            self._write()  # without what came after the checkpoint that is continued
+            self._write()  # without rows after the checkpoint
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         row: dict[str, float] = {"epoch": trainer.current_epoch, "batches": trainer.global_step}
@@ -49,7 +49,7 @@ class MetricsTable(Checkpoint):
 
     @property
     def last(self) -> dict[str, float]:
-        """The last epoch's row, also where a continued run had nothing left to do."""
+        """The row of the last epoch, also if a resumed run had no epoch left to do."""
         return self.rows[-1] if self.rows else {}
 
     def _write(self) -> None:

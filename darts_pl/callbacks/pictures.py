@@ -1,4 +1,4 @@
-"""What a search looks like after each epoch, for loggers that show pictures."""
+"""Pictures of a search after each epoch, for loggers that show pictures."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class PictureLogger(Protocol):
         """Show an image [height, width, 3] in uint8."""
 
     def log_table(self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int) -> None:
-        """Show a table, in place of the one that `key` named before."""
+        """Show a table, which replaces an earlier one of the same `key`."""
 
 
 class ArchitecturePictures(Checkpoint):
-    """Gives loggers, each epoch, heat maps of the mixing weights, the drawing of the derived cells and a
-    table of the genotypes so far.
+    """Logs, after each epoch, heat maps of the mixing weights, a drawing of the derived cells and a table of all
+    genotypes so far.
 
-    Derives from `Checkpoint` so that Lightning calls it after the module; it must stand behind `history`.
+    Derives from `Checkpoint` so that Lightning calls it after the module; it must follow `history`.
 
     Args:
         history: of the same run.

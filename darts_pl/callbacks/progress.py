@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on."""
+"""The lines that a run prints while it is active."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, Checkpoint, RichProgressBar
 
-#: Metrics of an epoch's line, in order, with the width and format of their values.
+#: The metrics of an epoch's line, in order, with their formats.
 EPOCH_LINE_METRICS = (
     ("search/train_loss", "train loss {:.3f}"),
     ("search/train_accuracy", "accuracy {:.3f}"),
@@ -28,12 +28,12 @@ EPOCH_LINE_METRICS = (
 
 
 class EpochLines(Checkpoint):
-    """One line an epoch: losses, accuracies, time taken and time left.
+    """One line per epoch: losses, accuracies, time taken and time left.
 
-    Derives from `Checkpoint` so that Lightning calls it last, with all metrics known.
+    Derives from `Checkpoint` so that Lightning calls it last, when all metrics are known.
 
     Args:
-        title: what the run does, at the start of each line.
+        title: first word of each line.
     """
 
     def __init__(self, title: str) -> None:
@@ -58,7 +58,7 @@ class EpochLines(Checkpoint):
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: 42 s, 7 min, 3 h 20 min."""
+    """Seconds in readable form: 42 s, 7 min, 3 h 20 min."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -66,7 +66,7 @@ def duration(seconds: float) -> str:
 
 
 def progress_callbacks(title: str) -> list[Callback]:
-    """A line an epoch, and on a terminal a live bar of steps, losses and time left."""
+    """A line per epoch, and on a terminal a progress bar of steps, losses and time left."""
     callbacks: list[Callback] = [EpochLines(title)]
     if sys.stdout.isatty():
         callbacks.append(RichProgressBar(leave=False))

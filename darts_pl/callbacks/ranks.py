@@ -1,4 +1,4 @@
-"""What differs between the processes of a run: kept in the checkpoint, and compared where it must not differ."""
+"""State of each process of a run: saved in the checkpoint where it differs, compared where it must not."""
 
 from __future__ import annotations
 
@@ -18,34 +18,32 @@ from darts_pl.errors import UserError
 
 _log = logging.getLogger(__name__)
 
-#: Key of a checkpoint: a list with what each rank keeps.
+#: Key in a checkpoint of a list with the state of each rank.
 KEY = "ranks"
 
 
 class HasRankState(Protocol):
-    """A module with a state that is a rank's own."""
+    """A module with a state that differs between ranks."""
 
     def rank_state(self) -> dict[str, Any]:
         """Tensors and plain values."""
 
     def load_rank_state(self, state: dict[str, Any]) -> None:
-        """Takes what `rank_state` gave."""
+        """Restore what `rank_state` returned."""
 
 
 class RankStates(Callback):
-    """Saves with every checkpoint what is each rank's own, and gives it back when a run is continued.
+    """Saves the state of each rank with every checkpoint, and restores it on resume.
 
-    That is all random generators: torch's, from which dropout and drop-path draw, and those of Python
-    and NumPy, from which a user's candidate may (data order and augmentation are functions of seed,
-    epoch and batch). And it is the `rank_state` of the module: running
-    statistics, metrics of the epoch so far, what is carried from batch to batch.
+    This state consists of all random generators (torch's, which dropout and drop-path use, and those of Python and
+    NumPy, which a user's candidate may use; data order and augmentation are functions of seed, epoch and batch) and of
+    the module's `rank_state`: running statistics, metrics of the epoch so far, values carried between batches.
 
-    Under several ranks each but the first starts with a seed of its own, so that they do not drop
-    the same units.
+    Every rank but the first starts with a seed of its own, so that ranks do not drop the same units.
 
     Raises:
-        UserError: if a checkpoint from within an epoch is to go on in another number of processes, which
-            would share out the epoch otherwise.
+        UserError: if a mid-epoch checkpoint is resumed with another number of processes, which would divide the
+            epoch differently.
     """
 
     def __init__(self) -> None:
@@ -63,12 +61,12 @@ class RankStates(Callback):
             self._restored = states[trainer.global_rank]
         elif _within_epoch(checkpoint["loops"]["fit_loop"]):
             raise UserError(
-                f"the checkpoint is of {len(states)} process(es) and from within an epoch: go on in as many "
-                f"processes, not in {trainer.world_size}\n(one of an epoch's end can go on in any number)"
+                f"a mid-epoch checkpoint of {len(states)} process(es) must be resumed with the same number of "
+                f"processes, not with {trainer.world_size}\n(the end of an epoch can be resumed with any number)"
             )
         elif trainer.is_global_zero:
             _log.warning(
-                "the checkpoint is of %d processes and goes on in %d: no longer bit by bit the run that was stopped",
+                "a checkpoint of %d processes is resumed with %d: results differ from the interrupted run's",
                 *(len(states), trainer.world_size),
             )
 
@@ -84,9 +82,8 @@ class RankStates(Callback):
 class CheckRanksAgree(Checkpoint):
     """Stops a search whose ranks hold different alphas, at the end of the first epoch with a difference.
 
-    Every rank moves the alphas by the same averaged gradient, so they are equal bit by bit; where
-    they are not, the ranks search different things. Derives from `Checkpoint` so that Lightning
-    calls it last; it comes before the checkpoint is written.
+    Every rank updates the alphas with the same averaged gradient, so they must be bitwise equal. Derives from
+    `Checkpoint` so that Lightning calls it last, before the checkpoint is written.
 
     Raises:
         RuntimeError: with the largest difference, and the genotypes where these differ too.
@@ -115,13 +112,13 @@ def _difference(epoch: int, rank: int, name: str, first: Tensor, other: Tensor) 
 
 
 def _within_epoch(progress: dict[str, Any]) -> bool:
-    """Whether the batches of a training epoch, or those of the validation after it, were not all done."""
+    """Whether batches of a training epoch, or of the validation after it, were left."""
     validation = progress["epoch_loop.val_loop.batch_progress"]["total"]
     return not progress["epoch_loop.batch_progress"]["is_last_batch"] or validation["started"] > validation["completed"]
 
 
 def _gathered(own: Any, world_size: int) -> list[Any]:
-    """What each rank holds, on all ranks, its tensors on the CPU."""
+    """The values of all ranks, on every rank, with tensors on the CPU."""
     if world_size == 1:
         return [own]
     held: list[Any] = [None] * world_size

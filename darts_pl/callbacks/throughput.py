@@ -1,4 +1,4 @@
-"""How fast a run goes and how much memory it takes."""
+"""Throughput and memory of a run."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from pytorch_lightning.callbacks import Callback
 class Throughput(Callback):
     """Logs, each epoch, ``samples_per_second`` and ``peak_memory_mb``.
 
-    The first counts images, or words of text, of the train split on all ranks; its time is that of
-    the training batches with their loading, without the validation. The second is in units of 1e6
-    bytes: what torch held on the GPU at most, or what the process held on the CPU.
+    The first counts images, or words of text, of the train split on all ranks; its time includes loading but not the
+    validation. The second is in units of 1e6 bytes: the most that torch held on the GPU, or the process on the CPU.
 
-    The names have no slash, so neither is among the metrics of `metrics.csv`, which a continued run
-    repeats bitwise. (Lightning's ThroughputMonitor waits for the GPU after every batch.)
+    The names have no slash, so neither is in `metrics.csv`, whose rows a resumed run repeats bitwise. (Lightning's
+    ThroughputMonitor waits for the GPU after every batch.)
     """
 
     def __init__(self) -> None:
@@ -36,7 +35,7 @@ class Throughput(Callback):
     ) -> None:
         self._samples += batch_samples(batch)
         if trainer.is_last_batch and pl_module.device.type == "cuda":
-            torch.cuda.synchronize(pl_module.device)  # the batch may only be queued yet
+            torch.cuda.synchronize(pl_module.device)  # the batch may still be queued
         self._ended = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -55,7 +54,7 @@ def batch_samples(batch: Any) -> int:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Most bytes that torch held on a GPU so far, or that this process held; None where the system does not say."""
+    """The most bytes that torch held on a GPU so far, or this process on the CPU; None if the system does not say."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if sys.platform == "win32":

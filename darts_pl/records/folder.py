@@ -13,7 +13,7 @@ from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype, parse
 from darts_pl.records.checkpoint_file import previous
 
-#: What a summary holds: flat, names to numbers and strings.
+#: The content of a summary: a flat mapping from names to numbers and strings.
 Summary = dict[str, float | int | str | bool | None]
 
 
@@ -22,7 +22,7 @@ class RunFolder:
     """Paths inside a run's folder, and atomic writes of its files.
 
     Args:
-        path: the folder; made when something is written.
+        path: the folder; it is made when something is written.
     """
 
     path: Path
@@ -34,17 +34,17 @@ class RunFolder:
 
     @property
     def previous_checkpoint(self) -> Path:
-        """The one before it, kept until the next is whole."""
+        """The checkpoint before it, kept as a fallback in case the newest one is damaged."""
         return previous(self.checkpoint)
 
     @property
     def metrics(self) -> Path:
-        """One row an epoch."""
+        """One row per epoch."""
         return self.path / "metrics.csv"
 
     @property
     def genotype(self) -> Path:
-        """What the search derived."""
+        """The genotype that the search derived."""
         return self.path / "genotype.json"
 
     def sub(self, name: str) -> RunFolder:
@@ -56,7 +56,7 @@ class RunFolder:
         atomic.write(self.genotype, genotype.to_json())
 
     def write_summary(self, summary: Mapping[str, float | int | str | bool | None]) -> None:
-        """Write `summary.json`; a number that is not finite, which JSON does not know, becomes null."""
+        """Write `summary.json`; numbers that are not finite, which JSON does not have, become null."""
         finite = {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in summary.items()

@@ -1,4 +1,4 @@
-"""Which folder a command could mean that names none."""
+"""The newest run or sweep, for messages to commands that name none."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ def newest_folder(parent: Path, holding: str, besides: Path | None = None) -> Pa
     """The folder in `parent` whose newest file of the pattern `holding` is the newest of all.
 
     Args:
-        parent: where the folders lie, such as ``outputs/search``; need not exist.
-        holding: what such a folder holds, as a pattern below it: ``**/last.ckpt`` for a run that can be
-            continued, ``multirun.yaml`` for a sweep.
-        besides: a folder that is not meant, such as the one that this command has just made.
+        parent: parent folder, such as ``outputs/search``; need not exist.
+        holding: pattern of a file that such a folder contains: ``**/last.ckpt`` for a run that can be
+            resumed, ``multirun.yaml`` for a sweep.
+        besides: a folder to be left out.
 
     Returns:
-        The folder, or None where no folder holds such a file. Of equally new ones the last by name.
+        The folder, or None if no folder contains such a file. Among equally new ones, the last by name.
     """
     if not parent.is_dir():
         return None
@@ -29,7 +29,7 @@ def newest_folder(parent: Path, holding: str, besides: Path | None = None) -> Pa
 
 
 def newest_file(folder: Path, pattern: str) -> Path | None:
-    """The newest file of the pattern below `folder`; None where there is none."""
+    """The newest file of the pattern below `folder`; None if there is none."""
     return max(folder.glob(pattern), key=lambda file: file.stat().st_mtime_ns, default=None)
 
 
@@ -38,6 +38,6 @@ def _times(folder: Path, pattern: str) -> list[int]:
     for file in folder.glob(pattern):
         try:
             times.append(file.stat().st_mtime_ns)
-        except FileNotFoundError:  # replaced or removed by a run that is still going on
+        except FileNotFoundError:  # replaced or removed by a run that is still active
             continue
     return times

@@ -1,4 +1,4 @@
-"""A run: its folder, its Trainer, what it leaves behind."""
+"""How a run is executed: its Trainer, fitting and resuming, processes, loggers."""
 
 from darts_pl.runs.fitting import fit
 from darts_pl.runs.loggers import build_loggers, finish_loggers, log_summary

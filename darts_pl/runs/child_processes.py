@@ -8,20 +8,20 @@ import time
 
 import pytorch_lightning as pl
 
-#: Seconds that a process is given to end by itself; one that waits for the others in a collective cannot.
+#: Seconds that a process gets to end on its own. A process that waits in a collective operation cannot.
 PATIENCE = 3.0
 
-#: Those of a first Trainer serve the later ones too.
+#: The processes of the first Trainer serve the later ones too.
 _children: list[subprocess.Popen[bytes]] = []
 
 
 def remember_children(trainer: pl.Trainer) -> None:
-    """Take note of the processes that `trainer` started."""
+    """Remember the processes that `trainer` started."""
     _children.extend(process for process in getattr(trainer.strategy.launcher, "procs", []) if process not in _children)
 
 
 def end_children() -> None:
-    """After an error end all processes that this one started: they would wait for it."""
+    """After an error, end all processes that this one started: they would wait for it forever."""
     _dismiss_observer()
     running = [process for process in _children if process.poll() is None]
     for process in running:
@@ -36,8 +36,8 @@ def end_children() -> None:
 
 
 def _dismiss_observer() -> None:
-    """Lightning's thread kills this process within five seconds of another one's end. It is not to do so
-    to one that ends by itself, with its own exit status, and may still have loggers to close."""
+    """Stop Lightning's thread that kills this process within five seconds after another one ended. This process
+    ends on its own, with its own exit status, and may still have loggers to close."""
     for thread in threading.enumerate():
         if thread.name == "child-process-observer":
-            thread._child_processes = []  # type: ignore[attr-defined]  # it has no switch; without processes it ends
+            thread._child_processes = []  # type: ignore[attr-defined]  # it has no switch, and ends without processes

@@ -1,4 +1,4 @@
-"""Fitting, from the beginning or from a checkpoint."""
+"""Fitting, from the start or from a checkpoint."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from darts_pl.runs.data_identity import keep_data_identity
 
 _log = logging.getLogger(__name__)
 
-#: What reading a file raises that is not whole, or no checkpoint.
+#: What reading a damaged file, or one that is not a checkpoint, may raise.
 _DAMAGED = (
     *(RuntimeError, OSError, EOFError, KeyError, TypeError, ValueError),
     *(pickle.UnpicklingError, zipfile.BadZipFile, zlib.error),
@@ -40,15 +40,15 @@ def fit(
     resume: bool,
     settings: Mapping[str, Any],
 ) -> None:
-    """Fit `module`, continuing the folder's checkpoint if that is asked for and there is one.
+    """Fit `module`; with `resume`, continue from the folder's checkpoint if there is one.
 
     Args:
-        trainer: for as many epochs as wanted.
-        module: what is fitted.
-        data: what it is fitted on.
+        trainer: with the number of epochs set.
+        module: the module to fit.
+        data: the data to fit it on.
         folder: of the run.
-        resume: whether a checkpoint is continued.
-        settings: what the run is; a checkpoint must be of the same.
+        resume: whether to continue from a checkpoint.
+        settings: identity of the run; the checkpoint must have the same.
 
     Raises:
         UserError: if no checkpoint of the folder is whole, or it belongs to another run or to other
@@ -66,8 +66,8 @@ def fit(
         if "loading state_dict" not in str(error):
             raise
         raise UserError(
-            f"{checkpoint}: belongs to a network of other sizes or operations\n"
-            f"repeat the settings in {folder.path / '.hydra'}, or give another hydra.run.dir"
+            f"{checkpoint}: belongs to a network with other sizes or operations\n"
+            f"repeat the settings in {folder.path / '.hydra'}, or choose another hydra.run.dir"
         ) from error
     finally:
         remember_children(trainer)
@@ -76,10 +76,10 @@ def fit(
 
 
 def to_continue(folder: RunFolder, settings: Mapping[str, Any]) -> Path | None:
-    """The newest whole checkpoint of a folder, or None where there is none at all.
+    """The newest intact checkpoint of a folder, or None if there is no checkpoint.
 
     Raises:
-        UserError: if there are some and none is whole, or the newest belongs to another run.
+        UserError: if no existing checkpoint is intact, or the newest belongs to another run.
     """
     present = [path for path in (folder.checkpoint, folder.previous_checkpoint) if path.is_file()]
     for path in present:
@@ -89,18 +89,20 @@ def to_continue(folder: RunFolder, settings: Mapping[str, Any]) -> Path | None:
             if not is_whole(path):
                 raise zipfile.BadZipFile
         except _DAMAGED as error:
-            _log.warning("%s: damaged, or no checkpoint (%s)", path, type(error).__name__)
+            _log.warning("%s: damaged or not a checkpoint (%s)", path, type(error).__name__)
             continue
         differs = difference(upgrade_stored(ours, settings), settings) if ours else None
         if differs is not None:
-            raise UserError(f"{path}: is of a run with {differs}\nrepeat its settings, or give another hydra.run.dir")
+            raise UserError(
+                f"{path}: belongs to a run with {differs}\nrepeat its settings, or use another hydra.run.dir"
+            )
         if path != folder.checkpoint:
-            _log.warning("continuing the checkpoint before it, %s, of epoch %d", path, epochs + 1)
+            _log.warning("continuing from the checkpoint before it, %s, of epoch %d", path, epochs + 1)
         return path
     if present:
         raise UserError(
-            f"{present[0]}: damaged, or no checkpoint, and no whole one is beside it\n"
-            "remove it and run the command again to start from the beginning"
+            f"{present[0]}: damaged or not a checkpoint, and there is no intact backup\n"
+            "remove it and run the command again to start over"
         )
     return None
 

@@ -1,4 +1,4 @@
-"""How the processes of a run find and serve each other: strategy, machines, scheduler."""
+"""How the processes of a run find each other: strategy, machines, scheduler."""
 
 from __future__ import annotations
 
@@ -15,22 +15,28 @@ from darts_pl.errors import UserError
 from darts_pl.launcher_environment import slurm_tasks
 from darts_pl.runs.hardware import HardwareSettings
 
-#: What torch calls sending rank 0's running statistics to all before each pass.
+#: Torch's name of the option that sends rank 0's running statistics to all ranks before each forward pass.
 _NEWER = "forward_sync_buffers"
 _STAY = _NEWER if _NEWER in inspect.signature(DistributedDataParallel).parameters else "broadcast_buffers"
 
 
-def strategy_of(hardware: HardwareSettings) -> str | Strategy:
-    """Lightning's strategy. Several processes mean DDP, with running statistics that stay each rank's own."""
+def strategy_of(hardware: HardwareSettings, *, unused_weights: bool = False) -> str | Strategy:
+    """Lightning's strategy. Several processes mean DDP, with running statistics that stay each rank's own.
+
+    Args:
+        hardware: devices, nodes and strategy.
+        unused_weights: whether some weights never get a gradient. DDP must then look for them in every step;
+            otherwise it waits for their gradients in vain.
+    """
     one = _is_one(hardware.devices) and number_of_nodes(hardware) == 1 and world_size_given() == 1
     if hardware.strategy == "auto" and one:
         return "auto"
     stay: dict[str, Any] = {_STAY: False}
-    return DDPStrategy(**stay)
+    return DDPStrategy(find_unused_parameters=unused_weights, **stay)
 
 
 def number_of_nodes(hardware: HardwareSettings) -> int:
-    """How many machines: the configuration's number, else what SLURM or torchrun says, else one."""
+    """The number of machines: the configured one, else that of SLURM or torchrun, else one."""
     if hardware.nodes is not None:
         return hardware.nodes
     if "SLURM_NNODES" in os.environ and slurm_tasks() > 1:
@@ -39,16 +45,16 @@ def number_of_nodes(hardware: HardwareSettings) -> int:
 
 
 def world_size_given() -> int:
-    """Processes that torchrun has started; 1 where it has not."""
+    """The number of processes that torchrun started; 1 without torchrun."""
     return int(os.environ["WORLD_SIZE"]) if _under_torchrun() else 1
 
 
 def scheduler() -> list[Any]:
-    """Lightning's plugins for SLURM. It is not to submit the job again: a run that is asked to stop
-    saves and ends, and the scheduler starts it again if it is told to (``sbatch --requeue``).
+    """Lightning's plugins for SLURM. Lightning must not resubmit the job: a run that receives the stop signal saves
+    and ends, and the scheduler restarts it if the user wants that (``sbatch --requeue``).
 
     Raises:
-        UserError: if SLURM was not told how many processes each machine gets.
+        UserError: if SLURM does not know how many processes each machine gets.
     """
     try:
         found: list[ClusterEnvironment] = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
@@ -61,8 +67,8 @@ def scheduler() -> list[Any]:
 
 
 def keep_signals(trainer: pl.Trainer) -> None:
-    """Let a SIGTERM come to us and not to Lightning as well, whose handler waits, in the midst of whatever
-    the process was doing, for a broadcast that the other processes know nothing of."""
+    """Keep Lightning from handling SIGTERM: its handler would wait, in the middle of any operation, for a broadcast
+    that the other processes do not send."""
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]  # no switch
 
 

@@ -23,17 +23,17 @@ from darts_pl.runs.processes import keep_signals, number_of_nodes, scheduler, st
 
 
 def quiet_lightning() -> None:
-    """Silence what Lightning says about itself in every run and a user can do nothing about."""
+    """Silence messages that Lightning prints in every run and that a user cannot act on."""
     for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*LeafSpec.*",  # Lightning 2.6 on torch 2.14: a deprecated name inside Lightning
-        ".*smaller than the logging interval.*",  # each epoch is logged all the same
+        ".*smaller than the logging interval.*",  # every epoch is logged anyway
         ".*does not have many workers.*",  # our batches are made on the device, not by workers
-        ".*it is recommended to use `self.log.*sync_dist=True.*",  # metrics sum up all ranks; the rest is equal on all
-        ".*GPU available but not used.*",  # hardware=cpu was asked for
+        ".*it is recommended to use `self.log.*sync_dist=True.*",  # metrics sum over ranks; the rest is equal on all
+        ".*GPU available but not used.*",  # the user chose hardware=cpu
         ".*Grad strides do not match bucket view strides.*",  # channels-last weights under DDP: "not an error"
-        ".*`training_step` returned `None`.*",  # a step left out on purpose, after a non-finite loss
+        ".*`training_step` returned `None`.*",  # a step is skipped on purpose after a non-finite loss
     ):
         warnings.filterwarnings("ignore", message)
 
@@ -53,6 +53,7 @@ def build_trainer(
     log_every: int = 50,
     grad_clip: float | None = None,
     accumulate: int = 1,
+    unused_weights: bool = False,
     debug: bool = False,
 ) -> pl.Trainer:
     """A Trainer for `epochs` epochs.
@@ -61,15 +62,16 @@ def build_trainer(
         hardware: accelerator, devices, precision, strategy.
         folder: of the run.
         epochs: number of epochs.
-        callbacks: what watches the run.
+        callbacks: of the run.
         loggers: beside `metrics.csv`.
-        log_every: batches between two points of what loggers are given within an epoch.
+        log_every: batches between two logged points within an epoch.
         grad_clip: largest gradient norm, for modules in automatic optimization.
         accumulate: batches whose gradients are added up for one step, in automatic optimization.
+        unused_weights: whether some weights never get a gradient.
         debug: one epoch, of one batch of each phase.
 
     Raises:
-        UserError: if the hardware is not there.
+        UserError: if the hardware is not available.
     """
     quiet_lightning()
     if hardware.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
@@ -86,7 +88,7 @@ def build_trainer(
             accelerator=_accelerator(hardware.accelerator),
             devices=hardware.devices,
             precision=hardware.precision,  # type: ignore[arg-type]  # Lightning checks the value
-            strategy=strategy_of(hardware),
+            strategy=strategy_of(hardware, unused_weights=unused_weights),
             num_nodes=number_of_nodes(hardware),
             plugins=[PlainFile(), *scheduler()],
             deterministic=hardware.deterministic,
@@ -110,7 +112,7 @@ def build_trainer(
 
 @contextmanager
 def _named(hardware: HardwareSettings) -> Iterator[None]:
-    """Turns what Lightning says of impossible hardware into one line with the values."""
+    """Turn Lightning's errors about impossible hardware into one line with the values."""
     try:
         yield
     except UserError:
@@ -121,7 +123,7 @@ def _named(hardware: HardwareSettings) -> Iterator[None]:
 
 
 def _accelerator(name: str) -> str:
-    """`auto` means CUDA or the CPU; no other kind of device was ever tried."""
+    """`auto` means CUDA or the CPU; no other kind of device has been tested."""
     return ("gpu" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 

@@ -1,4 +1,4 @@
-"""What the folder of a job is called: readable, and the same whenever the sweep is repeated."""
+"""Names of job folders: readable, and the same in every repetition of a sweep."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import re
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-#: File systems allow 255 bytes; the rest is for names that are made from this one.
+#: File systems allow 255 bytes; the rest is for names derived from this one.
 LONGEST = 120
 
 
 def job_folder(overrides: str, number: int, numbered: bool) -> str:
-    """The name of a job's folder in the sweep's; one that the command line takes unquoted, as in ``run=FOLDER``.
+    """The name of a job's folder. The command line takes it without quotes, as in ``run=FOLDER``.
 
     Args:
-        overrides: of the job, as ``hydra.job.override_dirname`` joins and sorts them.
+        overrides: of the job, joined and sorted by ``hydra.job.override_dirname``.
         number: of the job in its sweep.
         numbered: whether the name starts with the number: a sweeper that draws its jobs may draw one twice.
     """
     name = re.sub(r"[^\w.+-]+", "_", overrides, flags=re.ASCII)
-    if name != overrides or len(name) > LONGEST:  # what is left out still tells two jobs apart
+    if name != overrides or len(name) > LONGEST:  # the hash tells apart jobs that differ in what was replaced
         name = f"{name[:LONGEST]}-{hashlib.sha256(overrides.encode()).hexdigest()[:8]}"
     return f"{number}+{name}".rstrip("+") if numbered or not name else name
 
@@ -32,5 +32,5 @@ def _this_job() -> str:
     return job_folder(hydra.job.override_dirname, int(hydra.job.num), drawn)
 
 
-#: ``${job_folder:}`` in `conf/config.yaml`. Here, because processes that run a job import this before they ask.
+#: ``${job_folder:}`` in `conf/config.yaml`. It is registered here because every process of a sweep imports this file.
 OmegaConf.register_new_resolver("job_folder", _this_job, replace=True)

@@ -1,4 +1,4 @@
-"""One GPU for each of the processes that share a machine."""
+"""One GPU for each process of a sweep on one machine."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import re
 
 
 def take_one() -> None:
-    """Let this process see one GPU only, the processes beside it the others in turn.
+    """Let this process see one GPU only, and each other process another one.
 
-    joblib numbers its processes; without this the jobs of all of them would run on the first GPU. Nothing
-    changes in a process that has no number, and where there is at most one GPU.
+    joblib numbers its processes; otherwise all of them would use the first GPU. Nothing changes in a process without
+    a number, or with at most one GPU.
     """
     numbered = re.fullmatch(r"LokyProcess-(\d+)", multiprocessing.current_process().name)
     if numbered is None:

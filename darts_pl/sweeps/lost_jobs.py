@@ -1,4 +1,4 @@
-"""Jobs that a launcher lost: killed, out of memory, out of time, or never begun."""
+"""Jobs that a launcher lost: killed, out of memory, out of time, or never started."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import MutableSequence
 
 
 def wait_for_all(lost: MutableSequence[str]) -> None:
-    """Let submitit's launcher wait for every job. By itself it gives up at the first that left no result.
+    """Let submitit's launcher wait for every job. On its own, it stops at the first job that left no result.
 
     Args:
-        lost: where a line about each such job is put.
+        lost: receives one line for each such job.
     """
     from hydra.core.utils import JobReturn, JobStatus
     from submitit.core.core import Job
@@ -23,7 +23,7 @@ def wait_for_all(lost: MutableSequence[str]) -> None:
             return found
         except UncompletedJobError:
             lost.append(f"job {job.job_id} of the launcher left no result ({job.state}): see {job.paths.stderr}")
-            return [JobReturn(status=JobStatus.COMPLETED)]  # returned None, as a job that failed does
+            return [JobReturn(status=JobStatus.COMPLETED)]  # a job without a score, like one that failed
 
     results.__dict__["theirs"] = theirs
-    setattr(Job, "results", results)  # noqa: B010 -- an assignment, which is what it is, is refused by type checkers
+    setattr(Job, "results", results)  # noqa: B010 -- type checkers refuse a plain assignment

@@ -1,4 +1,4 @@
-"""The plugins of Hydra that the extra `sweep` brings."""
+"""Messages for Hydra plugins that the extra `sweep` installs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPTIONS = {
 
 
 def missing_plugin(message: str) -> str | None:
-    """What to install, if Hydra's `message` says that it does not know an option that a plugin adds; else None."""
+    """How to install the plugin whose option Hydra's `message` reports as unknown; None for other messages."""
     found = re.search(r"(?:Could not (?:find|load|override)) '(hydra/[a-z/_]+)'", message)
     plugin = OPTIONS.get(found.group(1)) if found else None
     if found is None or plugin is None:

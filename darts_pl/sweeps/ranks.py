@@ -1,4 +1,4 @@
-"""Jobs of a sweep that run on several devices: only where the launcher starts all their processes."""
+"""Jobs of a sweep on several devices, which need a launcher that starts all of their processes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from darts_pl.errors import UserError
 
 
 def refuse_own_processes(config: DictConfig) -> None:
-    """Raise UserError for a job whose processes would each begin the sweep anew.
+    """Raise UserError for a job whose processes would each start the whole sweep.
 
     Lightning starts the second process of a run by repeating the command, here that of the sweep. Under
-    submitit on SLURM nothing is repeated: each task of the job is started with the job already in hand.
-    torchrun, on the other hand, starts every rank with a sweep of its own.
+    submitit on SLURM nothing is repeated, because each task starts with its job. torchrun, in contrast, starts every
+    rank with a sweep of its own.
 
     Args:
         config: of the job.
@@ -24,20 +24,20 @@ def refuse_own_processes(config: DictConfig) -> None:
         return
     if "TORCHELASTIC_RUN_ID" in os.environ:
         raise UserError(
-            "a sweep under torchrun: each rank would sweep by itself; start torchrun once for each job, without -m\n"
+            "a sweep under torchrun: each rank would run the whole sweep; start torchrun once per job, without -m\n"
             "or give the job's processes to SLURM: hydra/launcher=slurm hydra.launcher.tasks_per_node=N"
         )
     devices, nodes = processes(config)
     if devices * nodes > 1:
         raise UserError(
             f"hardware.devices={config.hardware.devices} in a sweep: the other processes would repeat the sweep\n"
-            "one device a job: hardware.devices=1, side by side with hydra/launcher=joblib or slurm\n"
-            f"several: hydra/launcher=slurm hydra.launcher.tasks_per_node={devices}, or one command a job"
+            "one device per job: hardware.devices=1, side by side with hydra/launcher=joblib or slurm\n"
+            f"several: hydra/launcher=slurm hydra.launcher.tasks_per_node={devices}, or one command per job"
         )
 
 
 def processes(config: DictConfig) -> tuple[int, int]:
-    """(processes on each machine, machines) that `hardware` asks for; what is no number counts as one."""
+    """(processes on each machine, machines) that `hardware` asks for; anything that is not a number counts as one."""
     hardware = config.hardware
     nodes = OmegaConf.select(hardware, "nodes", default=1)
     return _count(hardware.devices, str(hardware.accelerator)), nodes if isinstance(nodes, int) else 1

@@ -11,6 +11,14 @@ from darts_pl.spaces import SPACES
 #: What a search may run in; bfloat16 in first order only.
 SEARCH_PRECISIONS = ("32-true", "64-true", "bf16-mixed")
 
+#: Why a search does not run in a precision.
+PRECISION_REASONS = {
+    **dict.fromkeys(
+        ("16", "16-mixed", "16-true"), "a search scales no losses, so float16 gradients of the alphas underflow\n"
+    ),
+    "bf16-true": "weights kept in bfloat16 lose updates smaller than 1/256 of their value\n",
+}
+
 
 @CROSS_CHECKS.register("precision")
 def check_precision(config: Config) -> Iterator[str]:
@@ -24,9 +32,7 @@ def check_precision(config: Config) -> Iterator[str]:
             f"{order.reason}\nuse hardware.precision=32-true, or order=first"
         )
     if precision not in SEARCH_PRECISIONS:
-        reason = (
-            "a search scales no losses, so float16 gradients of the alphas underflow\n" if "16" in precision else ""
-        )
+        reason = PRECISION_REASONS.get(precision, "")
         yield (
             f"hardware.precision={precision}: {reason}use hardware.precision=32-true, 64-true, "
             "or bf16-mixed with order=first"

@@ -91,6 +91,7 @@ def fit_and_record(
             log_every=config.logger.every_n_steps,
             grad_clip=grad_clip,
             accumulate=accumulate,
+            unused_weights=not getattr(getattr(module, "network", None), "reads_all_inputs", True),
             debug=config.debug,
         )
         _print_joint_batch(trainer, data, title)

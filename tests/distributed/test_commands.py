@@ -118,6 +118,28 @@ def test_a_training_in_two_processes_steps_as_one_with_the_joint_batch(tmp_path)
     assert together["test/accuracy"] > 0.5
 
 
+UNREAD = {
+    "before last, in normal cells": ([1, 1, 2, 1], [0, 1, 2, 0]),
+    "before last, in all cells": ([1, 1, 2, 1], [1, 1, 1, 2]),
+    "last, in reduction cells": ([0, 1, 0, 2], [0, 0, 2, 0]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unread", UNREAD)
+def test_a_genotype_that_never_reads_one_of_its_inputs_trains_in_two_processes(unread, tmp_path):
+    operations = ("sep_conv_3x3", "skip_connect", "dil_conv_3x3", "max_pool_3x3")
+    normal, reduce = ([*zip(operations, sources, strict=True)] for sources in UNREAD[unread])
+    text = f"Genotype(normal={normal}, normal_concat=[2, 3], reduce={reduce}, reduce_concat=[2, 3])"
+    (tmp_path / "genotype.txt").write_text(text)
+    train = ["task=retrain", f"genotype={tmp_path / 'genotype.txt'}", "data=digits", "train.layers=4"]
+    train += ["train.init_channels=2", "train.epochs=1", "train.cutout=0", "train.auxiliary_weight=0"]
+    alone = finished(tmp_path / "alone", *train, "train.batch_size=400")
+    together = finished(tmp_path / "together", *train, "train.batch_size=200", "hardware=ddp_cpu")
+    assert together["parameters"] == alone["parameters"]
+    assert together["retrain/train_loss"] == pytest.approx(alone["retrain/train_loss"], rel=0.1)
+
+
 @pytest.mark.slow
 def test_torchrun_starts_a_run_whose_processes_agree_on_its_folder(tmp_path):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -73,7 +73,7 @@ def test_a_checkpoint_from_within_an_epoch_goes_on_in_as_many_processes_only(pro
     training, validation = {"is_last_batch": False}, {"total": {"started": 3, "completed": 3}}
     loops = {"epoch_loop.batch_progress": training, "epoch_loop.val_loop.batch_progress": validation}
     checkpoint = {"ranks": [{}, {}], "loops": {"fit_loop": loops}}
-    said = f"from within an epoch: go on in as many processes, not in {processes}"
+    said = f"must be resumed with the same number of processes, not with {processes}"
     with pytest.raises(UserError, match=said):
         RankStates().on_load_checkpoint(trainer(processes), Stateless(), checkpoint)
     training["is_last_batch"], validation["total"]["completed"] = True, 2

@@ -1,4 +1,4 @@
-"""Loggers beside `metrics.csv`: Weights & Biases and TensorBoard, behind a guard that lets neither stop a run."""
+"""Loggers beside `metrics.csv`, behind a guard that lets none of them stop a run."""
 
 from darts_pl.runs.loggers.build import build_loggers, finish_loggers, log_summary
 from darts_pl.runs.loggers.guarded import GuardedLogger, Sink

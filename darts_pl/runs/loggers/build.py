@@ -1,4 +1,4 @@
-"""The loggers that a configuration names, and their end."""
+"""The loggers that a configuration names, from opening to closing."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from darts_pl.config import Config
 from darts_pl.records.folder import RunFolder, Summary
 from darts_pl.runs.loggers import tensorboard
 from darts_pl.runs.loggers.guarded import GuardedLogger, Sink
+from darts_pl.runs.loggers.lightning_loggers import CometSink, MlflowSink, require_extra
 from darts_pl.runs.loggers.weights_and_biases import Labels, WandbSink
 
-#: Seconds that the last records of TensorBoard may take.
+#: Seconds that writing the last records of TensorBoard may take.
 TENSORBOARD_TIMEOUT = 60.0
 
 _open: list[GuardedLogger] = []
 
 
 def build_loggers(config: Config, folder: RunFolder, resolved: Mapping[str, Any], title: str) -> list[Logger]:
-    """The loggers that `logger` names; those of the run before in this process are finished.
+    """The loggers that `logger` names. Loggers of an earlier run in this process are closed first.
 
     Args:
         config: typed and validated.
@@ -38,28 +39,37 @@ def build_loggers(config: Config, folder: RunFolder, resolved: Mapping[str, Any]
     finish_loggers(0)
     wandb, path = config.logger.wandb, folder.path
     if config.logger.tensorboard is not None:
-        tensorboard.require_extra()
+        require_extra("tensorboard")
         open_sink: Callable[[], Sink] = partial(tensorboard.TensorBoardSink, path, resolved)
         _open.append(GuardedLogger("TensorBoard", open_sink, path, TENSORBOARD_TIMEOUT))
+    labels, resume = _labels(config, title), bool(config.resume)
+    if config.logger.mlflow is not None:
+        require_extra("mlflow")
+        open_sink = partial(MlflowSink, config.logger.mlflow, path, resolved, labels, resume=resume)
+        _open.append(GuardedLogger("MLflow", open_sink, path, 2 * config.logger.mlflow.timeout))
+    if config.logger.comet is not None:
+        require_extra("comet")
+        open_sink = partial(CometSink, config.logger.comet, path, resolved, labels, resume=resume)
+        _open.append(GuardedLogger("Comet", open_sink, path, 2 * config.logger.comet.timeout))
     if wandb is not None:
-        open_sink = partial(WandbSink, wandb, path, resolved, _labels(config, title), resume=bool(config.resume))
-        # Twice the time: at the end of a short run the opening may still be under way.
+        open_sink = partial(WandbSink, wandb, path, resolved, labels, resume=resume)
+        # Twice the timeout: at the end of a short run, opening may still be in progress.
         _open.append(GuardedLogger("W&B", open_sink, path, 2 * wandb.timeout))
     return list(_open)
 
 
 def finish_loggers(exit_code: int) -> None:
-    """Finish all open loggers: 0 shows as finished, anything else as failed.
+    """Close all open loggers: exit code 0 is shown as finished, any other as failed.
 
-    Without it the next run of the same process (a retraining after a search, the next job of a
-    sweep) would find them open.
+    Otherwise the next run of the same process (a retraining after a search, the next job of a sweep) would find
+    them open.
     """
     while _open:
         _open.pop().finish(exit_code)
 
 
 def log_summary(loggers: Sequence[Logger], summary: Summary) -> None:
-    """Show what a run ended with."""
+    """Give the summary of a run to its loggers."""
     for logger in loggers:
         if isinstance(logger, GuardedLogger):
             logger.log_summary(summary)
@@ -70,12 +80,13 @@ def _labels(config: Config, title: str) -> Labels:
     searches = title == "search"
     tags = (config.search.space, config.order.name, data) if searches else (config.train.network, data)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
-    if hydra is not None and hydra.mode == RunMode.MULTIRUN:  # the folder of a job is called after its overrides
-        return Labels(f"{title} {_name(hydra.runtime.output_dir)}", _name(hydra.sweep.dir), title, tags)
-    group = None
-    if hydra is not None and config.task.name == "search_and_retrain":  # its runs belong together
-        group = _name(hydra.runtime.output_dir)
-    return Labels(" ".join([title, *tags, f"seed={config.seed}"]), group, title, tags)
+    several = config.task.name == "search_and_retrain"
+    part = title if several and not searches else None
+    if hydra is not None and hydra.mode == RunMode.MULTIRUN:  # the folder of a job is named after its overrides
+        job = _name(hydra.runtime.output_dir)
+        return Labels(f"{title} {job}", _name(hydra.sweep.dir), title, tags, f"{part}-{job}" if part else job)
+    group = _name(hydra.runtime.output_dir) if hydra is not None and several else None
+    return Labels(" ".join([title, *tags, f"seed={config.seed}"]), group, title, tags, part)
 
 
 def _name(folder: str) -> str:

@@ -1,4 +1,4 @@
-"""Calls that somebody else may make slow or raise in: made one after the other on a thread of their own."""
+"""Calls that may be slow or raise, made in order on a separate thread."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import queue
 import threading
 from collections.abc import Callable
 
-#: Calls that may wait before further ones are left out.
+#: Maximum number of waiting calls; further ones are dropped.
 LONGEST_QUEUE = 1000
 
 
 class Calls:
-    """A thread that makes calls in the order they are given. Whoever gives one does not wait for it.
+    """A thread that makes calls in the given order. The caller does not wait for them.
 
     The thread is a daemon: a call that never returns does not keep the program alive.
 
     Args:
         name: of the thread.
-        failed: told, on the thread, what a call raised.
-        full: told, on the caller's thread, that a call was left out because too many wait.
+        failed: receives, on the thread, what a call raised.
+        full: called, on the caller's thread, when a call is dropped because too many are waiting.
     """
 
     def __init__(self, name: str, failed: Callable[[BaseException], None], full: Callable[[], None]) -> None:
@@ -28,14 +28,14 @@ class Calls:
         threading.Thread(target=self._make, name=name, daemon=True).start()
 
     def put(self, call: Callable[[], object]) -> None:
-        """Have `call` made after those before it."""
+        """Add `call` to the queue."""
         try:
             self._queue.put_nowait(call)
         except queue.Full:
             self._full()
 
     def finish(self, last: Callable[[], object], seconds: float) -> bool:
-        """Have `last` made after all others, and the thread ended; False if it has not returned in time."""
+        """Make `last` after all other calls, then end the thread; False if it has not returned in time."""
         done = threading.Event()
 
         def final() -> None:
@@ -56,5 +56,5 @@ class Calls:
             call = self._queue.get()
             try:
                 call()
-            except BaseException as error:  # also a SystemExit, which would end the thread
+            except BaseException as error:  # also SystemExit, which would end the thread
                 self._failed(error)

@@ -1,4 +1,4 @@
-"""A logger that can neither stop a run nor hold it up."""
+"""A logger that can neither stop nor delay a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class Sink(Protocol):
-    """Where a guarded logger's records go."""
+    """The destination of a guarded logger's records."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None) -> None:
         """Numbers by name, at a batch."""
@@ -28,24 +28,24 @@ class Sink(Protocol):
         """An image [height, width, 3] in uint8."""
 
     def log_table(self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int) -> None:
-        """A table, in place of the one that `key` named before."""
+        """A table, which replaces an earlier one of the same `key`."""
 
     def log_summary(self, summary: Summary) -> None:
-        """What the run ended with."""
+        """The summary of the run."""
 
     def close(self, exit_code: int) -> None:
-        """Nothing comes after this; 0 = the run succeeded."""
+        """The last call; exit code 0 = the run succeeded."""
 
 
 class GuardedLogger(Logger):
-    """Gives records to a `Sink` on a thread of its own, from rank zero only.
+    """Passes records to a `Sink` on a separate thread, on rank zero only.
 
-    What the sink raises is logged once and the run goes on; a sink that could not be opened is
-    given nothing more. Nobody waits for the sink, but at the end, and then for `timeout` seconds at most.
+    The first error of the sink is logged and the run continues; a sink that could not be opened receives no records.
+    The run waits for the sink only at its end, for at most `timeout` seconds.
 
     Args:
-        title: what messages call it.
-        open_sink: makes the sink; called on the thread when a fit begins.
+        title: name in messages.
+        open_sink: opens the sink; called on the thread when a fit begins.
         folder: of the run.
         timeout: seconds.
     """
@@ -86,18 +86,18 @@ class GuardedLogger(Logger):
         self._put(lambda sink: sink.log_image(key, image, step))
 
     def log_table(self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int) -> None:
-        """A table, in place of the one that `key` named before."""
+        """A table, which replaces an earlier one of the same `key`."""
         self._put(lambda sink: sink.log_table(key, columns, rows, step))
 
     def log_summary(self, summary: Summary) -> None:
-        """What the run ended with."""
+        """The summary of the run."""
         self._put(lambda sink: sink.log_summary(summary))
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Nothing: a sink is opened with the configuration."""
+        """Does nothing: the sink receives the configuration when it is opened."""
 
     def finish(self, exit_code: int) -> None:
-        """Close the sink; 0 = the run succeeded. Waits for what is still to be given, but not for ever."""
+        """Close the sink; exit code 0 = the run succeeded. Waits for the remaining records, up to the timeout."""
         calls, self._calls, self._finished = self._calls, None, True
         if calls is None:
             return

@@ -37,5 +37,26 @@ class WandbSettings:
     timeout: float = setting("seconds that its server may take to open a run, and to close it", above(0))
 
 
+@dataclass(frozen=True, kw_only=True)
+class MlflowSettings:
+    """MLflow."""
+
+    experiment: str = setting("experiment that the run belongs to")
+    tracking_uri: str | None = setting("server or folder; null = what MLFLOW_TRACKING_URI says, else the run's folder")
+    timeout: float = setting("seconds that the server may take to open a run, and to close it", above(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CometSettings:
+    """Comet."""
+
+    project: str = setting("project on the server")
+    workspace: str | None = setting("workspace; null = the account's own")
+    online: bool | None = setting("null = online if there is an API key, else offline")
+    timeout: float = setting("seconds that the server may take to open a run, and to close it", above(0))
+
+
 LOGGERS.add("wandb", WandbSettings, settings=WandbSettings)
 LOGGERS.add("tensorboard", NoSettings)
+LOGGERS.add("mlflow", MlflowSettings, settings=MlflowSettings)
+LOGGERS.add("comet", CometSettings, settings=CometSettings)

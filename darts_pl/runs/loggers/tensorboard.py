@@ -1,8 +1,7 @@
-"""TensorBoard, by Lightning's logger."""
+"""TensorBoard, through Lightning's logger."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,11 @@ import numpy as np
 from omegaconf import OmegaConf
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from darts_pl.errors import UserError
 from darts_pl.records.folder import Summary
 
 
-def require_extra() -> None:
-    """Raise UserError if TensorBoard is not installed."""
-    if importlib.util.find_spec("tensorboard") is None:
-        raise UserError(
-            "logger=tensorboard needs tensorboard: pip install 'darts-pl[tensorboard]' (in a checkout '.[tensorboard]')"
-        )
-
-
 class TensorBoardSink:
-    """Event files in the folder `tensorboard` of a run; a continued run adds one there.
+    """Event files in the folder `tensorboard` of a run; a resumed run adds one there.
 
     Args:
         folder: of the run.

@@ -1,14 +1,16 @@
-"""Weights & Biases, by Lightning's logger."""
+"""Weights & Biases, through Lightning's logger."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import string
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,39 +23,57 @@ from darts_pl.runs.loggers.settings import WandbSettings
 
 _log = logging.getLogger(__name__)
 
-#: Seconds that W&B may take to write the last records.
+#: Seconds that W&B may take to write its last records.
 LAST_RECORDS = 5.0
+
+#: The environment variables by which a W&B agent names the run that it planned.
+AGENT = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
 
 
 @dataclass(frozen=True)
 class Labels:
-    """How a run is found among others.
+    """How a run is found among others. W&B's environment variables override name and group, and add tags.
 
     Args:
         name: of the run.
         group: what it belongs to, such as a sweep.
         job_type: "search", "retrain", ...
         tags: such as search space, order and data.
+        part: which part of a command it is, if the command consists of several runs and this is not the first.
     """
 
     name: str
     group: str | None
     job_type: str
     tags: tuple[str, ...]
+    part: str | None = None
+
+    @property
+    def with_environment(self) -> Labels:
+        """The labels with what ``WANDB_NAME``, ``WANDB_RUN_GROUP`` and ``WANDB_TAGS`` say."""
+        name = os.environ.get("WANDB_NAME")
+        if name and self.part is not None:
+            name = f"{name} {self.part}"
+        given = [tag.strip() for tag in os.environ.get("WANDB_TAGS", "").split(",") if tag.strip()]
+        tags = tuple(dict.fromkeys([*given, *self.tags]))
+        return replace(self, name=name or self.name, group=os.environ.get("WANDB_RUN_GROUP") or self.group, tags=tags)
 
 
 class WandbSink:
     """A W&B run.
 
-    Its id stands in the run's folder: a continued run goes on in the same W&B run. Offline that is
-    a second folder with the same id, which `wandb sync` joins to the first.
+    Its id is in the run's folder: a resumed run continues the same W&B run. Offline that is a second folder with the
+    same id, which `wandb sync` joins to the first.
+
+    A W&B agent names project, entity and id in the environment. They then belong to the first run of the command;
+    its other parts get ids of their own, made of the agent's id and the name of the part.
 
     Args:
         config: of the logger group.
         folder: of the run.
-        resolved: the whole configuration, uploaded.
+        resolved: the whole configuration, which is uploaded.
         labels: of the run.
-        resume: whether a run whose id is in the folder goes on.
+        resume: whether the run whose id is in the folder is continued.
     """
 
     def __init__(
@@ -62,11 +82,13 @@ class WandbSink:
         import wandb  # takes a second, which only its users should wait
 
         folder.mkdir(parents=True, exist_ok=True)
+        labels = labels.with_environment
+        stored = folder / "wandb" / "id"
         arguments: dict[str, Any] = {
-            "project": config.project,
-            "entity": config.entity,
+            "project": os.environ.get("WANDB_PROJECT") or config.project,
+            "entity": os.environ.get("WANDB_ENTITY") or config.entity,
             "dir": folder,
-            "id": _run_id(folder / "wandb" / "id", resume),
+            "id": _run_id(stored, resume, labels.part),
             "name": labels.name[:128],  # W&B takes no longer ones, nor tags longer than 64
             "group": labels.group,
             "job_type": labels.job_type,
@@ -77,15 +99,20 @@ class WandbSink:
             "reinit": "create_new",
         }
         mode = _mode(config)
-        try:
-            self._open(arguments, mode, config.timeout)
-        except Exception as error:
-            if mode != "online":
-                raise
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            _log.warning("W&B: %.300s; kept offline in %s, wandb sync uploads it", reason, folder / "wandb")
-            wandb.teardown()  # it still holds the id
-            self._open(arguments, "offline", config.timeout)
+        with _without_agent(labels.part is not None):
+            if "WANDB_SWEEP_ID" in os.environ:  # W&B then takes these from the agent, and warns of others
+                arguments |= dict.fromkeys(("project", "entity", "id"))
+            try:
+                self._open(arguments, mode, config.timeout)
+            except Exception as error:
+                if mode != "online":
+                    raise
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                _log.warning("W&B: %.300s; kept offline in %s, wandb sync uploads it", reason, folder / "wandb")
+                wandb.teardown()  # it still holds the id
+                self._open(arguments, "offline", config.timeout)
+        if self._run.id:
+            atomic.write(stored, f"{self._run.id}\n")
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None) -> None:
         """Numbers by name; the step is the batch."""
@@ -104,7 +131,7 @@ class WandbSink:
         self._run.summary.update(summary)
 
     def close(self, exit_code: int) -> None:
-        """Finish the run; any code but 0 shows as failed."""
+        """Finish the run; any exit code but 0 is shown as failed."""
         log = Path(self._run.settings.sync_file)
         before = _size(log)
         self._run.finish(exit_code=exit_code)
@@ -114,7 +141,7 @@ class WandbSink:
         import wandb
 
         settings = wandb.Settings(silent=True, console="off")
-        if mode == "online":  # what is not uploaded in time stays on the disk; offline it must get there first
+        if mode == "online":  # records that are not uploaded in time stay on the disk
             settings.init_timeout = settings.finish_timeout = timeout
         self._run = wandb.init(**arguments, mode=mode, settings=settings)  # type: ignore[arg-type]  # W&B checks it
         self._run.define_metric("trainer/global_step")
@@ -123,7 +150,7 @@ class WandbSink:
 
 
 def _mode(config: WandbSettings) -> str:
-    """The environment's mode, else the configured one, else online for who is logged in."""
+    """The environment's mode, else the configured one, else online if the user is logged in."""
     import wandb
 
     asked = os.environ.get("WANDB_MODE") or config.mode
@@ -132,14 +159,14 @@ def _mode(config: WandbSettings) -> str:
     if wandb.login(prompt=False, verify=False):
         return "online"
     if asked == "online":
-        _log.warning("W&B: nobody is logged in, so it stays offline; `wandb login` changes that")
+        _log.warning("W&B: not logged in, so the run stays offline; log in with `wandb login`")
     return "offline"
 
 
 def _wait_until_written(log: Path, before: int) -> None:
-    """Wait for the last records of a run, which W&B 0.31 writes shortly after `finish` returned.
+    """Wait for the last records of a run, which W&B 0.31 writes shortly after `finish` has returned.
 
-    A program that ends before them, and W&B's process with it, loses them, of a short run all.
+    A program that ends earlier ends W&B's process with it and loses these records; of a short run it loses all.
 
     Args:
         log: file of the records.
@@ -149,7 +176,7 @@ def _wait_until_written(log: Path, before: int) -> None:
     while log.is_file() and time.monotonic() < deadline:
         time.sleep(0.02)
         sizes = [*sizes[-4:], _size(log)]
-        if sizes[0] > before and sizes[0] == sizes[-1]:  # it grew, and no more in 0.1 s
+        if sizes[0] > before and sizes[0] == sizes[-1]:  # it has grown, but not in the last 0.1 s
             return
 
 
@@ -157,10 +184,35 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _run_id(path: Path, resume: bool) -> str:
-    """The id in the file, or a new one, which is then written there."""
+def _run_id(path: Path, resume: bool, part: str | None) -> str:
+    """The id of a run: that of the environment, else with `resume` the one in the file, else a new one."""
+    given = os.environ.get("WANDB_RUN_ID")
+    if given:
+        given = given if part is None else f"{given}-{part}"
+        if re.fullmatch(r"[\w-]{1,64}", given, flags=re.ASCII):
+            return given
     if resume and path.is_file():
         return path.read_text(encoding="utf-8").strip()
-    new = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
-    atomic.write(path, new + "\n")
-    return new
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
+
+
+@contextmanager
+def _without_agent(hidden: bool) -> Iterator[None]:
+    """Hide the sweep of a W&B agent from `wandb.init`, which would otherwise continue the agent's run.
+
+    Args:
+        hidden: False changes nothing.
+    """
+    held = {
+        name: os.environ[name] for name in AGENT if hidden and "WANDB_SWEEP_ID" in os.environ and name in os.environ
+    }
+    if held:
+        import wandb
+
+        wandb.teardown()  # it reads the environment when it is set up
+    for name in held:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(held)

@@ -118,6 +118,12 @@ class Classifier(nn.Module):
         self.auxiliary_head = AuxiliaryTower(widths[self.tower_after], classes, **TOWERS[stem]) if auxiliary else None
         self.classifier = nn.Linear(widths[-1], classes)
 
+    @property
+    def reads_all_inputs(self) -> bool:
+        """Whether every cell reads both of its inputs; the weights that prepare an unread input get no gradient."""
+        cells = [cell for cell in self.cells if isinstance(cell, FinalCell)]
+        return all({0, 1} <= {source for node in cell.sources for source in node} for cell in cells)
+
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor | None]:
         """Logits [B, classes]; while training, with a tower, also the tower's logits (None on a map too small).
 
