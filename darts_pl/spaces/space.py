@@ -104,6 +104,6 @@ def build_space(name: str, candidates: Sequence[str], nodes: int) -> SearchSpace
 def cnn(candidates: Sequence[str], nodes: int = 4) -> SearchSpace:
     """Normal and reduction cells with two inputs and two kept inputs per node (paper section 2.1)."""
     check_candidates(candidates)
-    kind = KINDS["cnn"]
-    cell = uniform_cell(kind.input_nodes, nodes, kind.inputs_per_node, candidates)
+    kind = KINDS.get("cnn")
+    cell = uniform_cell(kind.input_nodes, nodes, kind.usual_inputs(0), candidates)
     return SearchSpace("cnn", dict.fromkeys(kind.cell_types, cell))

@@ -23,8 +23,8 @@ CELL_TYPE = "recurrent"
 def rnn(candidates: Sequence[str], nodes: int = 8) -> SearchSpace:
     """One recurrent cell: each node keeps one earlier node and one activation (paper section 2.1)."""
     check_activations(candidates)
-    kind = KINDS["rnn"]
-    return SearchSpace("rnn", {CELL_TYPE: uniform_cell(kind.input_nodes, nodes, kind.inputs_per_node, candidates)})
+    kind = KINDS.get("rnn")
+    return SearchSpace("rnn", {CELL_TYPE: uniform_cell(kind.input_nodes, nodes, kind.usual_inputs(0), candidates)})
 
 
 class NodeNorm(nn.Module):
