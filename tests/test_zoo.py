@@ -1,13 +1,16 @@
 """Published genotypes against the texts in which they were published."""
 
+import json
+import logging
+
 import pytest
 
 from darts_pl.errors import UserError
 from darts_pl.genotype import parse
 from darts_pl.ops import activations, names
-from darts_pl.zoo import ZOO, published
+from darts_pl.zoo import PUBLISHED, ZOO, Published, published
 
-PUBLISHED = {
+TEXTS = {
     "darts_v1": """Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0),
         ('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 2)],
         normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2),
@@ -45,9 +48,9 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", TEXTS)
 def test_a_published_genotype_is_the_text_that_was_published(name):
-    assert published(name) == parse(PUBLISHED[name])
+    assert published(name) == parse(TEXTS[name])
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -57,6 +60,21 @@ def test_a_published_genotype_names_its_source_and_uses_operations_that_exist(na
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match=r"unknown published genotype 'darts_v3'; known: darts_v1, darts_v2") as caught:
+    with pytest.raises(
+        UserError, match=r"published genotype 'darts_v3'; did you mean .*known: darts_v1, darts_v2"
+    ) as caught:
         published("darts_v3")
     assert len(str(caught.value).splitlines()) <= 3
+
+
+def test_a_published_cell_may_hold_none_with_a_warning(caplog, monkeypatch):
+    monkeypatch.setattr(PUBLISHED, "_items", dict(PUBLISHED._items))
+    monkeypatch.setattr(PUBLISHED, "_origins", dict(PUBLISHED._origins))
+    cell = {"normal": [["skip_connect", 0], ["none", 1]], "normal_concat": [2]}
+    sparse = parse(json.dumps({**cell, "reduce": cell["normal"], "reduce_concat": [2]}))
+    PUBLISHED.add("sparse", Published(sparse, "a test, 2019"))
+    with caplog.at_level(logging.WARNING):
+        assert published("sparse") == sparse == ZOO["sparse"].genotype
+    assert caplog.messages == ["published genotype sparse: holds operations 'none', which pass nothing on"]
+    with pytest.raises(UserError, match="the name is already taken"):
+        PUBLISHED.add("darts_v2", Published(sparse, "a test, 2019"))

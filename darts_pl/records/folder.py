@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darts_pl import atomic
-from darts_pl.errors import UserError
-from darts_pl.genotype import Genotype, parse
+from darts_pl.genotype import Genotype, read
 from darts_pl.records.checkpoint_file import previous
 
 #: The content of a summary: a flat mapping from names to numbers and strings.
@@ -65,24 +64,5 @@ class RunFolder:
 
 
 def read_genotype(path: Path) -> Genotype:
-    """The genotype in a file, or in the folder of a finished search.
-
-    Raises:
-        UserError: if there is none, or it is not readable as one.
-    """
-    file = path
-    if path.is_dir():
-        candidates = [path / "genotype.json", path / "search" / "genotype.json"]
-        found = [candidate for candidate in candidates if candidate.is_file()]
-        if not found:
-            raise UserError(f"genotype={path}: the folder holds no genotype.json; name one of a finished search")
-        file = found[0]
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise UserError(f"genotype={path}: {reason}") from None
-    try:
-        return parse(text)
-    except UserError as error:
-        raise UserError(f"{file}: {error}") from None
+    """The genotype in a file, or in the folder of a finished search; see `darts_pl.genotype.read`."""
+    return read(path)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytorch_lightning as pl
 
 from darts_pl import zoo
 from darts_pl.errors import UserError
-from darts_pl.genotype import Genotype, parse
+from darts_pl.genotype import Genotype, find, is_text
 from darts_pl.problems import open_problem
-from darts_pl.records.folder import Summary, read_genotype
+from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
 from darts_pl.spaces import space_of
 from darts_pl.tasks.context import Context
@@ -24,7 +23,7 @@ def retrain(context: Context) -> Summary:
 
 
 def find_genotype(wanted: str | None) -> Genotype:
-    """The genotype of a published name, a file, the folder of a run, or the literature's text.
+    """The genotype of a published name, a file, a name in a file, the folder of a run, or the literature's text.
 
     Raises:
         UserError: if `wanted` is none of these.
@@ -33,24 +32,15 @@ def find_genotype(wanted: str | None) -> Genotype:
         raise UserError(f"genotype is missing; give genotype=FILE, FOLDER or one of {', '.join(zoo.ZOO)}")
     if wanted in zoo.ZOO:
         return zoo.published(wanted)
-    if wanted.lstrip().startswith("Genotype("):
-        return parse(wanted)
-    path = Path(wanted)
-    if not _exists(path):
-        raise UserError(f"genotype={wanted:.80}: neither a file, nor a folder, nor one of {', '.join(zoo.ZOO)}")
-    genotype = read_genotype(path)
+    genotype = find(wanted)
+    if genotype is None:
+        given = " ".join(wanted[:80].split())
+        raise UserError(f"genotype={given}: neither a file nor a folder; {zoo.unknown(wanted)}")
     try:
         genotype.check_operations(space_of(genotype.kind).operations())
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise error if is_text(wanted) else UserError(f"{wanted:.80}: {error}") from None
     return genotype
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a text that is too long for a path
-        return False
 
 
 def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:

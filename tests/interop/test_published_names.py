@@ -151,7 +151,8 @@ def square(channels: int, stride: int, affine: bool, edges: int) -> EdgeOperatio
 
 
 def test_own_candidates_come_back_bit_for_bit_in_final_and_search_networks(monkeypatch):
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    for table in ("_items", "_origins", "_settings"):
+        monkeypatch.setattr(registry.CANDIDATES, table, dict(getattr(registry.CANDIDATES, table)))
     candidate("own_plain")(plain)
     candidate("own_square", parallel=True)(square)
     own = ("own_plain", "own_square", "conv_7x1_1x7")

@@ -49,7 +49,8 @@ def own_parallel(channels, stride, affine, edges):
 
 @pytest.fixture(autouse=True)
 def _own_candidates(monkeypatch):
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    for table in ("_items", "_origins", "_settings"):
+        monkeypatch.setattr(registry.CANDIDATES, table, dict(getattr(registry.CANDIDATES, table)))
     candidate("own_ordinary")(own_ordinary)
     candidate("own_parallel", parallel=True)(own_parallel)
 

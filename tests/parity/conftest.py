@@ -44,6 +44,7 @@ KINDS: dict[str, Callable[[], list[Path]]] = {
     "network_file": lambda: [
         path for kind in ("cifar", "imagenet") for path in matching(f"{kind}_*.pt", present=("state_dict", "arch"))
     ],
+    "published_cells_file": lambda: sorted(FOLDER.glob("family/published_cells.json")),
 }
 
 

@@ -35,7 +35,7 @@ class CnnSpace(Space):
     )
 
     def cells(self, candidates: Sequence[Any], nodes: int) -> SearchSpace:
-        kind = KINDS[self.kind]
+        kind = KINDS.get(self.kind)
         cell = cell_space(kind.input_nodes, nodes, kind.inputs_per_node, candidates, check_candidates)
         return SearchSpace(self.kind, dict.fromkeys(kind.cell_types, cell))
 

@@ -41,7 +41,7 @@ class RnnSpace(Space):
     )
 
     def cells(self, candidates: Sequence[Any], nodes: int) -> SearchSpace:
-        kind = KINDS[self.kind]
+        kind = KINDS.get(self.kind)
         cell = cell_space(kind.input_nodes, nodes, kind.inputs_per_node, candidates, check_activations)
         return SearchSpace(self.kind, {CELL_TYPE: cell})
 

@@ -95,7 +95,8 @@ def test_a_dead_edge_leaves_its_rows_of_weights_and_statistics_as_they_are():
 @pytest.fixture
 def own(monkeypatch):
     """A candidate without a form for K edges."""
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+    for table in ("_items", "_origins", "_settings"):
+        monkeypatch.setattr(registry.CANDIDATES, table, dict(getattr(registry.CANDIDATES, table)))
 
     @candidate("own")
     def own(channels, stride, affine):
