@@ -100,10 +100,9 @@ class SearchModule(pl.LightningModule):
         self.carried: dict[str, Any] = {}
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
-        recipe, stage = self.weight_recipe, self.stages.plan[self.stages.index]
+        recipe = self.weight_recipe
         weights = recipe.optimizer(self.supernet)
-        epochs = stage.epochs if stage.fresh_lr else self.stages.total
-        schedule = CosineAnnealingLR(weights, T_max=epochs, eta_min=recipe.lr_min)
+        schedule = CosineAnnealingLR(weights, T_max=self.stages.schedule_epochs, eta_min=recipe.lr_min)
         return [weights, self.alpha_recipe.optimizer(self.supernet)], [schedule]
 
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:
