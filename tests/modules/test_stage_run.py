@@ -127,6 +127,13 @@ def test_every_stage_is_built_of_what_the_one_before_left():
     assert [{sum(row) for row in net.arch.live("normal")} for net in nets] == [{3}, {2}, {1}]
 
 
+def test_a_schedule_of_the_learning_rate_reaches_from_a_stage_that_starts_one_to_the_next_that_does():
+    run = run_of()
+    assert [setattr(run, "index", index) or run.schedule_epochs for index in range(3)] == [5, 5, 4]
+    run.plan = tuple(Stage(stage.epochs, fresh_lr=False) for stage in run.plan)
+    assert [setattr(run, "index", index) or run.schedule_epochs for index in range(3)] == [9, 9, 9]
+
+
 def test_a_state_differs_where_the_stage_or_its_facts_do():
     run, other = run_of(), run_of()
     first = run.first()
