@@ -27,8 +27,8 @@ FLOORS = (
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 #: (importer, imported) on one floor: published genotypes are genotypes, final networks reuse the supernet's
-#: plan of cells, what watches a search reads its module.
-NEIGHBOURS = {("zoo", "genotype")}
+#: plan of cells, what watches a search reads its module, trials of a selection score as the search does.
+NEIGHBOURS = {("zoo", "genotype"), ("selection", "bilevel")}
 
 #: Everything below this floor is plain PyTorch, for a notebook to use alone.
 FIRST_WITH_FRAMEWORKS = FLOOR_OF["data"]
