@@ -36,8 +36,8 @@ class Stage:
     Args:
         epochs: number of epochs.
         warmup_epochs: the first of them, in which only the weights move.
-        fresh_lr: whether the learning rate's schedule starts again and covers this stage alone;
-            otherwise one schedule covers all stages.
+        fresh_lr: whether a schedule of the learning rate starts with this stage; otherwise that of the
+            stage before covers this one too. The first stage always starts one.
     """
 
     epochs: int

@@ -100,10 +100,9 @@ class SearchModule(pl.LightningModule):
         self.carried: dict[str, Any] = {}
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
-        recipe, stage = self.weight_recipe, self.stages.plan[self.stages.index]
+        recipe = self.weight_recipe
         weights = recipe.optimizer(self.supernet)
-        epochs = stage.epochs if stage.fresh_lr else self.stages.total
-        schedule = CosineAnnealingLR(weights, T_max=epochs, eta_min=recipe.lr_min)
+        schedule = CosineAnnealingLR(weights, T_max=self.stages.schedule_epochs, eta_min=recipe.lr_min)
         return [weights, self.alpha_recipe.optimizer(self.supernet)], [schedule]
 
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:
@@ -178,26 +177,22 @@ class SearchModule(pl.LightningModule):
         with draws.seeding("eval", device):
             return evaluate(self.supernet, batch, self.supernet.mixing(draws("eval", device), sample=True))
 
-    def on_train_start(self) -> None:
-        self._start_epoch()  # resumed within an epoch, Lightning does not call `on_train_epoch_start`
-
     def on_train_epoch_start(self) -> None:
         if self.stages.place(self.current_epoch).number > self.stages.index:
             self._next_stage()
-        self._start_epoch()
+        self._start_epoch(self.current_epoch)
         reset_metrics(self._running())
         self.finite.start()
 
-    def _start_epoch(self) -> None:
-        place = self.stages.place(self.current_epoch)
+    def _start_epoch(self, epoch: int) -> None:
+        place = self.stages.place(epoch)
         self.supernet.start_epoch(place.epoch, place.stage.epochs)
         if self.perturbation is not None:
             self.perturbation.start_epoch(place.epoch, place.stage.epochs)
 
     def _next_stage(self) -> None:
         old, optimizers, schedule = self.supernet, self._plain_optimizers(), self.lr_schedulers()
-        new = self.stages.advance(old).to(device_of(old), next(iter(old.alphas.values())).dtype)
-        self.supernet = new.train()
+        new = self.supernet = _like(self.stages.advance(old), old).train()
         self.trainer.strategy.setup_optimizers(self.trainer)
         if not self.stages.plan[self.stages.index].fresh_lr:
             continued = self.lr_schedulers()
@@ -236,7 +231,9 @@ class SearchModule(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = checkpoint.get(STAGES_KEY)  # older checkpoints have one stage
         if state is not None and self.stages.differs(state):
-            self.supernet = self.stages.enter(state["index"], state["facts"])
+            self.supernet = _like(self.stages.enter(state["index"], state["facts"]), self.supernet)
+        # Lightning starts no epoch that is continued in its middle, that ends a stage, or that was the last.
+        self._start_epoch(checkpoint["epoch"])
 
     def rank_state(self) -> dict[str, Any]:
         """What is this process's own: running statistics, what is carried, metrics of the epoch so far."""
@@ -268,6 +265,11 @@ class SearchModule(pl.LightningModule):
     def genotype(self) -> Genotype:
         """The genotype that `preview` derives now."""
         return self.preview(self.supernet)
+
+
+def _like(new: Supernet, old: Supernet) -> Supernet:
+    """A supernet on the device and of the dtype of another."""
+    return new.to(device_of(old), next(iter(old.alphas.values())).dtype)
 
 
 def entropy(weights: Tensor) -> Tensor:

@@ -67,6 +67,14 @@ class StageRun:
         """Epochs of all stages."""
         return sum(stage.epochs for stage in self.plan)
 
+    @property
+    def schedule_epochs(self) -> int:
+        """Epochs that the present schedule of the learning rate covers."""
+        starts = [index for index, stage in enumerate(self.plan) if index == 0 or stage.fresh_lr]
+        first = max(index for index in starts if index <= self.index)
+        behind = min((index for index in starts if index > self.index), default=len(self.plan))
+        return sum(stage.epochs for stage in self.plan[first:behind])
+
     def advance(self, supernet: Supernet) -> Supernet:
         """End the present stage and build the next one.
 

@@ -4,10 +4,10 @@ import json
 import logging
 
 import pytest
-from darts_pl.records.folder import read_genotype
 
 from darts_pl.errors import UserError
 from darts_pl.genotype import find, read
+from darts_pl.records.folder import read_genotype
 from darts_pl.tasks.retrain import find_genotype
 from darts_pl.zoo import published
 from tests.genotype.examples import JSON, TEXT, written_out

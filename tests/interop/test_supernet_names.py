@@ -18,7 +18,10 @@ REDUCE = ("conv_1.weight", "conv_2.weight", *(f"bn.{b}" for b in BN))
 
 
 def supernet(**sizes):
-    return CnnSupernet(build_space("cnn", CANDIDATES, 2), **{"init_channels": 2, "layers": 3, "classes": 3, **sizes})
+    return CnnSupernet(
+        build_space("cnn", CANDIDATES, 2),
+        **{"init_channels": 2, "layers": 3, "classes": 3, "alpha_scale": 1e-3, **sizes},
+    )
 
 
 def published_names(layers, edges):
@@ -46,7 +49,7 @@ def test_an_exported_search_network_has_exactly_the_published_names(layers):
 
 def test_gradients_are_exported_like_weights_and_alphas_are_left_out():
     net = supernet()
-    net.loss((torch.randn(2, 3, 8, 8), torch.tensor([0, 1]))).loss.backward()
+    net.loss((torch.randn(2, 3, 8, 8), torch.tensor([0, 1])), net.mixing()).loss.backward()
     gradients = {name: parameter.grad for name, parameter in net.named_parameters()}
     exported = interop.export_supernet(net, gradients)
     assert exported.keys() == {name for name in published_names(3, 5) if re.search(r"weight$|bias$", name)}
@@ -55,7 +58,7 @@ def test_gradients_are_exported_like_weights_and_alphas_are_left_out():
     net.double().eval()
     images, labels = torch.randn(2, 3, 8, 8).double(), torch.tensor([0, 1])
     net.zero_grad()
-    net.loss((images, labels)).loss.backward()
+    net.loss((images, labels), net.mixing()).loss.backward()
     gradient = interop.export_supernet(net, {n: p.grad for n, p in net.named_parameters()})[name]
     losses = []
     for sign in (1, -1):
@@ -64,7 +67,7 @@ def test_gradients_are_exported_like_weights_and_alphas_are_left_out():
         other = supernet().double().eval()
         other.load_alphas(dict(net.alphas))
         interop.load(other, interop.import_supernet(other, state))
-        losses.append(other.loss((images, labels)).loss.item())
+        losses.append(other.loss((images, labels), other.mixing()).loss.item())
     assert (losses[0] - losses[1]) / 2e-4 == pytest.approx(gradient.norm().item(), rel=1e-5)
 
 
@@ -78,14 +81,14 @@ def ragged():
     )
     cell = CellSpace(2, 2, 2, candidates)
     space = SearchSpace("cnn", {"normal": cell, "reduce": cell})
-    return CnnSupernet(space, init_channels=2, layers=3, classes=3)
+    return CnnSupernet(space, init_channels=2, layers=3, classes=3, alpha_scale=1e-3)
 
 
 @pytest.mark.parametrize("build", [supernet, ragged])
 @pytest.mark.parametrize("wrapped", ["plain", "state_dict", "module."])
 def test_a_state_comes_back_bit_for_bit_however_it_was_wrapped(build, wrapped):
     net, other = build(), build()
-    net(torch.randn(2, 3, 8, 8))  # running statistics of its own
+    net(torch.randn(2, 3, 8, 8), net.mixing())  # running statistics of its own
     exported = interop.export_supernet(net, net.state_dict())
     if wrapped == "state_dict":
         exported = {"epoch": 50, "state_dict": exported}
@@ -93,7 +96,7 @@ def test_a_state_comes_back_bit_for_bit_however_it_was_wrapped(build, wrapped):
         exported = {f"module.{name}": values for name, values in exported.items()}
     interop.load(other, interop.import_supernet(other, exported))
     for name, values in net.state_dict().items():
-        if not name.startswith("alphas."):
+        if not name.startswith("arch."):
             assert torch.equal(other.state_dict()[name], values), name
 
 
@@ -130,7 +133,7 @@ def test_a_checkpoint_of_another_search_network_is_refused_with_the_first_tensor
 
 def test_loading_names_what_is_missing_unexpected_or_of_another_shape():
     net = supernet()
-    state = {name: values for name, values in net.state_dict().items() if not name.startswith("alphas.")}
+    state = {name: values for name, values in net.state_dict().items() if not name.startswith("arch.")}
     state["stem.0.weight"] = torch.zeros(1)
     state["colour"] = torch.zeros(1)
     del state["classifier.bias"]
