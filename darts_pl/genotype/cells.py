@@ -187,12 +187,11 @@ def _check_output(name: str, cell: CellGenotype, kind: Kind) -> None:
     if kind.concat is None and cell.concat != (last,):
         raise UserError(f"genotype: the output of the {name} cell is node {last}, not {show(list(cell.concat))}")
     used = {pair.source for pair in cell.pairs} | set(cell.concat)
+    usual = all(len(pairs) == kind.usual_inputs(index) for index, pairs in enumerate(cell.nodes))
+    remedy = other_width(name, len(cell.pairs), cell.concat, kind) if usual else "leave it out or concatenate it"
     for target, pairs in enumerate(cell.nodes, start=kind.input_nodes):
         if target not in used and (pairs or not kind.missing_nodes):
-            raise UserError(
-                f"genotype: node {target} of the {name} cell is neither read nor concatenated; "
-                + other_width(name, len(cell.pairs), cell.concat, kind)
-            )
+            raise UserError(f"genotype: node {target} of the {name} cell is neither read nor concatenated; {remedy}")
 
 
 def other_width(name: str, pairs: int, concat: Collection[int], kind: Kind) -> str:

@@ -70,7 +70,8 @@ def chain(nodes: int) -> Genotype:
 
 
 def random_genotype(seed: int) -> Genotype:
-    """Any genotype: 1 to 7 nodes, each with 0 to 3 inputs (mostly 2) from anywhere, any nodes concatenated."""
+    """Any genotype: 1 to 7 nodes, each with 0 to 3 inputs (mostly 2) from anywhere, any nodes concatenated,
+    and all that nothing reads."""
     rng = np.random.default_rng(seed)
     kind = "rnn" if seed % 4 == 3 else "cnn"
     cells, inputs = {}, {}
@@ -86,7 +87,8 @@ def random_genotype(seed: int) -> Genotype:
             for _ in range(size)
         ]
         nodes = np.arange(first, first + len(sizes))
-        concat = np.sort(rng.choice(nodes, size=int(rng.integers(1, len(nodes) + 1)), replace=False)).tolist()
+        concat = rng.choice(nodes, size=int(rng.integers(1, len(nodes) + 1)), replace=False)
+        concat = np.union1d(concat, np.setdiff1d(nodes, [source for _, source in pairs])).tolist()
         cells[cell_type], inputs[cell_type] = (pairs, concat), sizes
     return from_pairs(kind, cells, inputs)
 
