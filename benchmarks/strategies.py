@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 
 SECONDS = 12_000.0
-STEP = 500.0
+STEP = 1_000.0
 #: Strategies on the table, by the file of their settings, with the number of repetitions.
 ON_TABLE = {
     "random": 500,

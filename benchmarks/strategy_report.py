@@ -133,16 +133,16 @@ def plot(rows: Rows, path: Path) -> None:
     axes = figure.add_subplot()
     columns = [column for column in rows[0] if column.startswith("test_")]
     seconds = np.array([float(column.removeprefix("test_").removesuffix("s")) for column in columns])
-    complete = [row for row in rows if all(row[column] for column in columns[1:])]
+    complete = [row for row in rows if all(row[column] for column in columns)]
     for name in PLOTTED:
         own = [row for row in complete if row["strategy"] == name]
         if len(own) < 2:
             continue
-        curves = np.array([[float(row[column]) for column in columns[1:]] for row in own])
+        curves = np.array([[float(row[column]) for column in columns] for row in own])
         half = np.array([interval(values) for values in curves.T])
-        (line,) = axes.plot(seconds[1:], curves.mean(0), label=f"{name} ({len(own)})", linewidth=1.5)
+        (line,) = axes.plot(seconds, curves.mean(0), label=f"{name} ({len(own)})", linewidth=1.5)
         axes.fill_between(
-            seconds[1:], curves.mean(0) - half, curves.mean(0) + half, color=line.get_color(), alpha=0.2, linewidth=0
+            seconds, curves.mean(0) - half, curves.mean(0) + half, color=line.get_color(), alpha=0.2, linewidth=0
         )
     axes.set_ylim(92.5, 94.45)
     axes.axhline(94.373, color="0.6", linewidth=0.8, linestyle=":")
