@@ -21,6 +21,7 @@ from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges, Part
 from darts_pl.spaces.mixed import MixedEdges, PlainEdges
 from darts_pl.spaces.mixing import Alive, FixedWeights, Mixing, fix_weights
 from darts_pl.spaces.networks import NETWORKS, build
+from darts_pl.spaces.partial_channels import PartialChannels, PartialChannelsSettings, PartialEdges
 from darts_pl.spaces.relaxation import RELAXATIONS, Relaxation, Softmax
 from darts_pl.spaces.rnn import (
     DerivedCell,
@@ -67,6 +68,9 @@ __all__ = [
     "Mixing",
     "Outcome",
     "Part",
+    "PartialChannels",
+    "PartialChannelsSettings",
+    "PartialEdges",
     "Parts",
     "PlainEdges",
     "Relaxation",

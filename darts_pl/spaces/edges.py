@@ -39,6 +39,8 @@ class Edges(ABC):
 
     #: Whether every edge has a weight of its own, which the valid split trains beside the alphas.
     edge_weights = False
+    #: Whether they do something that only cells of feature maps [B, C, H, W] have.
+    on_maps = False
 
     @abstractmethod
     def build(self, candidates: Sequence[Sequence[str]], channels: int, stride: int, skip: Skip) -> LeavingEdges:

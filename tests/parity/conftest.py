@@ -41,6 +41,8 @@ KINDS: dict[str, Callable[[], list[Path]]] = {
     "rnn_supernet_file": lambda: matching("rnn_*.pt", present=("state_dict", "alphas"), absent=("batches", "after")),
     "rnn_genotypes_file": lambda: sorted(FOLDER.glob("rnn_*.json")),
     "language_model_file": lambda: matching("rnn_*.pt", present=("state_dict", "arch")),
+    "pc_darts_file": lambda: matching("family/pcdarts_supernet*.pt", present=("state_dict",)),
+    "pc_darts_genotypes_file": lambda: sorted(FOLDER.glob("family/pcdarts_genotypes*.json")),
     "network_file": lambda: [
         path for kind in ("cifar", "imagenet") for path in matching(f"{kind}_*.pt", present=("state_dict", "arch"))
     ],

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from darts_pl.errors import UserError
 from darts_pl.genotype import KINDS, Genotype
 from darts_pl.ops import activations, check_activations
 from darts_pl.spaces.base import Drawing, Parts, Space, register_space
@@ -48,6 +49,11 @@ class RnnSpace(Space):
     def supernet(
         self, settings: Any, facts: Mapping[str, int], parts: Parts, cells: SearchSpace | None = None
     ) -> RnnSupernet:
+        if parts.edges.on_maps:
+            raise UserError(
+                f"search=rnn: the nodes of a recurrent cell are vectors without channels, which "
+                f"{type(parts.edges).__name__} needs; add edges=plain"
+            )
         return RnnSupernet(
             cells or self.cells(settings.candidates, settings.nodes),
             vocabulary=facts["vocabulary"],
