@@ -43,6 +43,7 @@ LATER: Mapping[str, Any] = {
     "stages.name": "single",
     "stages.warmup_epochs": 0,
     "observers": {},
+    "train.nesterov": False,
 }
 
 

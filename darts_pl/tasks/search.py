@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import pytorch_lightning as pl
 
 from darts_pl.callbacks import ArchitectureHistory, ArchitecturePictures, CheckRanksAgree
+from darts_pl.genotype import Genotype
 from darts_pl.problems import build_search, open_problem
 from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
+from darts_pl.spaces import space_of
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.fitted import fitted, leave_result
 from darts_pl.tasks.sections import PARTS
+
+
+def table_summary(genotype: Genotype) -> Mapping[str, float]:
+    """What the table of the genotype's space says of it; nothing where there is no table, or it does not have it."""
+    table = space_of(genotype.kind).table
+    return {} if table is None or not table.covers(genotype) else table.summary(genotype)
 
 
 def search(context: Context) -> Summary:
@@ -43,6 +52,7 @@ def search(context: Context) -> Summary:
         "batches": done.trainer.global_step,
         "search/parameters": sum(weight.numel() for weight in module.supernet.weights().values()),
         **metrics,
+        **table_summary(genotype),
         "seconds": round(time.monotonic() - started, 3),
     }
     leave_result(done.trainer, context.folder, genotype, summary)

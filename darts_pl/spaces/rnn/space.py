@@ -32,6 +32,8 @@ class RnnSpace(Space):
     adjective = "recurrent"
     builds = "a language model"
     example = "darts_v2_rnn"
+    training = "language_model"
+    recipe = "darts_rnn"
     drawing = Drawing(
         inputs=("x_t", "h_{t-1}"),
         output="h_t",
@@ -41,7 +43,7 @@ class RnnSpace(Space):
     )
 
     def cells(self, candidates: Sequence[Any], nodes: int) -> SearchSpace:
-        kind = KINDS[self.kind]
+        kind = KINDS.get(self.kind)
         cell = cell_space(kind.input_nodes, nodes, kind.inputs_per_node, candidates, check_activations)
         return SearchSpace(self.kind, {CELL_TYPE: cell})
 

@@ -1,4 +1,4 @@
-"""What a search returns: which operation reads which node, for every cell type.
+"""The data: pairs, cells, genotypes, and their texts.
 
 A genotype is plain data. It is read from and written to JSON, and read from the text form that
 the literature prints: ``Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=[...], ...)``.
@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from darts_pl.errors import UserError
+from darts_pl.genotype.kinds import KINDS, NONE, Kind
 
 
 class Pair(NamedTuple):
@@ -22,25 +23,6 @@ class Pair(NamedTuple):
 
     operation: str
     source: int
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What all genotypes of one kind of network share."""
-
-    cell_types: tuple[str, ...]
-    input_nodes: int
-    inputs_per_node: int
-
-
-#: Convolutional cells read the outputs of two cells; a recurrent cell starts from one node
-#: computed from input and hidden state (paper section 2.1 and appendix A.1.2).
-KINDS: Mapping[str, Kind] = MappingProxyType(
-    {
-        "cnn": Kind(cell_types=("normal", "reduce"), input_nodes=2, inputs_per_node=2),
-        "rnn": Kind(cell_types=("recurrent",), input_nodes=1, inputs_per_node=1),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -77,14 +59,14 @@ class Genotype:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise UserError(f"genotype: unknown kind {self.kind!r}; known: {', '.join(KINDS)}")
-        expected = KINDS[self.kind].cell_types
+        expected = KINDS.get(self.kind).cell_types
         if set(self.cells) != set(expected):
             raise UserError(
                 f"genotype of kind {self.kind!r} has cells {sorted(self.cells)}; expected {sorted(expected)}"
             )
         object.__setattr__(self, "cells", MappingProxyType({name: self.cells[name] for name in expected}))
         for name, cell in self.cells.items():
-            _check_cell(name, cell, KINDS[self.kind].input_nodes)
+            _check_cell(name, cell, KINDS.get(self.kind).input_nodes)
 
     def __hash__(self) -> int:
         return hash((self.kind, tuple(self.cells.items())))
@@ -93,17 +75,21 @@ class Genotype:
         return Genotype, (self.kind, dict(self.cells))
 
     def __str__(self) -> str:
+        kind = KINDS.get(self.kind)
+        if kind.text is not None:
+            return kind.text(self)
         fields = []
         for name, cell in self.cells.items():
-            concat = "concat" if self.kind == "rnn" else f"{name}_concat"
-            fields.append(f"{name}={[tuple(pair) for pair in cell.pairs]}, {concat}={list(cell.concat)}")
+            fields.append(f"{name}={[tuple(pair) for pair in cell.pairs]}")
+            if kind.concat is not None:
+                fields.append(f"{kind.concat.format(cell=name)}={list(cell.concat)}")
         return f"Genotype({', '.join(fields)})"
 
     def check_operations(self, known: Collection[str]) -> None:
         """Raise UserError if an operation is not among `known`, naming it and its cell."""
         for name, cell in self.cells.items():
             for pair in cell.pairs:
-                if pair.operation not in known:
+                if pair.operation not in known and not (pair.operation == NONE and KINDS.get(self.kind).none):
                     raise UserError(
                         f"genotype: unknown operation {pair.operation!r} in the {name} cell\n"
                         f"known: {', '.join(sorted(known))}\n"
@@ -113,11 +99,13 @@ class Genotype:
     def to_json(self) -> str:
         """The JSON text that `parse` reads back to an equal genotype."""
         flat: dict[str, Any] = {"kind": self.kind}
+        kind = KINDS.get(self.kind)
         for name, cell in self.cells.items():
             flat[name] = [list(pair) for pair in cell.pairs]
-            flat["concat" if self.kind == "rnn" else f"{name}_concat"] = list(cell.concat)
+            if kind.concat is not None:
+                flat[kind.concat.format(cell=name)] = list(cell.concat)
             sizes = [len(node) for node in cell.nodes]
-            if sizes != [KINDS[self.kind].inputs_per_node] * len(sizes):
+            if sizes != [kind.usual_inputs(index) for index in range(len(sizes))]:
                 flat[f"{name}_inputs"] = sizes
         return json.dumps(flat, indent=2) + "\n"
 
@@ -159,14 +147,14 @@ def from_pairs(kind: str, cells: Mapping[str, tuple[Any, Any]], inputs: Mapping[
     built = {}
     for name, (pairs, concat) in cells.items():
         flat = _pairs(name, pairs)
-        if not isinstance(concat, (list, tuple, range)) or not all(_is_index(node) for node in concat):
+        found = KINDS.get(kind) if kind in KINDS else None
+        written = found is None or found.concat is not None
+        listed = isinstance(concat, (list, tuple, range)) and all(_is_index(node) for node in concat)
+        if written and not listed:
             raise UserError(f"genotype: the concatenated nodes of {name} must be a list of numbers, not {concat!r}")
         sizes = (inputs or {}).get(name)
         if sizes is None:
-            usual = KINDS[kind].inputs_per_node if kind in KINDS else 1
-            if len(flat) % usual:
-                raise UserError(f"genotype: {name} has {len(flat)} pairs; expected {usual} for every node")
-            sizes = [usual] * (len(flat) // usual)
+            sizes = _usual_sizes(name, len(flat), found)
         numbers = isinstance(sizes, list) and all(_is_index(size) and size >= 0 for size in sizes)
         if not numbers or sum(sizes) != len(flat):
             raise UserError(f"genotype: {name}_inputs={sizes!r} does not add up to {len(flat)} pairs")
@@ -174,8 +162,20 @@ def from_pairs(kind: str, cells: Mapping[str, tuple[Any, Any]], inputs: Mapping[
         for size in sizes:
             nodes.append(tuple(flat[start : start + size]))
             start += size
-        built[name] = CellGenotype(nodes=tuple(nodes), concat=tuple(concat))
+        output = concat if written or found is None else [found.input_nodes + len(nodes) - 1]
+        built[name] = CellGenotype(nodes=tuple(nodes), concat=tuple(output))
     return Genotype(kind=kind, cells=built)
+
+
+def _usual_sizes(name: str, pairs: int, kind: Kind | None) -> list[int]:
+    """How many pairs each node has, where the genotype does not say."""
+    sizes: list[int] = []
+    while sum(sizes) < pairs:
+        sizes.append(1 if kind is None else kind.usual_inputs(len(sizes)))
+    if sum(sizes) != pairs:
+        usual = kind.inputs_per_node if kind is not None and kind.inputs_per_node else "one from each earlier node"
+        raise UserError(f"genotype: {name} has {pairs} pairs; expected {usual} for every node")
+    return sizes
 
 
 def _is_index(value: Any) -> bool:
@@ -206,6 +206,9 @@ def parse(text: str) -> Genotype:
     Raises:
         UserError: if the text is neither, or describes an impossible cell.
     """
+    own = _read_by_kind(text)
+    if own is not None:
+        return own
     text = re.sub(r"^\w+\s*=\s*(?=Genotype\b)", "", text.strip())
     fields = _call_fields(text) if text.startswith("Genotype") else _json_fields(text)
     kind = fields.pop("kind", "rnn" if "recurrent" in fields else "cnn")
@@ -213,17 +216,29 @@ def parse(text: str) -> Genotype:
         raise UserError(f"genotype: unknown kind {kind!r}; known: {', '.join(KINDS)}")
     cells: dict[str, tuple[Any, Any]] = {}
     inputs: dict[str, Any] = {}
-    for name in KINDS[kind].cell_types:
-        concat = "concat" if kind == "rnn" else f"{name}_concat"
+    for name in KINDS.get(kind).cell_types:
+        form = KINDS.get(kind).concat
+        concat = None if form is None else form.format(cell=name)
         for key in (name, concat):
-            if key not in fields:
+            if key is not None and key not in fields:
                 raise UserError(f"genotype: {key!r} is missing; found {sorted(fields)}")
-        cells[name] = (fields.pop(name), fields.pop(concat))
+        cells[name] = (fields.pop(name), None if concat is None else fields.pop(concat))
         if f"{name}_inputs" in fields:
             inputs[name] = fields.pop(f"{name}_inputs")
     if fields:
         raise UserError(f"genotype: unknown field {sorted(fields)[0]!r}")
     return from_pairs(kind, cells, inputs)
+
+
+def is_text(text: str) -> bool:
+    """Whether this is the text of a genotype, rather than a name or a path."""
+    return text.lstrip().startswith(("Genotype(", "{")) or _read_by_kind(text) is not None
+
+
+def _read_by_kind(text: str) -> Genotype | None:
+    """What the first kind with a text form of its own makes of a text; None if none knows it."""
+    readers = (KINDS.get(name).parse_text for name in KINDS)
+    return next((found for read in readers if read is not None and (found := read(text)) is not None), None)
 
 
 def _json_fields(text: str) -> dict[str, Any]:
