@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import pytorch_lightning as pl
 
 from darts_pl import zoo
 from darts_pl.errors import UserError
-from darts_pl.genotype import Genotype, parse
+from darts_pl.genotype import Genotype, is_text, parse
 from darts_pl.problems import open_problem
 from darts_pl.records.folder import Summary, read_genotype
 from darts_pl.records.run_identity import settings_of
-from darts_pl.spaces import space_of
+from darts_pl.spaces import SPACES, space_of
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.fitted import fitted, leave_result
 
@@ -24,7 +25,7 @@ def retrain(context: Context) -> Summary:
 
 
 def find_genotype(wanted: str | None) -> Genotype:
-    """The genotype of a published name, a file, the folder of a run, or the literature's text.
+    """The genotype of a published name, a file, the folder of a run, a text of the literature, or a number of a table.
 
     Raises:
         UserError: if `wanted` is none of these.
@@ -33,10 +34,12 @@ def find_genotype(wanted: str | None) -> Genotype:
         raise UserError(f"genotype is missing; give genotype=FILE, FOLDER or one of {', '.join(zoo.ZOO)}")
     if wanted in zoo.ZOO:
         return zoo.published(wanted)
-    if wanted.lstrip().startswith("Genotype("):
+    if is_text(wanted):
         return parse(wanted)
     path = Path(wanted)
     if not _exists(path):
+        if re.fullmatch(r"[-+]?\d{1,18}", wanted):
+            return _numbered(int(wanted))
         raise UserError(f"genotype={wanted:.80}: neither a file, nor a folder, nor one of {', '.join(zoo.ZOO)}")
     genotype = read_genotype(path)
     try:
@@ -44,6 +47,12 @@ def find_genotype(wanted: str | None) -> Genotype:
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     return genotype
+
+
+def _numbered(number: int) -> Genotype:
+    """The genotype with that number in the table of a space."""
+    tables = (SPACES.get(name).table for name in SPACES)
+    return next(table for table in tables if table is not None).genotype(number)
 
 
 def _exists(path: Path) -> bool:
