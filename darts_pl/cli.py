@@ -139,10 +139,16 @@ def _say_renamed(lines: Sequence[str]) -> None:
             print(line, file=sys.stderr)
 
 
+def _quoted(argument: str) -> str:
+    """A genotype's text of NAS-Bench-201 in the quotes that Hydra's grammar needs around its characters."""
+    key, _, value = argument.partition("=")
+    return f"{key}='{value}'" if key == "genotype" and value.startswith("|") and "'" not in value else argument
+
+
 @contextmanager
 def _arguments(argv: Sequence[str] | None) -> Iterator[None]:
     before = sys.argv
-    arguments, renamed = upgrade_arguments(before[1:] if argv is None else argv)
+    arguments, renamed = upgrade_arguments(list(map(_quoted, before[1:] if argv is None else argv)))
     _say_renamed(renamed)
     sys.argv = [before[0], *prepared(arguments)]
     try:

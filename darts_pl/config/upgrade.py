@@ -44,6 +44,7 @@ LATER: Mapping[str, Any] = {
     "stages.warmup_epochs": 0,
     "observers": {},
     "search.weights.nesterov": False,
+    "train.nesterov": False,
     "search.alphas.scale": 1e-3,
     "data.split": {"images": "index", "photos": "stratified"},
     "data.split_seed": 0,

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_pl.modules.running import FiniteWatch, Mean, load_metric_states, metric_states, reset_metrics
-from darts_pl.spaces import Classifier
+from darts_pl.spaces import ImageNetwork
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class ClassifierRecipe:
         lr_decay: of the exponential schedule.
         warmup_epochs: first epochs, in which the rate rises in equal steps to `lr`; the schedule
             takes the epochs after them.
+        nesterov: whether the momentum is Nesterov's.
         label_smoothing: share of a label's weight that is spread over all classes, in both losses.
     """
 
@@ -44,6 +45,7 @@ class ClassifierRecipe:
     schedule: str = "cosine"
     lr_decay: float = 1.0
     warmup_epochs: int = 0
+    nesterov: bool = False
     label_smoothing: float = 0.0
 
     def lr_at(self, epoch: int) -> float:
@@ -68,7 +70,7 @@ class ClassifierModule(pl.LightningModule):
         classes: number of classes.
     """
 
-    def __init__(self, network: Classifier, recipe: ClassifierRecipe, classes: int) -> None:
+    def __init__(self, network: ImageNetwork, recipe: ClassifierRecipe, classes: int) -> None:
         super().__init__()
         self.network = network
         self.recipe = recipe
@@ -84,7 +86,11 @@ class ClassifierModule(pl.LightningModule):
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         recipe = self.recipe
         optimizer = torch.optim.SGD(
-            self.network.parameters(), recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+            self.network.parameters(),
+            recipe.lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.nesterov,
         )
         return [optimizer], [LambdaLR(optimizer, lambda epoch: recipe.lr_at(epoch) / recipe.lr)]
 

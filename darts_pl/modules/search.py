@@ -217,12 +217,19 @@ class SearchModule(pl.LightningModule):
         scheduler.step()
         for name, mixing in self.supernet.mixing().items():
             self.log(f"search/entropy_{name}", entropy(mixing.weights.detach()))
-        skip = space_of(self.supernet.space.kind).skip
-        if skip is not None:
-            self.log("search/skip_connections", float(count_operation(self.genotype(), skip)))
+        self._log_genotype(self.genotype())
         if len(self.stages.plan) > 1:
             self.log("search/stage", float(self.stages.index))
         self.carried.clear()  # the next epoch starts at the beginning of its streams
+
+    def _log_genotype(self, genotype: Genotype) -> None:
+        """Log what is known of the present genotype; nothing reads these values."""
+        space = space_of(genotype.kind)
+        if space.skip is not None:
+            self.log("search/skip_connections", float(count_operation(genotype, space.skip)))
+        if space.table is not None and space.table.covers(genotype):
+            for name, value in space.table.preview(genotype).items():
+                self.log(name, value)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._refuse_divergence()

@@ -122,6 +122,7 @@ class BatchNorm(nn.BatchNorm2d):
             return super().forward(input) * scale.view(1, -1, 1, 1)
         # A stride-0 scale (one expanded edge) is misread by the CPU backward pass of native_batch_norm.
         scale = scale.contiguous()
+        of_batch = self.training or self.running_mean is None
         return nn.functional.batch_norm(
-            input, self.running_mean, self.running_var, scale, None, self.training, self.momentum or 0.0, self.eps
+            input, self.running_mean, self.running_var, scale, None, of_batch, self.momentum or 0.0, self.eps
         )

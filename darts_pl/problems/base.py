@@ -100,14 +100,10 @@ class Problem(ABC):
 
     Attributes:
         gives: the kind of data that a space reads, such as "images".
-        network: the value of `train.network` that trains its networks.
-        recipe: a choice of the group `train` that fits it.
         examples: values of `data` that hold such data, for messages.
     """
 
     gives: ClassVar[str]
-    network: ClassVar[str]
-    recipe: ClassVar[str]
     examples: ClassVar[str]
 
     def __init__(self, config: Config) -> None:
@@ -192,9 +188,10 @@ class Problem(ABC):
                 f"a {space.adjective} genotype builds {space.builds}, but data={config.data.name} holds {self.gives}\n"
                 f"use {other.examples}, or {_genotype_for(self.gives)}"
             )
-        if config.train.network != self.network:
+        if config.train.network != space.training:
             raise UserError(
-                f"train.network={config.train.network} does not fit data={config.data.name}; use train={self.recipe}"
+                f"train.network={config.train.network} does not train a {space.adjective} genotype; "
+                f"use train={space.recipe}"
             )
 
     def refuse_other(self, checkpoint: Path, what: str, ours: int, theirs: int) -> None:

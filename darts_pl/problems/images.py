@@ -21,14 +21,14 @@ from darts_pl.modules import ClassificationScores, ClassifierModule, ClassifierR
 from darts_pl.problems.base import PROBLEMS, Call, Problem, Testing, Training
 from darts_pl.problems.image_data import image_shape, load_images, retrain_data, search_data, test_data
 from darts_pl.spaces import (
-    Classifier,
+    ImageNetwork,
     Outcome,
     Supernet,
     build,
     count_multiply_adds,
     count_parameters,
     min_batch_size,
-    tower_fits,
+    space_of,
 )
 
 
@@ -36,8 +36,6 @@ class ImageProblem(Problem):
     """Images with one label each."""
 
     gives = "images"
-    network = "classifier"
-    recipe = "darts"
     examples = "images such as data=cifar10"
 
     def __init__(self, config: Config) -> None:
@@ -67,15 +65,7 @@ class ImageProblem(Problem):
     def training(self, genotype: Genotype) -> Training:
         train = self.config.train
         channels, height, width = self.shape
-        network = Classifier(
-            genotype,
-            init_channels=train.init_channels,
-            layers=train.layers,
-            classes=self.images.classes,
-            in_channels=channels,
-            auxiliary=train.auxiliary_weight > 0 and tower_fits(train.layers, train.stem, min(height, width)),
-            stem=train.stem,
-        )
+        network = build(genotype, **space_of(genotype.kind).network_sizes(train, self.facts))
         multiply_adds = count_multiply_adds(network, *self.shape)  # what fails here fails at once
         return Training(
             self._module(network),
@@ -93,7 +83,7 @@ class ImageProblem(Problem):
             tests_checkpoint=True,
         )
 
-    def testing(self, network: Classifier, checkpoint: Path) -> Testing:
+    def testing(self, network: ImageNetwork, checkpoint: Path) -> Testing:
         self.refuse_other(checkpoint, "classes", network.classifier.out_features, self.images.classes)
         self.refuse_other(checkpoint, "channels", network.in_channels, self.shape[0])
         return Testing(
@@ -102,7 +92,7 @@ class ImageProblem(Problem):
             {"multiply_adds": count_multiply_adds(network, *self.shape)},
         )
 
-    def _module(self, network: Classifier) -> ClassifierModule:
+    def _module(self, network: ImageNetwork) -> ClassifierModule:
         """A classifier in its LightningModule, to be trained as `train` says, or tested."""
         train = self.config.train
         recipe = ClassifierRecipe(
@@ -111,30 +101,31 @@ class ImageProblem(Problem):
             momentum=train.momentum,
             weight_decay=train.weight_decay,
             epochs=train.epochs,
-            drop_path=train.drop_path,
-            auxiliary_weight=train.auxiliary_weight,
+            drop_path=getattr(train, "drop_path", 0.0),  # only some networks have paths to drop, or a tower
+            auxiliary_weight=getattr(train, "auxiliary_weight", 0.0),
             schedule=train.schedule,
             lr_decay=train.lr_decay,
             warmup_epochs=train.warmup_epochs,
+            nesterov=train.nesterov,
             label_smoothing=train.label_smoothing,
         )
         return ClassifierModule(network, recipe, self.images.classes)
 
     @classmethod
-    def load_network(cls, checkpoint: Path, genotype: Genotype, dtype: torch.dtype) -> Classifier:
+    def load_network(cls, checkpoint: Path, genotype: Genotype, dtype: torch.dtype) -> ImageNetwork:
         try:
             tensors = interop.import_network(interop.read(checkpoint))
-            sizes = interop.classifier_sizes(tensors)
+            sizes = space_of(genotype.kind).sizes_of(tensors) or interop.classifier_sizes(tensors)
             network = interop.build_and_load(
                 lambda: build(genotype, **sizes), lambda _: tensors, dtype, interop.authors_names
             )
         except UserError as error:
             raise naming(checkpoint, error) from None
-        assert isinstance(network, Classifier)
+        assert isinstance(network, ImageNetwork)
         return network
 
     @classmethod
-    def call(cls, network: Classifier, config: Config, summary: Mapping[str, Any]) -> Call:
+    def call(cls, network: ImageNetwork, config: Config, summary: Mapping[str, Any]) -> Call:
         found = [summary.get(key) for key in ("channels", "height", "width")]
         if all(isinstance(value, int) for value in found):
             shape = tuple(int(value or 0) for value in found)

@@ -54,8 +54,6 @@ class TextProblem(Problem):
     """Text whose next word is predicted."""
 
     gives = "text"
-    network = "language_model"
-    recipe = "darts_rnn"
     examples = "data=ptb, wikitext2, text or pydocs"
 
     def __init__(self, config: Config) -> None:

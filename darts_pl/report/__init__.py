@@ -4,14 +4,17 @@ Functions of plain data; nothing here needs a model, a run or a system program.
 """
 
 from darts_pl.report.cells import draw_cells, operation_colour, save_cells
+from darts_pl.report.correlation import MEASURES, bootstrap_interval, save_scatter
 from darts_pl.report.graph import CellGraph, cell_graph
 from darts_pl.report.heat_maps import draw_mixing_weights, pixels
 from darts_pl.report.layout import CellLayout, layout_cell
 from darts_pl.report.text import cell_text
 
 __all__ = [
+    "MEASURES",
     "CellGraph",
     "CellLayout",
+    "bootstrap_interval",
     "cell_graph",
     "cell_text",
     "draw_cells",
@@ -20,4 +23,5 @@ __all__ = [
     "operation_colour",
     "pixels",
     "save_cells",
+    "save_scatter",
 ]

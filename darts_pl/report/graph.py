@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from darts_pl.genotype import Genotype
+from darts_pl.ops import NONE
 from darts_pl.spaces import space_of
 
 
@@ -54,7 +55,7 @@ def cell_graph(genotype: Genotype, cell_type: str) -> CellGraph:
 
     edges = [Edge(source, shift, None) for source in range(shift)]
     for target, pairs in enumerate(cell.nodes, start=first):
-        edges += [Edge(pair.source + shift, target, pair.operation) for pair in pairs]
+        edges += [Edge(pair.source + shift, target, pair.operation) for pair in pairs if pair.operation != NONE]
     edges += [Edge(source + shift, output, None) for source in sorted(cell.concat)]
 
     nodes = [Node(name, "input") for name in input_names]

@@ -22,16 +22,16 @@ def cell_text(genotype: Genotype) -> str:
 
 
 def _block(genotype: Genotype, cell_type: str) -> str:
-    graph = cell_graph(genotype, cell_type)
+    graph, drawing = cell_graph(genotype, cell_type), space_of(genotype.kind).drawing
     names = [f"node {node.name}" if node.role == "intermediate" else node.name for node in graph.nodes]
     rows: list[tuple[str, list[str]]] = []
     for target, node in enumerate(graph.nodes):
         edges = [edge for edge in graph.edges if edge.target == target]
         sources = ", ".join(names[edge.source] for edge in edges)
         if node.role == "output":
-            rows.append((node.name, [f"{space_of(genotype.kind).drawing.join}({sources})"]))
+            rows.append((node.name, [sources if drawing.join == "last" else f"{drawing.join}({sources})"]))
         elif node.role == "intermediate" and edges and edges[0].operation is None:
-            rows.append((names[target], [f"tanh({sources})"]))
+            rows.append((names[target], [f"{drawing.enters}({sources})" if drawing.enters else sources]))
         elif node.role == "intermediate":
             rows.append((names[target], [f"{edge.operation}({names[edge.source]})" for edge in edges] or ["0"]))
     indent = max(len(name) for name, _ in rows)

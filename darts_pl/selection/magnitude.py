@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from darts_pl.genotype import CellGenotype, Genotype, Pair
+from darts_pl.genotype import KINDS, CellGenotype, Genotype, Kind, Pair
 from darts_pl.ops import NONE
 from darts_pl.selection.rules import selection_rule
 from darts_pl.selection.trials import Trials
@@ -46,30 +46,33 @@ def strongest(space: SearchSpace, weights: Mapping[str, Tensor]) -> Genotype:
 
     The strength of a candidate is its mixing weight among all candidates, "none" included; an edge
     counts by its strongest candidate other than "none". A tie goes to the first candidate and to
-    the lowest source. The pairs of a node are listed strongest first.
+    the lowest source. The pairs of a node are listed strongest first. Where the kind of genotypes allows
+    "none", an edge may have it too; where a node keeps all its edges, they are listed by source.
 
     Args:
         space: cell types, edges, candidates.
         weights: per cell type the mixing weights [edges, candidates].
     """
-    cells = {}
+    cells, kind = {}, KINDS.get(space.kind)
     for name, cell in space.cells.items():
         rows = weights[name].detach().cpu().tolist()
-        nodes = tuple(_node(cell, rows, target) for target in cell.targets)
-        cells[name] = CellGenotype(nodes, concat=tuple(cell.targets))
+        nodes = tuple(_node(cell, rows, target, kind) for target in cell.targets)
+        output = cell.targets if kind.concat is not None else cell.targets[-1:]
+        cells[name] = CellGenotype(nodes, concat=tuple(output))
     return Genotype(space.kind, cells)
 
 
-def _node(cell: CellSpace, rows: list[list[float]], target: int) -> tuple[Pair, ...]:
+def _node(cell: CellSpace, rows: list[list[float]], target: int, kind: Kind) -> tuple[Pair, ...]:
     found = []
     for edge in cell.entering(target):
         candidates = [
             (weight, operation)
             for weight, operation in zip(rows[edge], cell.candidates[edge], strict=False)
-            if operation != NONE
+            if kind.none or operation != NONE
         ]
         if candidates:
             weight, operation = max(candidates, key=lambda pair: pair[0])
             found.append((weight, Pair(operation, cell.edges[edge][0])))
-    found.sort(key=lambda pair: -pair[0])  # stable: ties keep the lowest source
+    if kind.inputs_per_node is not None:
+        found.sort(key=lambda pair: -pair[0])  # stable: ties keep the lowest source
     return tuple(pair for _, pair in found[: cell.inputs_per_node])

@@ -18,8 +18,10 @@ from darts_pl.spaces.cnn import (
     tower_fits,
 )
 from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges, Part
+from darts_pl.spaces.image_network import ImageNetwork
 from darts_pl.spaces.mixed import MixedEdges, PlainEdges
 from darts_pl.spaces.mixing import Alive, FixedWeights, Mixing, fix_weights
+from darts_pl.spaces.nasbench201 import NasBench201, NasBench201Network, NasBench201Supernet
 from darts_pl.spaces.networks import NETWORKS, build
 from darts_pl.spaces.partial_channels import PartialChannels, PartialChannelsSettings, PartialEdges
 from darts_pl.spaces.relaxation import RELAXATIONS, Relaxation, Softmax
@@ -39,6 +41,7 @@ from darts_pl.spaces.sizes import count_multiply_adds, count_parameters, min_bat
 from darts_pl.spaces.skip import SKIPS, Skip
 from darts_pl.spaces.space import CellSpace, SearchSpace, cell_space
 from darts_pl.spaces.supernet import Outcome, Supernet
+from darts_pl.spaces.tables import Table
 
 __all__ = [
     "EDGES",
@@ -62,10 +65,14 @@ __all__ = [
     "FinalCell",
     "FixedWeights",
     "GatedCell",
+    "ImageNetwork",
     "LanguageModel",
     "LeavingEdges",
     "MixedEdges",
     "Mixing",
+    "NasBench201",
+    "NasBench201Network",
+    "NasBench201Supernet",
     "Outcome",
     "Part",
     "PartialChannels",
@@ -84,6 +91,7 @@ __all__ = [
     "Space",
     "Stem",
     "Supernet",
+    "Table",
     "WeightsSettings",
     "build",
     "build_space",

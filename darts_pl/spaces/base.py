@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from darts_pl.errors import UserError
 from darts_pl.genotype import CellGenotype, Genotype, Pair
@@ -21,6 +21,7 @@ from darts_pl.spaces.settings import SearchSettings
 from darts_pl.spaces.skip import Skip
 from darts_pl.spaces.space import CellSpace, SearchSpace
 from darts_pl.spaces.supernet import Supernet
+from darts_pl.spaces.tables import Table
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Drawing:
         titles: by cell type, what a figure calls it.
         first_node: whether all inputs feed one first node, from which a genotype counts; otherwise it
             counts the inputs.
+        enters: what the first node does with the inputs, such as "tanh"; "" = it is the input.
     """
 
     inputs: tuple[str, ...]
@@ -56,6 +58,7 @@ class Drawing:
     join: str
     titles: Mapping[str, str]
     first_node: bool = False
+    enters: str = "tanh"
 
 
 class Space(ABC):
@@ -71,6 +74,9 @@ class Space(ABC):
         adjective: what a genotype of this space is called, such as "convolutional".
         builds: what its final network is, such as "an image classifier".
         example: name of a published genotype.
+        training: the value of `train.network` that trains its final networks.
+        recipe: a choice of the group `train` that does so.
+        table: what is known of all its genotypes, for look-ups; None = nothing.
     """
 
     name: ClassVar[str]
@@ -82,6 +88,9 @@ class Space(ABC):
     adjective: ClassVar[str]
     builds: ClassVar[str]
     example: ClassVar[str]
+    training: ClassVar[str]
+    recipe: ClassVar[str]
+    table: ClassVar[Table | None] = None
 
     @abstractmethod
     def cells(self, candidates: Sequence[Any], nodes: int) -> SearchSpace:
@@ -115,6 +124,24 @@ class Space(ABC):
         Raises:
             UserError: if the genotype builds no such network.
         """
+
+    def network_sizes(self, train: Any, facts: Mapping[str, int]) -> Mapping[str, Any]:
+        """The arguments of `network` for a training.
+
+        Args:
+            train: the settings of `train.network`.
+            facts: sizes that the data determine.
+        """
+        raise NotImplementedError(f"{self.name} says nothing about the sizes of its final network")
+
+    def sizes_of(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Any] | None:
+        """The arguments of `network` for the network that a state dict under our names belongs to; None = they
+        are read as from the networks of the DARTS paper, by `darts_pl.interop`.
+
+        Raises:
+            UserError: if it is not that of such a network.
+        """
+        return None
 
     @abstractmethod
     def operations(self) -> Sequence[str]:

@@ -12,12 +12,15 @@ from darts_pl.registry import Registry
 from darts_pl.spaces.base import space_of
 from darts_pl.spaces.cnn.classifier import Classifier
 from darts_pl.spaces.cnn.settings import ClassifierTrainSettings
+from darts_pl.spaces.nasbench201.network import NasBench201Network
+from darts_pl.spaces.nasbench201.settings import NasBench201TrainSettings
 from darts_pl.spaces.rnn.language_model import LanguageModel
 from darts_pl.spaces.rnn.settings import LanguageTrainSettings
 
 #: Networks that are trained from scratch, by `train.network`.
 NETWORKS: Registry[Callable[..., nn.Module]] = Registry("network")
 NETWORKS.add("classifier", Classifier, settings=ClassifierTrainSettings)
+NETWORKS.add("nasbench201", NasBench201Network, settings=NasBench201TrainSettings)
 NETWORKS.add("language_model", LanguageModel, settings=LanguageTrainSettings)
 
 

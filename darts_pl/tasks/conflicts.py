@@ -48,7 +48,7 @@ def check_data(config: Config) -> Iterator[str]:
     data = [kind.examples for kind in map(DATA_KINDS.get, DATA_KINDS) if kind.holds == reads]
     spaces = [f"search={name}" for name in SPACES if SPACES.get(name).data == holds]
     yield (
-        f"search.space={space} reads {reads}, but data={config.data.name} {_IS.get(holds, 'holds')} {holds}\n"
+        f"search.space={space} reads {reads}, but data={config.data.name} {_IS.get(holds, 'holds')} {holds}; "
         f"use {data[0] if data else f'data that are {reads}'}{''.join(f', or {one}' for one in spaces)}"
     )
 

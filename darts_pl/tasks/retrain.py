@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytorch_lightning as pl
@@ -12,7 +13,7 @@ from darts_pl.genotype import Genotype, find, is_text
 from darts_pl.problems import open_problem
 from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
-from darts_pl.spaces import space_of
+from darts_pl.spaces import SPACES, space_of
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.recording import fit_and_record, write_result
 
@@ -23,7 +24,8 @@ def retrain(context: Context) -> Summary:
 
 
 def find_genotype(wanted: str | None) -> Genotype:
-    """The genotype of a published name, a file, a name in a file, the folder of a run, or the literature's text.
+    """The genotype of a published name, a file, a name in a file, the folder of a run, the literature's text, or a
+    number of a table.
 
     Raises:
         UserError: if `wanted` is none of these.
@@ -33,6 +35,8 @@ def find_genotype(wanted: str | None) -> Genotype:
     if wanted in zoo.ZOO:
         return zoo.published(wanted)
     genotype = find(wanted)
+    if genotype is None and re.fullmatch(r"[-+]?\d{1,18}", wanted):
+        return _numbered(int(wanted))
     if genotype is None:
         given = " ".join(wanted[:80].split())
         raise UserError(f"genotype={given}: neither a file nor a folder; {zoo.unknown(wanted)}")
@@ -41,6 +45,12 @@ def find_genotype(wanted: str | None) -> Genotype:
     except UserError as error:
         raise error if is_text(wanted) else UserError(f"{wanted:.80}: {error}") from None
     return genotype
+
+
+def _numbered(number: int) -> Genotype:
+    """The genotype with that number in the table of a space."""
+    tables = (SPACES.get(name).table for name in SPACES)
+    return next(table for table in tables if table is not None).genotype(number)
 
 
 def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:

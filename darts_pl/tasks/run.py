@@ -20,7 +20,9 @@ from darts_pl.runs import finish_loggers, is_rank_zero
 from darts_pl.runs.child_processes import end_children
 from darts_pl.tasks.collect import collect
 from darts_pl.tasks.context import Context
+from darts_pl.tasks.correlate import CorrelateSettings, correlate
 from darts_pl.tasks.export import export
+from darts_pl.tasks.lookup import LookupSettings, lookup
 from darts_pl.tasks.registry import TASKS, SearchAndRetrainSettings, SearchTaskSettings, TaskSettings
 from darts_pl.tasks.retrain import retrain
 from darts_pl.tasks.scores import SCORES, SIZES
@@ -36,6 +38,8 @@ TASKS.add("test", test, settings=TaskSettings)
 TASKS.add("export", export, settings=TaskSettings)
 TASKS.add("zoo", zoo, settings=TaskSettings)
 TASKS.add("collect", collect, settings=TaskSettings)
+TASKS.add("correlate", correlate, settings=CorrelateSettings)
+TASKS.add("lookup", lookup, settings=LookupSettings)
 
 
 def run_task(config: Config, composed: DictConfig) -> float | None:

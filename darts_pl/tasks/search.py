@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import pytorch_lightning as pl
 
 from darts_pl.callbacks import ArchitectureHistory, ArchitecturePictures, CheckRanksAgree, RunObservers
-from darts_pl.genotype import parse
+from darts_pl.genotype import Genotype, parse
 from darts_pl.problems import build_search, build_trials, open_problem
 from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
 from darts_pl.selection import RULES
+from darts_pl.spaces import space_of
 from darts_pl.tasks.context import Context
 from darts_pl.tasks.recording import fit_and_record, write_result
 from darts_pl.tasks.sections import PARTS
+
+
+def table_summary(genotype: Genotype) -> Mapping[str, float]:
+    """What the table of the genotype's space says of it; nothing where there is no table, or it does not have it."""
+    table = space_of(genotype.kind).table
+    return {} if table is None or not table.covers(genotype) else table.summary(genotype)
 
 
 def search(context: Context) -> Summary:
@@ -52,6 +60,7 @@ def search(context: Context) -> Summary:
         "batches": done.trainer.global_step,
         "search/parameters": sum(weight.numel() for weight in module.supernet.weights().values()),
         **metrics,
+        **table_summary(genotype),
         "seconds": round(time.monotonic() - started, 3),
     }
     write_result(done.trainer, context.folder, genotype, summary)

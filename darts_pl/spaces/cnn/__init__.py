@@ -4,7 +4,7 @@ from darts_pl.spaces.cnn.auxiliary import AuxiliaryTower, tower_fits
 from darts_pl.spaces.cnn.classifier import Classifier, FinalCell
 from darts_pl.spaces.cnn.plan import CellPlan, plan_cells, preprocess, reductions
 from darts_pl.spaces.cnn.published import PAPER_NETWORKS, size_of
-from darts_pl.spaces.cnn.settings import ClassifierTrainSettings, CnnSearchSettings
+from darts_pl.spaces.cnn.settings import ClassifierTrainSettings, CnnSearchSettings, ImageTrainSettings
 from darts_pl.spaces.cnn.space import CnnSpace
 from darts_pl.spaces.cnn.stems import STEM_MULTIPLIER, STEMS, Stem, build_stem
 from darts_pl.spaces.cnn.supernet import CnnSupernet
@@ -21,6 +21,7 @@ __all__ = [
     "CnnSpace",
     "CnnSupernet",
     "FinalCell",
+    "ImageTrainSettings",
     "Stem",
     "build_stem",
     "plan_cells",

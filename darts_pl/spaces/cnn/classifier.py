@@ -12,6 +12,7 @@ from darts_pl.ops import Identity, build, names
 from darts_pl.spaces.cnn.auxiliary import TOWERS, AuxiliaryTower
 from darts_pl.spaces.cnn.plan import CellPlan, plan_cells, preprocess
 from darts_pl.spaces.cnn.stems import build_stem
+from darts_pl.spaces.image_network import ImageNetwork
 
 
 class FinalCell(nn.Module):
@@ -54,7 +55,7 @@ class FinalCell(nn.Module):
         return torch.cat([states[node] for node in self.concat], dim=1)
 
 
-class Classifier(nn.Module):
+class Classifier(ImageNetwork):
     """Stem, cells, global average pooling, linear head, and an optional auxiliary tower.
 
     Args:

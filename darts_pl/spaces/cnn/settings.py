@@ -36,25 +36,21 @@ class CnnSearchSettings(SearchSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifierTrainSettings:
-    """Training a classifier from scratch."""
+class ImageTrainSettings:
+    """Training any network for images from scratch."""
 
     epochs: int = setting("epochs of the training", at_least(1))
     batch_size: int = setting("batch size per process", at_least(1))
-    layers: int = setting("cells of the network", at_least(1))
-    init_channels: int = setting("channels of the first cells", at_least(1))
-    stem: str = setting("what comes before the first cell", _STEMS)
     lr: float = setting("learning rate", above(0))
     lr_min: float = setting("learning rate at the end of the cosine schedule", at_least(0))
     schedule: str = setting("how the learning rate falls", one_of("cosine", "exponential"))
     lr_decay: float = setting("factor per epoch of the exponential schedule", between(0, 1, with_low=False))
     warmup_epochs: int = setting("epochs in which the learning rate rises to lr", at_least(0))
     momentum: float = setting("momentum", _FRACTION)
+    nesterov: bool = setting("whether the momentum is Nesterov's", default=False)
     weight_decay: float = setting("L2 weight decay", at_least(0))
     grad_clip: float | None = setting("largest norm of the gradient", or_null(above(0), "none"))
     cutout: int = setting("side of the erased square in pixels; 0 = none", at_least(0))
-    drop_path: float = setting("probability at the end of the training that a path is dropped", _FRACTION)
-    auxiliary_weight: float = setting("weight of the auxiliary tower's loss; 0 = no tower", at_least(0))
     label_smoothing: float = setting("probability that is spread over all classes", _FRACTION)
     accumulate: int = setting("batches whose gradients are added up for one step", at_least(1))
     ema: float | None = setting(
@@ -63,10 +59,27 @@ class ClassifierTrainSettings:
     )
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
-        """Schedules fall and end within the training; the larger stem halves the channels."""
+        """Schedules fall and end within the training; torch has no Nesterov momentum of 0."""
         if self.lr_min > self.lr:
             yield "lr_min", f"must be 0 to lr={self.lr}"
         if self.warmup_epochs > self.epochs:
             yield "warmup_epochs", f"must be at most train.epochs={self.epochs}"
+        if self.nesterov and self.momentum == 0:
+            yield "nesterov", "needs a momentum above 0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierTrainSettings(ImageTrainSettings):
+    """Training a classifier from scratch."""
+
+    layers: int = setting("cells of the network", at_least(1))
+    init_channels: int = setting("channels of the first cells", at_least(1))
+    stem: str = setting("what comes before the first cell", _STEMS)
+    drop_path: float = setting("probability at the end of the training that a path is dropped", _FRACTION)
+    auxiliary_weight: float = setting("weight of the auxiliary tower's loss; 0 = no tower", at_least(0))
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """As of every training; the larger stem halves the channels."""
+        yield from super().conflicts()
         if self.stem == "imagenet" and self.init_channels < 2:
             yield "init_channels", "must be at least 2 with train.stem=imagenet"

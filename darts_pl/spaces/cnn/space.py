@@ -8,6 +8,7 @@ from typing import Any
 from darts_pl.genotype import KINDS, Genotype
 from darts_pl.ops import check_candidates, names
 from darts_pl.spaces.base import Drawing, Parts, Space, register_space
+from darts_pl.spaces.cnn.auxiliary import tower_fits
 from darts_pl.spaces.cnn.classifier import Classifier
 from darts_pl.spaces.cnn.published import PAPER_NETWORKS, size_of
 from darts_pl.spaces.cnn.settings import CnnSearchSettings
@@ -27,6 +28,8 @@ class CnnSpace(Space):
     adjective = "convolutional"
     builds = "an image classifier"
     example = "darts_v2"
+    training = "classifier"
+    recipe = "darts"
     drawing = Drawing(
         inputs=("c_{k-2}", "c_{k-1}"),
         output="c_{k}",
@@ -55,6 +58,17 @@ class CnnSpace(Space):
 
     def network(self, genotype: Genotype, **sizes: Any) -> Classifier:
         return Classifier(genotype, **sizes)
+
+    def network_sizes(self, train: Any, facts: Mapping[str, int]) -> Mapping[str, Any]:
+        side = min(facts["height"], facts["width"])
+        return {
+            "init_channels": train.init_channels,
+            "layers": train.layers,
+            "classes": facts["classes"],
+            "in_channels": facts["channels"],
+            "auxiliary": train.auxiliary_weight > 0 and tower_fits(train.layers, train.stem, side),
+            "stem": train.stem,
+        }
 
     def operations(self) -> Sequence[str]:
         return names()

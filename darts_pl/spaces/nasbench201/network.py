@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from darts_pl.errors import UserError
 from darts_pl.ops import NONE, BatchNorm, ReLUConvBN, build
+from darts_pl.spaces.image_network import ImageNetwork
 from darts_pl.spaces.nasbench201.cell import NODES, OPERATIONS, check_cell, edges
 
 
@@ -82,7 +83,7 @@ def body(channels: int, cells: int, cell: Callable[[int], nn.Module]) -> nn.Modu
     return nn.ModuleList(layers)
 
 
-class NasBench201Network(nn.Module):
+class NasBench201Network(ImageNetwork):
     """The image classifier that a cell builds: stem, three stages of cells, pooling, linear head.
 
     Modules have the names of the published code, so that its checkpoints load by name.

@@ -33,6 +33,8 @@ class RnnSpace(Space):
     adjective = "recurrent"
     builds = "a language model"
     example = "darts_v2_rnn"
+    training = "language_model"
+    recipe = "darts_rnn"
     drawing = Drawing(
         inputs=("x_t", "h_{t-1}"),
         output="h_t",

@@ -1,0 +1,124 @@
+"""A finished search, found by `run=FOLDER`: its supernet, and batches of its valid split to score it on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pytorch_lightning.utilities import move_data_to_device
+from yaml import YAMLError
+
+from darts_pl import interop
+from darts_pl.config import Config, parse_config, upgrade_keys
+from darts_pl.errors import UserError
+from darts_pl.modules import SearchModule
+from darts_pl.problems import Problem, build_search, open_problem
+from darts_pl.records import RunFolder
+from darts_pl.runs.data_identity import refuse_other_data
+from darts_pl.selection import Trials
+from darts_pl.tasks.context import Context
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A finished search.
+
+    Args:
+        module: with the trained supernet.
+        config: of the run; single values of the data and the hardware that the command gives replace those of the
+            run.
+        problem: the data.
+        batches: those of the valid split, unaugmented and in order.
+        checksum: of the checkpoint file, SHA-256.
+    """
+
+    module: SearchModule
+    config: Config
+    problem: Problem
+    batches: Callable[[], Iterable[Any]]
+    checksum: str
+
+    def trials(self, journal: Path | None = None) -> Trials:
+        """What scores the supernet; see `Trials`."""
+        return Trials(self.module.supernet, self.batches, self.problem.count, journal=journal, seed=self.config.seed)
+
+
+def find_searched(context: Context) -> Searched:
+    """The search that `run=` names.
+
+    Raises:
+        UserError: if there is none, it left no whole checkpoint, the command would write into its folder, or the
+            data are not those of the run.
+    """
+    if context.config.run is None:
+        raise UserError("which search? give run=FOLDER of a finished search")
+    folder = _folder(Path(context.config.run))
+    if context.folder.path.resolve() in (folder.path.resolve(), Path(context.config.run).resolve()):
+        raise UserError(
+            f"hydra.run.dir={context.folder.path}: is the folder of run={context.config.run}, which must not be "
+            "overwritten; choose another"
+        )
+    config = _configuration(folder)
+    problem = open_problem(config)
+    refuse_other_data(folder.path, problem.identity(), config.data.path)
+    module, data = build_search(config, problem)
+    checkpoint = dict(interop.read(folder.checkpoint))
+    module.on_load_checkpoint(checkpoint)
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except (KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(f"{folder.checkpoint}: not the checkpoint of this search ({reason})") from None
+    gpu = torch.cuda.is_available() and config.hardware.accelerator in ("auto", "gpu", "cuda")
+    device = torch.device("cuda" if gpu else "cpu")
+    dtype = torch.float64 if config.hardware.precision.startswith("64") else torch.float32
+    module.supernet.to(device, dtype)
+    place = checkpoint.get("epoch")
+    if isinstance(place, int):
+        where = module.stages.place(place)
+        module.supernet.start_epoch(where.epoch, where.stage.epochs)
+
+    def batches() -> Iterable[Any]:
+        return (_cast(move_data_to_device(batch, device), dtype) for batch in data.val_dataloader())
+
+    return Searched(module, config, problem, batches, hashlib.sha256(folder.checkpoint.read_bytes()).hexdigest())
+
+
+def _cast(batch: Any, dtype: torch.dtype) -> Any:
+    return tuple(part.to(dtype) if part.is_floating_point() else part for part in batch)
+
+
+def _folder(path: Path) -> RunFolder:
+    """The folder of a search at `path`, or inside that of task=search_and_retrain."""
+    if not path.is_dir():
+        raise UserError(f"run={path}: there is no such folder")
+    for folder in (RunFolder(path / "search"), RunFolder(path)):
+        if folder.checkpoint.is_file() and (folder.path / "alphas.npz").is_file():
+            return folder
+    raise UserError(f"run={path}: not the folder of a search (task=search or search_and_retrain)")
+
+
+def _configuration(folder: RunFolder) -> Config:
+    """What the search was started with, and over it the command's own values of `data` and `hardware`."""
+    files = [path / ".hydra" / "config.yaml" for path in (folder.path, folder.path.parent)]
+    file = next((one for one in files if one.is_file()), files[0])
+    try:
+        stored = OmegaConf.load(file)
+        assert isinstance(stored, DictConfig)
+        values = OmegaConf.to_container(stored, resolve=True)
+        assert isinstance(values, dict)
+    except (OSError, ValueError, AssertionError, YAMLError, OmegaConfBaseException):
+        raise UserError(f"{file}: not the configuration of a run") from None
+    settings = OmegaConf.create(upgrade_keys(values))
+    for override in HydraConfig.get().overrides.task:
+        key, _, value = override.lstrip("+").partition("=")
+        if key.startswith(("data.", "hardware.")):
+            OmegaConf.update(settings, key, OmegaConf.from_dotlist([f"value={value}"]).value)
+    return parse_config(settings)
