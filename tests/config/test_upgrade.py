@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from darts_pl.runs.job_record import JobRecord
-from darts_pl.runs.settings import difference, settings_of
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from darts_pl.cli import config_folder, main
 from darts_pl.config import known_keys, old_keys, upgrade_arguments, upgrade_keys, upgrade_stored
 from darts_pl.config.upgrade import LATER, RENAMED
+from darts_pl.records.job_record import JobRecord
+from darts_pl.records.run_identity import difference, settings_of
 from darts_pl.tasks.sections import PARTS
 
 #: Settings in the checkpoints of a search and a training of the version before these keys.

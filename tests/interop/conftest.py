@@ -11,8 +11,8 @@ from torch import Tensor
 from darts_pl import interop
 from darts_pl.errors import UserError
 from darts_pl.genotype import from_pairs
+from darts_pl.problems import ImageProblem, TextProblem
 from darts_pl.spaces import Classifier, LanguageModel
-from darts_pl.tasks.trained import load_classifier, load_language_model
 
 PAIRS = [("sep_conv_3x3", 0), ("conv_7x1_1x7", 1), ("skip_connect", 0), ("max_pool_3x3", 2)]
 IMAGES = from_pairs("cnn", {name: (PAIRS, [2, 3]) for name in ("normal", "reduce")})
@@ -50,7 +50,7 @@ def make_images() -> Case:
     network = Classifier(IMAGES, init_channels=2, layers=3, classes=3)
     return Case(
         interop.export_network(network.state_dict()),
-        lambda path: interop.export_network(load_classifier(path, IMAGES).state_dict()),
+        lambda path: interop.export_network(ImageProblem.load_network(path, IMAGES, torch.float32).state_dict()),
     )
 
 
@@ -58,7 +58,7 @@ def make_words() -> Case:
     network = LanguageModel(WORDS, vocabulary=7, units=4)
     return Case(
         interop.export_recurrent(network.state_dict()),
-        lambda path: interop.export_recurrent(load_language_model(path, WORDS).state_dict()),
+        lambda path: interop.export_recurrent(TextProblem.load_network(path, WORDS, torch.float32).state_dict()),
     )
 
 

@@ -8,8 +8,8 @@ import torch
 from darts_pl import interop
 from darts_pl.genotype import from_pairs
 from darts_pl.ops import EdgeOperation, NodeOutput, candidate, names, registry
+from darts_pl.problems import ImageProblem
 from darts_pl.spaces import Classifier, CnnSupernet, build_space
-from darts_pl.tasks.trained import load_classifier
 from darts_pl.zoo import ZOO
 from tests.interop.reference import Network, randomised
 
@@ -90,7 +90,7 @@ def test_messages_call_the_tensors_of_that_operation_by_their_published_names(mi
     del state[f"cells.1._ops.8.{missing}"]
     torch.save(state, tmp_path / "file.pt")
     with pytest.raises(ValueError, match=rf"missing 'cells\.1\._ops\.8\.{missing}' \(1 in all\)$"):
-        load_classifier(tmp_path / "file.pt", genotype)
+        ImageProblem.load_network(tmp_path / "file.pt", genotype, torch.float32)
 
 
 @pytest.mark.parametrize("stem", ["cifar", "imagenet"])

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from darts_pl import interop
+from darts_pl.problems import ImageProblem
 from darts_pl.spaces import build
-from darts_pl.tasks.trained import load_classifier
 from darts_pl.zoo import published
 
 pytestmark = pytest.mark.parity
@@ -71,6 +71,6 @@ def test_a_file_in_the_format_of_the_authors_torch_loads_and_scores(
         patched.setattr(torch.Tensor, "__reduce_ex__", rebuilt_as_in_2018)
         torch.save({"epoch": 250, "state_dict": state}, tmp_path / "model.pt", _use_new_zipfile_serialization=False)
     assert b"_rebuild_tensor_v2" not in (tmp_path / "model.pt").read_bytes()
-    network = load_classifier(tmp_path / "model.pt", published(data["arch"].lower()), torch.float64)
+    network = ImageProblem.load_network(tmp_path / "model.pt", published(data["arch"].lower()), torch.float64)
     with torch.no_grad():
         agrees(network_file, "logits_eval_mode", network(data["x"].double()), data["logits_eval_mode"])

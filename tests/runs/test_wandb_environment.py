@@ -10,7 +10,7 @@ import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from darts_pl.cli import main
-from darts_pl.config import WandbConfig
+from darts_pl.runs.loggers.settings import WandbSettings
 from darts_pl.runs.loggers.weights_and_biases import Labels, WandbSink
 from tests.offline_wandb import offline_runs
 from tests.runs.conftest import SMALL
@@ -27,7 +27,9 @@ pytestmark = [
 
 
 def opened(folder: Path, labels: Labels, *, resume: bool = False):
-    WandbSink(WandbConfig(None, "ours", "us", 5.0), folder, {}, labels, resume=resume).close(0)
+    WandbSink(
+        WandbSettings(mode=None, project="ours", entity="us", timeout=5.0), folder, {}, labels, resume=resume
+    ).close(0)
     run = offline_runs(folder)[-1].run
     assert (folder / "wandb" / "id").read_text() == f"{run.run_id}\n"
     return run

@@ -1,7 +1,9 @@
 """Which settings make a run another one, also against checkpoints that lack newer settings."""
 
 import pytest
-from darts_pl.runs.settings import difference, settings_of
+
+from darts_pl.config import upgrade_stored
+from darts_pl.records import difference, settings_of
 
 
 def resolved(kind="images", **data):
@@ -31,13 +33,13 @@ def old(settings):
 )
 def test_a_search_without_a_stated_split_is_of_the_split_that_there_was(kind, split, expected):
     now = settings_of(resolved(kind, split=split), "seed", "search", "data")
-    assert difference(old(now), now) == expected
+    assert difference(upgrade_stored(old(now), now), now) == expected
 
 
 def test_another_split_seed_is_another_search():
     one, two = (settings_of(resolved(split="index", split_seed=seed), "seed", "search", "data") for seed in (0, 1))
     assert difference(one, two) == "data.split_seed=0, and not data.split_seed=1"
-    assert difference(old(one), two) == "data.split_seed=0, and not data.split_seed=1"
+    assert difference(upgrade_stored(old(one), two), two) == "data.split_seed=0, and not data.split_seed=1"
 
 
 def test_a_training_from_scratch_reads_no_halves():
@@ -46,7 +48,7 @@ def test_a_training_from_scratch_reads_no_halves():
         for split, seed in (("index", 0), ("stratified", 5))
     )
     assert difference(one, two) is None
-    assert difference(old(one), two) is None
+    assert difference(upgrade_stored(old(one), two), two) is None
 
 
 @pytest.mark.parametrize("key", ["path", "workers", "layout"])
