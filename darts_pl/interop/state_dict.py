@@ -27,7 +27,7 @@ _WRAPPERS = re.compile(r"(?:(?<=\.)|^)(?:_orig_mod|_fsdp_wrapped_module|_checkpo
 _COUNTERS = re.compile(r"(?:^|\.)(?:total_ops|total_params|n_averaged)$")
 #: Architecture parameters, by the names that search programs give them.
 _ALPHAS = re.compile(
-    r"(?:^|\.)_?(?:log_)?(?:alphas?|betas?|arch(?:itecture)?_(?:parameters?|params?|weights?))(?:[._]|$)"
+    r"(?:^|\.)_?(?:log_)?(?:alphas?|betas?|arch(?:itecture)?(?:_(?:parameters?|params?|weights?))?)(?:[._]|$)"
     r"|^(?:rnns\.\d+\.)?weights$"
 )
 #: Everything from an operation on is the operation's own business.

@@ -166,7 +166,7 @@ def test_search_networks_are_found_and_named_the_same_way():
         interop.load(rnn_other, interop.import_recurrent(rnn_other, wrap(interop.export_recurrent(rnn.state_dict()))))
         for one, two in ((net, other), (rnn, rnn_other)):
             state = two.state_dict()
-            assert all(torch.equal(state[n], v) for n, v in one.state_dict().items() if not n.startswith("alphas."))
+            assert all(torch.equal(state[n], v) for n, v in one.state_dict().items() if not n.startswith("arch."))
             with torch.no_grad():
                 for value in two.parameters():
                     value.zero_()
