@@ -80,9 +80,9 @@ class RankStates(Callback):
 
 
 class CheckRanksAgree(Checkpoint):
-    """Stops a search whose ranks hold different alphas, at the end of the first epoch with a difference.
+    """Stops a search at the end of the first epoch after which ranks hold different architecture parameters.
 
-    Every rank updates the alphas with the same averaged gradient, so they must be bitwise equal. Derives from
+    Every rank updates them with the same averaged gradient, so they must be bitwise equal. Derives from
     `Checkpoint` so that Lightning calls it last, before the checkpoint is written.
 
     Raises:
@@ -104,10 +104,12 @@ class CheckRanksAgree(Checkpoint):
 
 def _difference(epoch: int, rank: int, name: str, first: Tensor, other: Tensor) -> str:
     gap = (first.double() - other.double()).abs().nan_to_num(nan=torch.inf)
-    edge, candidate = divmod(int(gap.argmax()), gap.shape[-1])
+    largest = int(gap.argmax())
+    index = [int(one) for one in torch.unravel_index(torch.tensor(largest), gap.shape)]  # [] of a single number
+    place = "".join(f", {what} {number}" for what, number in zip(("edge", "candidate"), index, strict=False))
     return (
-        f"epoch {epoch + 1}: ranks 0 and {rank} hold different alphas: {name}, edge {edge}, candidate {candidate}: "
-        f"{first[edge, candidate]:.9g} and {other[edge, candidate]:.9g}"
+        f"epoch {epoch + 1}: ranks 0 and {rank} hold different architecture parameters: {name}{place}: "
+        f"{first.flatten()[largest]:.9g} and {other.flatten()[largest]:.9g}"
     )
 
 

@@ -54,7 +54,10 @@ def state(folder):
     with np.load(folder / "alphas.npz") as alphas:
         rows = {name: values.tobytes() for name, values in alphas.items()}
     checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    tensors = {name: value.numpy().tobytes() for name, value in checkpoint["state_dict"].items()}
+    tensors = {
+        name: value.numpy().tobytes() if torch.is_tensor(value) else value
+        for name, value in checkpoint["state_dict"].items()
+    }
     statistics = [
         {name: value.numpy().tobytes() for name, value in rank["module"]["buffers"].items()}
         for rank in checkpoint["ranks"]

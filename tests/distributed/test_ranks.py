@@ -1,6 +1,7 @@
 """Two processes with batches of 4 do what one does with batches of 8; where they do not, the run stops."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -10,6 +11,8 @@ import pytest
 import torch
 
 from darts_pl.bilevel import ORDERS
+from darts_pl.callbacks import CheckRanksAgree
+from darts_pl.callbacks import ranks as ranks_module
 from tests.distributed.worker import EPOCHS, SIZE, search
 
 ROOT = Path(__file__).parents[2]
@@ -79,11 +82,44 @@ def test_a_validation_scores_the_whole_half_on_both_ranks(ranks, alone):
         torch.testing.assert_close(rank["valid_losses"], alone["second"]["valid_losses"], rtol=1e-10, atol=0)
 
 
+class OfTwoRanks:
+    """Stands for a Trainer and its module on rank 0; rank 1 holds `other`."""
+
+    world_size, current_epoch = 2, 4
+
+    def __init__(self, own):
+        self.own, self.supernet = own, self
+
+    def architecture(self):
+        return self.own
+
+    def genotype(self):
+        return "the same"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "place", "words"),
+    [
+        ("alphas.normal", torch.zeros(5, 4), (3, 2), "alphas.normal, edge 3, candidate 2: 0 and 0.25"),
+        ("betas.normal", torch.zeros(5), (3,), "betas.normal, edge 3: 0 and 0.25"),
+        ("relaxation.temperature", torch.zeros(()), (), "relaxation.temperature: 0 and 0.25"),
+    ],
+)
+def test_every_architecture_parameter_is_compared_whatever_its_shape(name, values, place, words, monkeypatch):
+    other = values.clone()
+    other[place] += 0.25
+    monkeypatch.setattr(ranks_module, "_gathered", lambda own, _: [own, ({name: other}, own[1])])
+    trainer = OfTwoRanks({name: values})
+    message = f"epoch 5: ranks 0 and 1 hold different architecture parameters: {words}"
+    with pytest.raises(RuntimeError, match=f"^{re.escape(message)}$"):
+        CheckRanksAgree().on_train_epoch_end(trainer, trainer)
+
+
 @pytest.mark.slow
 def test_ranks_that_hold_different_alphas_stop_the_run_and_name_the_difference(tmp_path):
     status, said, _ = launch(tmp_path, "alphas")
     assert status != 0
-    assert "epoch 1: ranks 0 and 1 hold different alphas: reduce, edge 1, candidate 2:" in said
+    assert "epoch 1: ranks 0 and 1 hold different architecture parameters: alphas.reduce, edge 1, candidate 2:" in said
 
 
 @pytest.mark.slow

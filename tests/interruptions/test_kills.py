@@ -96,7 +96,10 @@ class Command:
         return {
             "metrics": rows,
             "summary": {name: value for name, value in summary.items() if "seconds" not in name},
-            "tensors": {name: value.numpy().tobytes() for name, value in checkpoint["state_dict"].items()},
+            "tensors": {
+                name: value.numpy().tobytes() if torch.is_tensor(value) else value
+                for name, value in checkpoint["state_dict"].items()
+            },
             "optimizers": [
                 [
                     value.numpy().tobytes()

@@ -160,7 +160,10 @@ def outcome(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[s
     summary.pop("seconds")
     with np.load(folder / "alphas.npz") as alphas:
         kept = dict(alphas)
-    return summary, kept, torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    state = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    decided = state.pop("supernet.arch._extra_state")  # the one that is no tensor
+    assert all(not values["fixed"] and all(map(all, values["live"])) for values in decided.values())
+    return summary, kept, state
 
 
 @pytest.fixture(params=["init raises", "every call raises", "init hangs"])

@@ -49,7 +49,10 @@ def alphas(folder: Path) -> np.ndarray:
 
 
 def state(folder: Path) -> dict[str, Any]:
-    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    found = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    kept = found.pop("supernet.arch._extra_state", {})  # of a search: the one that is no tensor
+    assert all(not values["fixed"] for values in kept.values())
+    return found
 
 
 def stopped_after_first_epoch(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> None:
