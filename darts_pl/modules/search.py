@@ -222,6 +222,10 @@ class SearchModule(pl.LightningModule):
         scheduler.step()
         for name, mixing in self.supernet.mixing().items():
             self.log(f"search/entropy_{name}", entropy(mixing.weights.detach()))
+            if mixing.edges is not None:
+                self.log(f"search/largest_edge_weight_{name}", mixing.edges.detach().max())
+        for name, value in self.supernet.arch.relaxation.metrics().items():
+            self.log(f"search/{name}", value)
         skip = space_of(self.supernet.space.kind).skip
         if skip is not None:
             self.log("search/skip_connections", float(count_operation(self.genotype(), skip)))

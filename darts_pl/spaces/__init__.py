@@ -18,6 +18,7 @@ from darts_pl.spaces.cnn import (
     tower_fits,
 )
 from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges, Part
+from darts_pl.spaces.gumbel import Gumbel, GumbelSettings
 from darts_pl.spaces.mixed import MixedEdges, PlainEdges
 from darts_pl.spaces.mixing import Alive, FixedWeights, Mixing, fix_weights
 from darts_pl.spaces.networks import NETWORKS, build
@@ -35,6 +36,7 @@ from darts_pl.spaces.rnn import (
     word_loss,
 )
 from darts_pl.spaces.settings import AlphasSettings, SearchSettings, WeightsSettings
+from darts_pl.spaces.single_path import DrawnEdges, SinglePath, SinglePathSettings
 from darts_pl.spaces.sizes import count_multiply_adds, count_parameters, min_batch_size, multiply_adds_of
 from darts_pl.spaces.skip import SKIPS, Skip
 from darts_pl.spaces.space import CellSpace, SearchSpace, cell_space
@@ -57,11 +59,14 @@ __all__ = [
     "CnnSupernet",
     "DerivedCell",
     "Drawing",
+    "DrawnEdges",
     "Dropouts",
     "Edges",
     "FinalCell",
     "FixedWeights",
     "GatedCell",
+    "Gumbel",
+    "GumbelSettings",
     "LanguageModel",
     "LeavingEdges",
     "MixedEdges",
@@ -79,6 +84,8 @@ __all__ = [
     "SearchSpace",
     "SequenceNetwork",
     "SequenceOutput",
+    "SinglePath",
+    "SinglePathSettings",
     "Skip",
     "Softmax",
     "Space",
