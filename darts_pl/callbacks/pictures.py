@@ -49,15 +49,21 @@ class ArchitecturePictures(Checkpoint):
         supernet = pl_module.supernet
         step = trainer.global_step - 1  # the last batch, from 0, as in what Lightning logs
         if self.alphas:
-            numbers = alpha_scalars(supernet.space, supernet.alphas)
+            numbers = alpha_scalars(supernet.space, supernet.alphas) | beta_scalars(supernet.arch.betas)
             for logger in trainer.loggers:
                 logger.log_metrics(numbers, step)
         showing = [logger for logger in trainer.loggers if isinstance(logger, PictureLogger)]
         if not showing:
             return
-        weights = {name: mixing.weights.detach().float().cpu().numpy() for name, mixing in supernet.mixing().items()}
+        expected = supernet.mixing()
+        weights = {name: mixing.weights.detach().float().cpu().numpy() for name, mixing in expected.items()}
+        edges = {
+            name: mixing.edges.detach().float().cpu().numpy()
+            for name, mixing in expected.items()
+            if mixing.edges is not None
+        }
         images = {
-            "search/mixing_weights": pixels(draw_mixing_weights(supernet.space, weights)),
+            "search/mixing_weights": pixels(draw_mixing_weights(supernet.space, weights, edges)),
             "search/cells": self._cells(parse(self.history.genotypes[-1])),
         }
         rows = [[epoch, str(parse(text))] for epoch, text in enumerate(self.history.genotypes)]
@@ -85,4 +91,17 @@ def alpha_scalars(space: SearchSpace, alphas: Mapping[str, Tensor]) -> dict[str,
         for cell_type, values in alphas.items()
         for edge, row in enumerate(values.detach().tolist())
         for candidate, value in zip(space.cells[cell_type].candidates[edge], row, strict=False)
+    }
+
+
+def beta_scalars(betas: Mapping[str, Tensor]) -> dict[str, float]:
+    """Every beta by a name such as ``beta/normal/edge_03``; edges count from 0.
+
+    Args:
+        betas: per cell type [edges]; empty where edges have no weights.
+    """
+    return {
+        f"beta/{cell_type}/edge_{edge:02}": value
+        for cell_type, values in betas.items()
+        for edge, value in enumerate(values.detach().tolist())
     }

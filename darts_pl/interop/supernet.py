@@ -17,6 +17,7 @@ from darts_pl.interop.loading import refuse_misfit
 from darts_pl.interop.state_dict import unwrap
 from darts_pl.ops import EdgeByEdge, EdgeOperation
 from darts_pl.spaces.cnn import CnnSupernet
+from darts_pl.spaces.cnn.fixed_reduction import FixedReduction
 
 #: Candidates that are a bare `nn.Sequential` in the authors' table of operations (see `convolutional`).
 _BARE = frozenset({"conv_7x1_1x7"})
@@ -39,6 +40,8 @@ def _theirs(supernet: CnnSupernet) -> dict[str, _Theirs]:
     found = {key: _Theirs([authors_in_stem(key)]) for key in supernet.state_dict() if not key.startswith("arch.")}
     cells: Any = supernet.cells
     for layer, cell in enumerate(cells):
+        if isinstance(cell, FixedReduction):
+            continue
         for source, mixed in enumerate(cell.mixed):
             leaving = cell.space.leaving(source)
             for group in mixed.groups:

@@ -217,6 +217,10 @@ class SearchModule(pl.LightningModule):
         scheduler.step()
         for name, mixing in self.supernet.mixing().items():
             self.log(f"search/entropy_{name}", entropy(mixing.weights.detach()))
+            if mixing.edges is not None:
+                self.log(f"search/largest_edge_weight_{name}", mixing.edges.detach().max())
+        for name, value in self.supernet.arch.relaxation.metrics().items():
+            self.log(f"search/{name}", value)
         self._log_genotype(self.genotype())
         if len(self.stages.plan) > 1:
             self.log("search/stage", float(self.stages.index))

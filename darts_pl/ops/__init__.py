@@ -4,7 +4,7 @@ from darts_pl.ops import candidates as _candidates  # registers the built-in ope
 from darts_pl.ops.activations import ACTIVATIONS, activation, activation_function, activations, check_activations
 from darts_pl.ops.convolutions import FactorizedReduce, ReLUConvBN
 from darts_pl.ops.edges import BatchNorm, EdgeByEdge, EdgeOperation, NodeOutput
-from darts_pl.ops.pooling import Identity
+from darts_pl.ops.pooling import Identity, Pool
 from darts_pl.ops.registry import CANDIDATES, NONE, build, build_edges, candidate, check_candidates, names
 from darts_pl.ops.subset import Subset
 
@@ -18,6 +18,7 @@ __all__ = [
     "FactorizedReduce",
     "Identity",
     "NodeOutput",
+    "Pool",
     "ReLUConvBN",
     "Subset",
     "activation",

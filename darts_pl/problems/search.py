@@ -12,7 +12,7 @@ from darts_pl.bilevel import OBSERVERS, ORDERS, PERTURBATIONS, REGULARISERS, STA
 from darts_pl.config import Config
 from darts_pl.modules import SearchModule, StageRun
 from darts_pl.problems.base import Problem
-from darts_pl.selection import Trials
+from darts_pl.selection import PREVIEWS, Trials, preview_magnitude
 from darts_pl.spaces import EDGES, RELAXATIONS, SKIPS, SPACES, Parts, SearchSpace, Supernet
 
 
@@ -66,6 +66,7 @@ def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.Lig
         alphas=AlphaRecipe(adam.lr, (adam.betas[0], adam.betas[1]), adam.weight_decay),
         radius=getattr(config.order, "radius", None),
         scores=problem.scores,
+        preview=PREVIEWS.get(config.select.name, preview_magnitude),
         regulariser=REGULARISERS.build(config.regulariser),
         perturbation=PERTURBATIONS.build(config.perturbation),
         observers=[OBSERVERS.build(settings) for settings in config.observers.values()],

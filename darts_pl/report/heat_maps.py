@@ -15,7 +15,9 @@ DPI = 100
 PANEL_WIDTH, ROW_HEIGHT, FRAME = 5.2, 0.26, 1.9
 
 
-def draw_mixing_weights(space: SearchSpace, weights: Mapping[str, np.ndarray]) -> Figure:
+def draw_mixing_weights(
+    space: SearchSpace, weights: Mapping[str, np.ndarray], edges: Mapping[str, np.ndarray] | None = None
+) -> Figure:
     """A figure with one heat map per cell type: a row for each edge, a column for each candidate.
 
     The colours of all panels mean the same: 0 to the largest weight in the figure. Where an edge
@@ -24,6 +26,8 @@ def draw_mixing_weights(space: SearchSpace, weights: Mapping[str, np.ndarray]) -
     Args:
         space: what is searched.
         weights: per cell type [edges, candidates], in the order of the alphas.
+        edges: per cell type the edge weights [edges], which are written beside the edges' names; None =
+            there are none.
     """
     rows = max(len(values) for values in weights.values())
     size = (PANEL_WIDTH * len(weights), ROW_HEIGHT * rows + FRAME)
@@ -36,7 +40,11 @@ def draw_mixing_weights(space: SearchSpace, weights: Mapping[str, np.ndarray]) -
         image = axes.imshow(aligned, cmap="viridis", vmin=0, vmax=largest, aspect="auto", interpolation="nearest")
         axes.set_title(cell_title(space.kind, cell_type))
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(values)), _edge_names(space, cell_type))
+        labels = _edge_names(space, cell_type)
+        if edges:
+            labels = [f"{label}: {weight:.2f}" for label, weight in zip(labels, edges[cell_type], strict=True)]
+            axes.set_ylabel("edge: edge weight")
+        axes.set_yticks(range(len(values)), labels)
     figure.colorbar(image, ax=list(panels), label="mixing weight")
     return figure
 

@@ -2,20 +2,24 @@
 
 from darts_pl.selection.magnitude import magnitude, preview_magnitude, strengths, strongest
 from darts_pl.selection.one_path import one_path
+from darts_pl.selection.pairs import pairs, strongest_pairs
 from darts_pl.selection.random import random_genotype
-from darts_pl.selection.rules import RULES, Selection, selection_rule
+from darts_pl.selection.rules import PREVIEWS, RULES, Selection, selection_rule
 from darts_pl.selection.trials import Score, Trials
 
 __all__ = [
+    "PREVIEWS",
     "RULES",
     "Score",
     "Selection",
     "Trials",
     "magnitude",
     "one_path",
+    "pairs",
     "preview_magnitude",
     "random_genotype",
     "selection_rule",
     "strengths",
     "strongest",
+    "strongest_pairs",
 ]

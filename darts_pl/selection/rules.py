@@ -21,14 +21,28 @@ Selection = Callable[[Supernet, "Trials"], Genotype]
 RULES: Registry[Callable[..., Selection]] = Registry("selection rule")
 
 
-def selection_rule(name: str) -> Callable[[Selection], Selection]:
-    """Decorator that registers a function of (supernet, trials) without settings as a selection rule."""
+#: By name of a rule, what derives the genotype that is shown after every epoch: cheap, and without trials.
+#: A rule that is not here is previewed by magnitude.
+PREVIEWS: dict[str, Callable[[Supernet], Genotype]] = {}
+
+
+def selection_rule(
+    name: str, *, preview: Callable[[Supernet], Genotype] | None = None
+) -> Callable[[Selection], Selection]:
+    """Decorator that registers a function of (supernet, trials) without settings as a selection rule.
+
+    Args:
+        name: of the rule.
+        preview: see `PREVIEWS`.
+    """
 
     def register(rule: Selection) -> Selection:
         def make(settings: Any = None) -> Selection:
             return rule
 
         RULES.add(name, make, origin=rule)
+        if preview is not None:
+            PREVIEWS[name] = preview
         return rule
 
     return register

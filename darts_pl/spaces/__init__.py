@@ -18,6 +18,7 @@ from darts_pl.spaces.cnn import (
     tower_fits,
 )
 from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges, Part
+from darts_pl.spaces.gumbel import Gumbel, GumbelSettings
 from darts_pl.spaces.image_network import ImageNetwork
 from darts_pl.spaces.mixed import MixedEdges, PlainEdges
 from darts_pl.spaces.mixing import Alive, FixedWeights, Mixing, fix_weights
@@ -37,6 +38,7 @@ from darts_pl.spaces.rnn import (
     word_loss,
 )
 from darts_pl.spaces.settings import AlphasSettings, SearchSettings, WeightsSettings
+from darts_pl.spaces.single_path import DrawnEdges, SinglePath, SinglePathSettings
 from darts_pl.spaces.sizes import count_multiply_adds, count_parameters, min_batch_size, multiply_adds_of
 from darts_pl.spaces.skip import SKIPS, Skip
 from darts_pl.spaces.space import CellSpace, SearchSpace, cell_space
@@ -60,11 +62,14 @@ __all__ = [
     "CnnSupernet",
     "DerivedCell",
     "Drawing",
+    "DrawnEdges",
     "Dropouts",
     "Edges",
     "FinalCell",
     "FixedWeights",
     "GatedCell",
+    "Gumbel",
+    "GumbelSettings",
     "ImageNetwork",
     "LanguageModel",
     "LeavingEdges",
@@ -86,6 +91,8 @@ __all__ = [
     "SearchSpace",
     "SequenceNetwork",
     "SequenceOutput",
+    "SinglePath",
+    "SinglePathSettings",
     "Skip",
     "Softmax",
     "Space",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +61,10 @@ class Relaxation(nn.Module, ABC):
             epoch: of the stage, counted from 0.
             epochs: number of epochs of the stage.
         """
+
+    def metrics(self) -> Mapping[str, float]:
+        """Numbers to log at the end of the epoch, by name, such as the temperature."""
+        return {}
 
 
 #: By name, what makes a `Relaxation`; given its settings where it has some.

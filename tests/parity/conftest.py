@@ -43,6 +43,13 @@ KINDS: dict[str, Callable[[], list[Path]]] = {
     "language_model_file": lambda: matching("rnn_*.pt", present=("state_dict", "arch")),
     "pc_darts_file": lambda: matching("family/pcdarts_supernet*.pt", present=("state_dict",)),
     "pc_darts_genotypes_file": lambda: sorted(FOLDER.glob("family/pcdarts_genotypes*.json")),
+    "gdas_file": lambda: [
+        path for path in matching("family/gdas_*.pt", present=("draws",)) if read(path)["space"] in ("nasnet", "frc")
+    ],
+    "gdas_nasbench201_file": lambda: [
+        path for path in matching("family/gdas_*.pt", present=("draws",)) if read(path)["space"] == "nb201"
+    ],
+    "gdas_genotypes_file": lambda: sorted(FOLDER.glob("family/gdas_genotypes*.json")),
     "network_file": lambda: [
         path for kind in ("cifar", "imagenet") for path in matching(f"{kind}_*.pt", present=("state_dict", "arch"))
     ],

@@ -8,14 +8,35 @@ import torch
 from torch import Tensor, nn
 
 from darts_pl.errors import UserError
-from darts_pl.ops import NodeOutput
+from darts_pl.ops import BatchNorm, EdgeOperation, NodeOutput, Pool
 from darts_pl.spaces.base import Parts
+from darts_pl.spaces.cnn.fixed_reduction import WIDTH, FixedReduction
 from darts_pl.spaces.cnn.plan import CellPlan, plan_cells, preprocess
 from darts_pl.spaces.cnn.stems import build_stem
 from darts_pl.spaces.edges import Part, zero_node
 from darts_pl.spaces.mixing import Mixing, rows
+from darts_pl.spaces.skip import Skip
 from darts_pl.spaces.space import CellSpace, SearchSpace
 from darts_pl.spaces.supernet import Outcome, Supernet
+
+
+class BarePools(Skip):
+    """Removes the BatchNorm behind poolings.
+
+    Args:
+        skip: what else happens to the candidates.
+    """
+
+    def __init__(self, skip: Skip) -> None:
+        self.skip = skip
+
+    def wrap(self, name: str, operation: EdgeOperation, stride: int) -> EdgeOperation:
+        if isinstance(operation, Pool):
+            operation.bn = None
+        return self.skip.wrap(name, operation, stride)
+
+    def extra(self, channels: int, stride: int, edges: int) -> nn.Module | None:
+        return self.skip.extra(channels, stride, edges)
 
 
 class MixedCell(nn.Module):
@@ -69,12 +90,14 @@ class CnnSupernet(Supernet):
     """The search network: stem, mixed cells, global average pooling, linear head.
 
     Args:
-        space: cell types "normal" and "reduce".
+        space: cell types "normal" and "reduce"; without the latter the reduction cells are fixed ones.
         init_channels: C, the width of the first cells (16 in the paper's search).
         layers: number of cells (8 in the paper's search).
         classes: number of classes.
         in_channels: channels of the images.
         stem: one of `STEMS`: "cifar" for small images, "imagenet" for photos.
+        pool_norm: whether BatchNorm follows the poolings (it does in DARTS, and does not in GDAS).
+        last_norm: whether BatchNorm and ReLU come before the global pooling (GDAS).
         parts: relaxation, edges, and what happens to skip connections; None = those of DARTS.
         alpha_scale: standard deviation of the initial architecture parameters.
 
@@ -91,6 +114,8 @@ class CnnSupernet(Supernet):
         classes: int,
         in_channels: int = 3,
         stem: str = "cifar",
+        pool_norm: bool = True,
+        last_norm: bool = False,
         parts: Parts | None = None,
         alpha_scale: float = 0.0,
     ) -> None:
@@ -100,16 +125,28 @@ class CnnSupernet(Supernet):
             if value < 1:
                 raise UserError(f"{name}={value}: must be at least 1")
         self.stem = build_stem(stem, in_channels, init_channels)
-        plans = plan_cells(self.stem, init_channels, layers, lambda reduction: self._cell_space(reduction).nodes)
-        self.cells = nn.ModuleList(MixedCell(self._cell_space(plan.reduction), plan, parts) for plan in plans)
-        self.classifier = nn.Linear(plans[-1].channels * self._cell_space(plans[-1].reduction).nodes, classes)
+        plans = plan_cells(self.stem, init_channels, layers, self._width)
+        in_cells = parts if pool_norm else Parts(parts.relaxation, parts.edges, BarePools(parts.skip))
+        self.cells = nn.ModuleList(self._cell(plan, in_cells) for plan in plans)
+        features = plans[-1].channels * self._width(plans[-1].reduction)
+        self.lastact = nn.Sequential(BatchNorm(features, affine=True), nn.ReLU()) if last_norm else None
+        self.classifier = nn.Linear(features, classes)
         self._leaving = {name: cell.leaving_by_source() for name, cell in space.cells.items()}
         for name, by_source in self._leaving.items():
             order = [edge for edges in by_source for edge in edges]
             self.register_buffer(f"by_source_{name}", torch.tensor(order), persistent=False)
 
-    def _cell_space(self, reduction: bool) -> CellSpace:
-        return self.space.cells["reduce" if reduction else "normal"]
+    def _cell_space(self, reduction: bool) -> CellSpace | None:
+        return self.space.cells.get("reduce" if reduction else "normal")
+
+    def _width(self, reduction: bool) -> int:
+        """How many maps a cell concatenates."""
+        cell = self._cell_space(reduction)
+        return WIDTH if cell is None else cell.nodes
+
+    def _cell(self, plan: CellPlan, parts: Parts) -> nn.Module:
+        cell = self._cell_space(plan.reduction)
+        return FixedReduction(plan, affine=False) if cell is None else MixedCell(cell, plan, parts)
 
     def _by_source(self, cell_type: str, mixing: Mixing) -> list[Mixing]:
         """The mixing of the edges that leave each source node."""
@@ -136,9 +173,13 @@ class CnnSupernet(Supernet):
         before = NodeOutput(first)
         last = before if second is first else NodeOutput(second)
         for cell in self.cells:
-            assert isinstance(cell, MixedCell)
-            before, last = last, NodeOutput(cell(before, last, by_source[cell.cell_type]))
-        return self.classifier(last.raw.mean((2, 3)))
+            if isinstance(cell, MixedCell):
+                output = cell(before, last, by_source[cell.cell_type])
+            else:
+                output = cell(before.raw, last.raw)
+            before, last = last, NodeOutput(output)
+        features = last.raw if self.lastact is None else self.lastact(last.raw)
+        return self.classifier(features.mean((2, 3)))
 
     def loss(self, batch: tuple[Tensor, Tensor], mixing: Mapping[str, Mixing]) -> Outcome:
         """Cross-entropy of (images [B, in_channels, H, W], labels [B]), and the logits."""

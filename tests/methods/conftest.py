@@ -1,0 +1,89 @@
+"""Small searches in process that are killed where a test wants it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from darts_pl.callbacks import LastCheckpoint
+from darts_pl.cli import main
+
+#: Three batches per epoch.
+SMALL = ("data=digits", "search.layers=3", "search.nodes=2", "search.batch_size=240", "search.alphas.lr=0.1")
+
+
+class Killed(BaseException):
+    """Nothing of ours handles it, as nothing handles a kill."""
+
+
+def search(folder: Path, *arguments: str) -> int:
+    """Run a small search."""
+    options = [one for one in arguments if one.startswith("--")]  # must come first
+    overrides = [one for one in arguments if not one.startswith("--")]
+    return main([*options, *SMALL, *overrides, f"hydra.run.dir={folder}"])
+
+
+def killed_search(folder: Path, epoch: int, batch: int | None, *arguments: str) -> None:
+    """Run a small search that is killed behind the checkpoint after `batch` of `epoch`; None = of the epoch's end."""
+    end, within = LastCheckpoint.on_train_epoch_end, LastCheckpoint.on_train_batch_end
+
+    def at_end(self: LastCheckpoint, trainer: Any, module: Any) -> None:
+        end(self, trainer, module)
+        if batch is None and trainer.current_epoch == epoch:
+            raise Killed
+
+    def after_batch(self: LastCheckpoint, trainer: Any, module: Any, outputs: Any, data: Any, number: int) -> None:
+        within(self, trainer, module, outputs, data, number)
+        if (trainer.current_epoch, number) == (epoch, batch):
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LastCheckpoint, "on_train_epoch_end", at_end)
+        patch.setattr(LastCheckpoint, "on_train_batch_end", after_batch)
+        with pytest.raises(Killed):
+            search(folder, *arguments)
+
+
+def left_by(folder: Path) -> dict[str, Any]:
+    """Everything that a run left which is a number or a genotype, but for times."""
+    with np.load(folder / "alphas.npz") as alphas:
+        found: dict[str, Any] = {f"alphas.npz {name}": values.tobytes() for name, values in alphas.items()}
+    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    for name, value in checkpoint["state_dict"].items():
+        found[f"state {name}"] = value.numpy().tobytes()
+    for number, state in enumerate(checkpoint["optimizer_states"]):
+        for index, values in state["state"].items():
+            for name, value in values.items():
+                found[f"optimizer {number} {index} {name}"] = (
+                    value.numpy().tobytes() if torch.is_tensor(value) else value
+                )
+        for index, group in enumerate(state["param_groups"]):
+            found[f"optimizer {number} group {index} lr"] = group["lr"]
+    with (folder / "metrics.csv").open(newline="") as file:
+        found["metrics"] = [
+            {name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)
+        ]
+    found["genotypes"] = (folder / "genotypes.jsonl").read_text()
+    found["genotype"] = (folder / "genotype.json").read_text()
+    summary = json.loads((folder / "summary.json").read_text())
+    found["summary"] = {name: value for name, value in summary.items() if name != "seconds"}
+    return found
+
+
+@pytest.fixture
+def assert_same_run() -> Callable[[Path, Path], None]:
+    """Asserts that two folders hold the same run, bit by bit."""
+
+    def check(one: Path, other: Path) -> None:
+        first, second = left_by(one), left_by(other)
+        assert first.keys() == second.keys()
+        assert [name for name in first if first[name] != second[name]] == []
+
+    return check
