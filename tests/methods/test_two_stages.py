@@ -48,7 +48,7 @@ def whole(arguments: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) 
     """The folder of a search that was never stopped."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     assert search(folder, *arguments) == 0
-    yield folder
+    return folder
 
 
 def test_the_history_of_the_second_stage_stands_in_the_columns_of_the_first(whole: Path) -> None:
