@@ -1,0 +1,143 @@
+"""The examples of docs/extending.md: parts of one's own, from a folder and as an installed package."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darts_pl import plugins
+from darts_pl.callbacks import LastCheckpoint
+from darts_pl.cli import main
+from darts_pl.config import SECTIONS, Choice
+from darts_pl.genotype import KINDS, parse
+from darts_pl.tasks import TASKS
+
+EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
+MODULES = ("own_method", "own_rule", "own_space", "own_task")
+assert TASKS  # importing the tasks declares the sections
+
+SMALL = ["data=digits", "search.layers=3", "search.init_channels=2", "search.nodes=1", "search.batch_size=240"]
+SMALL += ["search.candidates=[skip_connect,max_pool_3x3]", "search.epochs=2", "order=first", "hardware.threads=1"]
+
+
+@pytest.fixture(autouse=True)
+def forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test registers and imports is forgotten after it."""
+    for registry in [section.registry for section in SECTIONS.values() if isinstance(section, Choice)] + [KINDS]:
+        for part in ("_items", "_origins", "_settings"):
+            monkeypatch.setattr(registry, part, dict(getattr(registry, part)))
+    monkeypatch.setattr(plugins, "_seen", set())
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.split(".")[0] in (*MODULES, "their_parts"):
+            del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+@pytest.fixture(params=["folder", "package"])
+def own(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The arguments with which the examples are found: a folder of the user, or an installed package without any."""
+    monkeypatch.chdir(tmp_path)
+    if request.param == "folder":
+        for module in MODULES:
+            shutil.copy(EXAMPLES / f"{module}.py", tmp_path)
+        shutil.copytree(EXAMPLES / "conf", tmp_path / "conf")
+        importlib.invalidate_caches()
+        return ["--config-dir", str(tmp_path / "conf"), f"imports=[{','.join(MODULES)}]"]
+    package = tmp_path / "site" / "their_parts"
+    package.mkdir(parents=True)
+    for module in MODULES:
+        shutil.copy(EXAMPLES / f"{module}.py", package)
+    (package / "__init__.py").write_text("".join(f"import their_parts.{module}\n" for module in MODULES))
+    shutil.copytree(EXAMPLES / "conf", package / "conf")
+    info = tmp_path / "site" / "their_parts-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-parts\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[darts_pl.plugins]\ntheirs = their_parts\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    importlib.invalidate_caches()
+    return []
+
+
+def run(own: list[str], folder: Path, *arguments: str) -> dict[str, object]:
+    assert main([*own, *arguments, f"hydra.run.dir={folder}"]) == 0
+    return json.loads((folder / "summary.json").read_text())
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing of ours handles it."""
+
+
+def test_a_method_of_ones_own_searches_resumes_bitwise_and_learns_its_second_parameter(
+    own: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(own, tmp_path / "whole", "method=own_method", *SMALL)
+    save = LastCheckpoint.on_train_epoch_end
+
+    def save_and_die(self: LastCheckpoint, *arguments: object) -> None:
+        save(self, *arguments)  # type: ignore[arg-type]
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LastCheckpoint, "on_train_epoch_end", save_and_die)
+        with pytest.raises(Killed):
+            run(own, tmp_path / "parts", "method=own_method", *SMALL)
+    summary = run(own, tmp_path / "parts", "method=own_method", *SMALL, "resume=true")
+    with np.load(tmp_path / "whole/alphas.npz") as whole, np.load(tmp_path / "parts/alphas.npz") as parts:
+        assert set(whole.files) == {"normal", "reduce", "relaxation.sharpness"}
+        assert all(np.array_equal(whole[name], parts[name]) for name in whole.files)
+        assert whole["relaxation.sharpness"].shape == (3,)
+        assert whole["relaxation.sharpness"][0] == 0 != whole["relaxation.sharpness"][-1]
+    assert parse(str(summary["genotype"])).kind == "cnn"
+
+
+def test_swapping_a_part_of_a_method_leaves_nothing_of_it_behind(own: list[str], tmp_path: Path) -> None:
+    run(own, tmp_path / "swapped", "method=own_method", "relaxation=softmax", "regulariser=none", *SMALL)
+    run(own, tmp_path / "plain", *SMALL)
+    with np.load(tmp_path / "swapped/alphas.npz") as swapped, np.load(tmp_path / "plain/alphas.npz") as plain:
+        assert set(swapped.files) == {"normal", "reduce"}
+        assert all(np.array_equal(swapped[name], plain[name]) for name in plain.files)
+
+
+def test_a_space_of_ones_own_is_searched_in_every_order_and_a_rule_of_ones_own_derives_its_cell(
+    own: list[str], tmp_path: Path
+) -> None:
+    for order in ("first", "second", "second_exact"):
+        folder = tmp_path / order
+        arguments = ["search=chain", "select=duel", f"order={order}", "search.epochs=1", "hardware.threads=1"]
+        summary = run(own, folder, *arguments)
+        decided = json.loads((folder / "selection.json").read_text())
+        assert set(decided) == {f"genotype {index}" for index in range(4)}
+        genotype = parse(str(summary["genotype"]))
+        assert genotype.kind == "chain"
+        assert len(genotype.cells["chain"].nodes) == 3
+        assert float(str(summary["search/valid_accuracy"])) > 0.2  # ten classes: chance is 0.1
+
+
+def test_a_task_of_ones_own_reads_a_run(own: list[str], tmp_path: Path) -> None:
+    run(own, tmp_path / "search", *SMALL)
+    summary = run(own, tmp_path / "task", "task=steadiness", f"run={tmp_path / 'search'}")
+    with np.load(tmp_path / "search/alphas.npz") as alphas:
+        strongest = alphas["normal"].argmax(2)  # [3 rows, edges]; since=0.5 is the row after the first epoch
+    assert summary["steady/normal"] == (strongest[1] == strongest[2]).mean()
+
+
+def test_a_value_outside_the_range_of_ones_own_setting_is_refused(
+    own: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for argument, message in (
+        ("relaxation.hottest=0", "relaxation.hottest=0.0: must be above 0"),
+        ("+relaxation.hotest=2", "unknown key relaxation.hotest; did you mean relaxation.hottest?"),
+    ):
+        arguments = [*own, "method=own_method", *SMALL, argument, f"hydra.run.dir={tmp_path / 'refused'}"]
+        assert main(arguments) == 2
+        assert message in capsys.readouterr().err
