@@ -1,9 +1,6 @@
 """What a step draws: a function of the seed, the step and the split, and of nothing else."""
 
 import itertools
-import json
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -14,13 +11,14 @@ from tests.smooth import SmoothNet
 
 SPLITS = ("train", "valid", "perturb", "eval", "build")
 CPU = torch.device("cpu")
-PRINT = """
-import json, torch
-from darts_pl.bilevel import Draws
-torch.manual_seed(99)
-splits = "train valid perturb eval build".split()
-print(json.dumps([Draws(5, 7)(split, "cpu").initial_seed() for split in splits]))
-"""
+#: Of run 5, step 7, recorded: a run must draw the same on every machine and in every later version.
+SEEDS = {
+    "train": 8919046959149922038,
+    "valid": 698222467929904749,
+    "perturb": 834103360064388672,
+    "eval": 2145607836565260477,
+    "build": 5986888191296575616,
+}
 
 
 def numbers(draws, split):
@@ -37,9 +35,9 @@ def test_the_same_seed_step_and_split_give_the_same_numbers_whatever_was_drawn_b
         assert torch.equal(numbers(Draws(5, 7), split), first[split])
 
 
-def test_another_process_draws_the_same():
-    found = subprocess.run([sys.executable, "-c", PRINT], capture_output=True, text=True, check=True)
-    assert json.loads(found.stdout) == [Draws(5, 7)(split, CPU).initial_seed() for split in SPLITS]
+def test_a_step_draws_what_was_recorded():
+    assert {split: Draws(5, 7).seed(split) for split in SPLITS} == SEEDS
+    assert all(Draws(5, 7)(split, CPU).initial_seed() == seed for split, seed in SEEDS.items())
 
 
 def test_other_seeds_steps_and_splits_give_other_numbers():
