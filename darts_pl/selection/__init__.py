@@ -4,6 +4,7 @@ from darts_pl.selection.magnitude import magnitude, preview_magnitude, strengths
 from darts_pl.selection.pairs import pairs, strongest_pairs
 from darts_pl.selection.random import random_genotype
 from darts_pl.selection.rules import PREVIEWS, RULES, Selection, selection_rule
+from darts_pl.selection.softmax_magnitude import softmax_magnitude
 from darts_pl.selection.trials import Score, Trials
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "preview_magnitude",
     "random_genotype",
     "selection_rule",
+    "softmax_magnitude",
     "strengths",
     "strongest",
     "strongest_pairs",

@@ -1,4 +1,4 @@
-"""Imported by a run in a process of its own: the run is killed behind the checkpoint of the epoch that DIE_AFTER names."""
+"""Imported by a run in a process of its own, which is killed behind the checkpoint of the epoch DIE_AFTER."""
 
 import os
 from typing import Any
