@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-Split = Literal["train", "valid", "perturb", "eval", "build"]
-SPLITS: tuple[Split, ...] = ("train", "valid", "perturb", "eval", "build")
+Split = Literal["train", "valid", "perturb", "eval", "build", "carry"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "perturb", "eval", "build", "carry")
 
 
 class Draws:
@@ -19,7 +19,7 @@ class Draws:
 
     The virtual step, both sides of the finite difference and the weight step use "train", so they
     draw the same numbers; the pass on the valid split uses "valid". "build" is for the supernet of a
-    later stage.
+    later stage, "carry" for what it takes over.
 
     Args:
         seed: of the run, 0 or more.

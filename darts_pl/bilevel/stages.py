@@ -20,11 +20,14 @@ Facts = Mapping[str, Any]
 class Factory(Protocol):
     """Builds the supernet that the configuration describes, with changes."""
 
-    def __call__(self, *, cells: SearchSpace | None = None, **changes: Any) -> Supernet:
+    def __call__(
+        self, *, cells: SearchSpace | None = None, edges: Mapping[str, Any] | None = None, **changes: Any
+    ) -> Supernet:
         """A new supernet.
 
         Args:
             cells: what is searched; None = as configured.
+            edges: settings of the section `edges` that are different, such as ``{"k": 4}``.
             changes: settings of the section `search` that are different, such as ``layers=11``.
         """
 
@@ -87,6 +90,8 @@ class Stages(ABC):
         new_optimizers: Sequence[torch.optim.Optimizer],
     ) -> None:
         """Take weights and optimizer states over into the new stage; by default it starts fresh.
+
+        What it draws from torch's global generators is the same on all ranks.
 
         Args:
             index: of the new stage.

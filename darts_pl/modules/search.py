@@ -201,7 +201,7 @@ class SearchModule(pl.LightningModule):
             continued.load_state_dict(schedule.state_dict())
             for group, before in zip(self._plain_optimizers()[0].param_groups, optimizers[0].param_groups, strict=True):
                 group["lr"] = before["lr"]
-        self.stages.stages.carry(self.stages.index, old, new, optimizers, self._plain_optimizers())
+        self.stages.carry(old, new, optimizers, self._plain_optimizers())
 
     def on_train_epoch_end(self) -> None:
         self._refuse_divergence()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 
 from darts_pl.bilevel import Draws, Factory, Facts, SingleStage, Stage, Stages
+from darts_pl.bilevel.draws import Split
 from darts_pl.errors import UserError
 from darts_pl.spaces import Supernet
 
@@ -92,10 +94,26 @@ class StageRun:
             facts: what the stage before left.
         """
         self.index, self.facts = index, facts
-        devices = list(range(torch.cuda.device_count()))
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(Draws(self.seed, index).seed("build"))
+        with self._drawing("build"):
             return self.stages.build(index, facts, self.factory)
+
+    def carry(
+        self,
+        old: Supernet,
+        new: Supernet,
+        old_optimizers: Sequence[torch.optim.Optimizer],
+        new_optimizers: Sequence[torch.optim.Optimizer],
+    ) -> None:
+        """Take over into the present stage what goes on; see `Stages.carry`."""
+        with self._drawing("carry"):
+            self.stages.carry(self.index, old, new, old_optimizers, new_optimizers)
+
+    @contextmanager
+    def _drawing(self, split: Split) -> Iterator[None]:
+        """Within it the global generators draw what the stage prescribes, the same on all ranks."""
+        with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
+            torch.manual_seed(Draws(self.seed, self.index).seed(split))
+            yield
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytorch_lightning as pl
 
 from darts_pl.bilevel import OBSERVERS, ORDERS, PERTURBATIONS, REGULARISERS, STAGES, AlphaRecipe, WeightRecipe
 from darts_pl.config import Config
+from darts_pl.errors import UserError
 from darts_pl.modules import SearchModule, StageRun
 from darts_pl.problems.base import Problem
 from darts_pl.selection import PREVIEWS, Trials, preview_magnitude
@@ -28,15 +31,25 @@ class SupernetFactory:
     config: Config
     problem: Problem
 
-    def __call__(self, *, cells: SearchSpace | None = None, **changes: Any) -> Supernet:
+    def __call__(
+        self, *, cells: SearchSpace | None = None, edges: Mapping[str, Any] | None = None, **changes: Any
+    ) -> Supernet:
         search = self.config.search
         settings = replace(search, **changes) if changes else search
-        return SPACES.get(search.space).supernet(settings, self.problem.facts, self.parts(), cells)
+        return SPACES.get(search.space).supernet(settings, self.problem.facts, self.parts(edges or {}), cells)
 
-    def parts(self) -> Parts:
-        """Relaxation, edges and skip, as the configuration chooses them."""
+    def parts(self, edges: Mapping[str, Any] = MappingProxyType({})) -> Parts:
+        """Relaxation, edges and skip, as the configuration chooses them.
+
+        Args:
+            edges: settings of the section `edges` that are different.
+        """
         config = self.config
-        return Parts(RELAXATIONS.build(config.relaxation), EDGES.build(config.edges), SKIPS.build(config.skip))
+        return Parts(
+            RELAXATIONS.build(config.relaxation),
+            EDGES.build(replace(config.edges, **edges) if edges else config.edges),
+            SKIPS.build(config.skip),
+        )
 
 
 def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.LightningDataModule]:
@@ -47,6 +60,9 @@ def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.Lig
     """
     factory = SupernetFactory(config, problem)
     search = config.search
+    regulariser = REGULARISERS.build(config.regulariser)
+    for reason in regulariser.requires(factory.parts()):
+        raise UserError(reason)
     stages = StageRun(STAGES.build(config.stages), factory, search.epochs, config.seed)
     supernet = stages.first()
     data = problem.search_data(supernet)
@@ -67,7 +83,7 @@ def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.Lig
         radius=getattr(config.order, "radius", None),
         scores=problem.scores,
         preview=PREVIEWS.get(config.select.name, preview_magnitude),
-        regulariser=REGULARISERS.build(config.regulariser),
+        regulariser=regulariser,
         perturbation=PERTURBATIONS.build(config.perturbation),
         observers=[OBSERVERS.build(settings) for settings in config.observers.values()],
         stages=stages,
@@ -88,11 +104,15 @@ def build_trials(
         data: its data; the valid half is what is scored.
         folder: of the run, where the decisions are recorded.
     """
-    return Trials(
+    trainer = module.trainer
+    trials = Trials(
         module.supernet,
         lambda: iter(data.val_dataloader()),
         problem.count,
         journal=folder / "selection.json",
+        writes=trainer.is_global_zero,
         mean=module.mean,
         seed=config.seed,
     )
+    trainer.strategy.barrier("journal")
+    return trials

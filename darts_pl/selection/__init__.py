@@ -5,6 +5,7 @@ from darts_pl.selection.one_path import one_path
 from darts_pl.selection.pairs import pairs, strongest_pairs
 from darts_pl.selection.random import random_genotype
 from darts_pl.selection.rules import PREVIEWS, RULES, Selection, selection_rule
+from darts_pl.selection.softmax_magnitude import softmax_magnitude
 from darts_pl.selection.trials import Score, Trials
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "preview_magnitude",
     "random_genotype",
     "selection_rule",
+    "softmax_magnitude",
     "strengths",
     "strongest",
     "strongest_pairs",

@@ -44,7 +44,9 @@ class Trials:
         batches: gives the batches that a score is computed from, the same at every call.
         count: see `Count`.
         tune: trains the supernet for a number of epochs; None = rules that tune are refused.
-        journal: file of the decisions; None = they are kept in memory.
+        journal: file of the decisions; None = they are kept in memory. It is read once, here; all ranks must
+            have read it before one of them decides.
+        writes: whether this process writes the journal; under several ranks one does.
         mean: mean over ranks.
         seed: of what a relaxation with a single path draws.
     """
@@ -57,6 +59,7 @@ class Trials:
         *,
         tune: Callable[[int], None] | None = None,
         journal: Path | None = None,
+        writes: bool = True,
         mean: Mean = identity_mean,
         seed: int = 0,
     ) -> None:
@@ -65,7 +68,7 @@ class Trials:
         self._batches = batches
         self._count = count
         self._tune = tune
-        self._path = journal
+        self._path = journal if writes else None
         self._mean = mean
         self._journal: dict[str, Any] = {}
         self._asked: set[str] = set()

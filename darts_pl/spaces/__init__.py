@@ -17,6 +17,7 @@ from darts_pl.spaces.cnn import (
     size_of,
     tower_fits,
 )
+from darts_pl.spaces.dirichlet import Dirichlet
 from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges, Part
 from darts_pl.spaces.gumbel import Gumbel, GumbelSettings
 from darts_pl.spaces.image_network import ImageNetwork
@@ -61,6 +62,7 @@ __all__ = [
     "Classifier",
     "CnnSupernet",
     "DerivedCell",
+    "Dirichlet",
     "Drawing",
     "DrawnEdges",
     "Dropouts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from darts_pl import methods as _methods
 from darts_pl.bilevel.observers import OBSERVERS
 from darts_pl.bilevel.orders import ORDERS
 from darts_pl.bilevel.perturbation import PERTURBATIONS
@@ -37,3 +38,6 @@ register_section("order", registry=ORDERS)
 register_section("select", registry=RULES)
 register_section("hardware", settings=HardwareSettings)
 register_section("logger", settings=LoggerSettings, registry=LOGGERS)
+
+# Imported for what it registers.
+assert _methods

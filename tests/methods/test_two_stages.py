@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,7 @@ def arguments(groups: Path) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def whole(arguments: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def whole(arguments: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a search that was never stopped."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     assert search(folder, *arguments) == 0

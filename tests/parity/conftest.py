@@ -50,6 +50,9 @@ KINDS: dict[str, Callable[[], list[Path]]] = {
         path for path in matching("family/gdas_*.pt", present=("draws",)) if read(path)["space"] == "nb201"
     ],
     "gdas_genotypes_file": lambda: sorted(FOLDER.glob("family/gdas_genotypes*.json")),
+    "drnas_file": lambda: matching("family/drnas_*.pt", present=("mask_normal",)),
+    "drnas_wider_file": lambda: matching("family/drnas_*.pt", present=("k_after",)),
+    "drnas_genotypes_file": lambda: sorted(FOLDER.glob("family/drnas_genotypes*.json")),
     "network_file": lambda: [
         path for kind in ("cifar", "imagenet") for path in matching(f"{kind}_*.pt", present=("state_dict", "arch"))
     ],

@@ -1,0 +1,13 @@
+"""What single methods need beside the shared parts: regularisers, stages, and what goes with them."""
+
+from darts_pl.methods.dirichlet_divergence import DirichletDivergence, DirichletDivergenceSettings
+from darts_pl.methods.widening import widen
+from darts_pl.methods.widening_stages import WideningStages, WideningStagesSettings
+
+__all__ = [
+    "DirichletDivergence",
+    "DirichletDivergenceSettings",
+    "WideningStages",
+    "WideningStagesSettings",
+    "widen",
+]
