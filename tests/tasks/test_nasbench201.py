@@ -196,12 +196,8 @@ def test_the_study_is_a_sweep_that_collect_turns_into_one_table(tmp_path, capsys
     sweep = tmp_path / "sweep"
     assert main(["-m", "experiment=study_nasbench201", "seed=0,1", *tiny, f"hydra.sweep.dir={sweep}"]) == 0
     summaries = [json.loads(path.read_text()) for path in sorted(sweep.glob("*/summary.json"))]
-    assert {(one["order"], one["seed"]) for one in summaries} == {
-        ("first", 0),
-        ("first", 1),
-        ("second", 0),
-        ("second", 1),
-    }
+    jobs = {(one["order"], one["seed"]) for one in summaries}
+    assert jobs == {("first", 0), ("first", 1), ("second", 0), ("second", 1)}
     capsys.readouterr()
     summary_of(tmp_path / "table", "task=collect", f"runs={sweep}")
     out = capsys.readouterr().out
