@@ -186,3 +186,21 @@ def test_the_quickstart_takes_less_than_three_minutes_and_names_the_worth_of_its
 
 def test_genotypes_of_numbers_are_those_of_the_table():
     assert str(genotype_of(NasBench201().cell(11472))) == RESNET
+
+
+def test_the_study_is_a_sweep_that_collect_turns_into_one_table(tmp_path, capsys, summary_of):
+    draw = np.random.default_rng(0)
+    images, labels = draw.integers(0, 256, (80, 8, 8, 3), dtype=np.uint8), np.arange(80) % 4
+    np.savez(tmp_path / "data.npz", x_train=images, y_train=labels, x_test=images[:8], y_test=labels[:8])
+    tiny = (*TINY, "search.epochs=1", "search.batch_size=20", f"data.path={tmp_path / 'data.npz'}")
+    sweep = tmp_path / "sweep"
+    assert main(["-m", "experiment=study_nasbench201", "seed=0,1", *tiny, f"hydra.sweep.dir={sweep}"]) == 0
+    summaries = [json.loads(path.read_text()) for path in sorted(sweep.glob("*/summary.json"))]
+    jobs = {(one["order"], one["seed"]) for one in summaries}
+    assert jobs == {("first", 0), ("first", 1), ("second", 0), ("second", 1)}
+    capsys.readouterr()
+    summary_of(tmp_path / "table", "task=collect", f"runs={sweep}")
+    out = capsys.readouterr().out
+    for order in ("first", "second"):
+        pair = [one["table/cifar10_test"] for one in summaries if one["order"] == order]
+        assert f"{np.mean(pair):.2f}" in out
