@@ -14,6 +14,7 @@ HYDRA = ".hydra"
 FILES = (
     *("summary.json", "genotype.json", "genotypes.jsonl", "alphas.npz", "metrics.csv", "job.json", "report.html"),
     *("cells.png", "cells.svg", "runs.csv", "runs.md", "network.onnx", "network.pt2"),
+    *("data.json", "selection.json", "scores.csv", "scores.json", "scatter.png", "scatter.svg"),
 )
 CHECKPOINTS = ("last.ckpt", "previous.ckpt", ".writing.last.ckpt")
 #: Folders that loggers fill.
@@ -25,6 +26,8 @@ SWEEP = (".jobs", ".submitit", "multirun.yaml", "optimization_results.yaml")
 #: Where a replaced run is kept until the run that replaces it has written something.
 REPLACED = ".replaced"
 
+#: Checkpoints of earlier epochs, to which an observer may go back.
+_EPOCH = re.compile(r"epoch_\d+\.ckpt")
 _UNFINISHED = re.compile(r"\.\d+\.(.+)")  # what `atomic` leaves where the process was killed
 
 
@@ -37,6 +40,8 @@ def run_paths(folder: Path) -> Iterator[Path]:
         if path.name in (*FILES, *FOLDERS) or (unfinished and unfinished.group(1) in FILES):
             yield path
     yield from (path for name in CHECKPOINTS if (path := folder / "checkpoints" / name).exists())
+    if (folder / "checkpoints").is_dir():
+        yield from (path for path in sorted((folder / "checkpoints").iterdir()) if _EPOCH.fullmatch(path.name))
     for part in PARTS:
         yield from run_paths(folder / part)
 
