@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from darts_pl.zoo import published
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 #: By name, the room that defines it.
 _ROOMS = {

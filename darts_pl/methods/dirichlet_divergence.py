@@ -24,7 +24,7 @@ class DirichletDivergenceSettings:
 
 @REGULARISERS.register("kl", settings=DirichletDivergenceSettings)
 class DirichletDivergence(Regulariser):
-    """scale * sum over all edges of KL(Dirichlet(c) || Dirichlet(1)) (Chen et al., DrNAS, ICLR 2021, section 3.2).
+    """scale * sum over all edges of KL(Dirichlet(c) || Dirichlet(1)) (Chen et al., DrNAS, ICLR 2021).
 
     Args:
         settings: of the section `regulariser`.

@@ -47,7 +47,7 @@ class WideningStagesSettings:
 
 @STAGES.register("widening", settings=WideningStagesSettings)
 class WideningStages(Stages):
-    """Chen et al., DrNAS, ICLR 2021, section 3.4: candidates are pruned by their alphas, and edges read more channels.
+    """Chen et al., DrNAS, ICLR 2021: candidates are pruned by their alphas, and edges read more channels.
 
     Weights, momentum, alphas and the state of their optimizer go on; the alphas of removed candidates
     are set to 0. One schedule of the learning rate covers all stages.

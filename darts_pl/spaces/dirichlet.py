@@ -13,7 +13,7 @@ from darts_pl.spaces.relaxation import RELAXATIONS, Relaxation
 
 @RELAXATIONS.register("dirichlet")
 class Dirichlet(Relaxation):
-    """Each edge's mixing weights are x ~ Dirichlet(elu(alpha) + 1) (Chen et al., DrNAS, ICLR 2021, section 3.1).
+    """Each edge's mixing weights are x ~ Dirichlet(elu(alpha) + 1) (Chen et al., DrNAS, ICLR 2021).
 
     Removed candidates take part in the draw and are then set to 0, and the others are divided by their
     sum: the result is Dirichlet distributed with the concentrations of the living ones.

@@ -28,7 +28,7 @@ class GumbelSettings:
 
 @RELAXATIONS.register("gumbel", settings=GumbelSettings)
 class Gumbel(Relaxation):
-    """Hard Gumbel-softmax (Dong and Yang, GDAS, CVPR 2019, equations 4 to 6).
+    """Hard Gumbel-softmax (Dong and Yang, GDAS, CVPR 2019).
 
     With G = -log(Exp(1)), p = softmax((log_softmax(alpha) + G) / tau) and k = argmax p, the mixing
     weights are ``onehot(k) - p.detach() + p``: their values choose one operation per edge, and their

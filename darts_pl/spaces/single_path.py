@@ -68,7 +68,7 @@ class SinglePath(Edges):
     """Of every edge only what was drawn is computed, grouped by operation for all edges that leave a node.
 
     The node is ``sum_e h_ek * op_k(x_e)`` with k the drawn candidate of edge e (Dong and Yang, GDAS, CVPR
-    2019, equation 7). With `undrawn` it is ``sum_e (h_ek * op_k(x_e) + sum_{j != k} h_ej)``, as the
+    2019). With `undrawn` it is ``sum_e (h_ek * op_k(x_e) + sum_{j != k} h_ej)``, as the
     authors' code for NAS-Bench-201 computes it: the value is the same, but every mixing weight that was
     not drawn receives the sum of the gradient of its target node. With a relaxation that draws
     nothing, all candidates are computed.

@@ -15,7 +15,7 @@ import torch
 from darts_pl.callbacks import LastCheckpoint
 from darts_pl.cli import main
 
-#: Three batches per epoch.
+#: Four batches per epoch.
 SMALL = ("data=digits", "search.layers=3", "search.nodes=2", "search.batch_size=240", "search.alphas.lr=0.1")
 
 

@@ -1,4 +1,4 @@
-"""A reduction cell that is not searched (Dong and Yang, GDAS, CVPR 2019, section 3.3)."""
+"""A reduction cell that is not searched (Dong and Yang, GDAS, CVPR 2019)."""
 
 from __future__ import annotations
 

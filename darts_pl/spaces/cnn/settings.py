@@ -29,6 +29,8 @@ class CnnSearchSettings(SearchSettings):
         ),
     )
     stem: str = setting("what comes before the first cell", _STEMS)
+    pool_norm: bool = setting("whether BatchNorm follows the poolings of the search network")
+    last_norm: bool = setting("whether BatchNorm and ReLU come before the global pooling of the search network")
     train_portion: float = setting(
         "fraction of the training images that trains the weights",
         between(0, 1, with_low=False, with_high=False),

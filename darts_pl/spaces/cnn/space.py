@@ -52,6 +52,8 @@ class CnnSpace(Space):
             classes=facts["classes"],
             in_channels=facts["channels"],
             stem=settings.stem,
+            pool_norm=settings.pool_norm,
+            last_norm=settings.last_norm,
             parts=parts,
             alpha_scale=settings.alphas.scale,
         )

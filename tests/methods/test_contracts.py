@@ -1,0 +1,302 @@
+"""Every method of `conf/method`, tiny and in process: what each of them must hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from counting import Cost, cost
+from darts_pl.bilevel import ORDERS, AlphaRecipe, Draws, SearchStep, WeightRecipe
+from darts_pl.cli import config_folder, main
+from darts_pl.config import parse_config
+from darts_pl.genotype import parse
+from darts_pl.problems.search import SupernetFactory
+from darts_pl.selection import magnitude
+from darts_pl.spaces import CnnSupernet, space_of
+from tests.methods.conftest import killed_search, search
+
+METHODS = sorted(path.stem for path in config_folder().glob("method/*.yaml"))
+#: What a method needs to be tiny.
+TINY = {
+    "dr_nas": ("edges.k=4", "stages.k=[2]", "stages.keep=[2]", "stages.warmup_epochs=0"),
+}
+COMMON = (
+    "search.candidates=[none,skip_connect,max_pool_3x3,sep_conv_3x3]",
+    "search.init_channels=4",
+    "search.epochs=2",
+    "order=first",
+)
+
+
+def overrides(method: str) -> tuple[str, ...]:
+    return (f"method={method}", *TINY.get(method, ()), *COMMON)
+
+
+class Facts:
+    """Stands for a problem: what the data determine."""
+
+    def __init__(self) -> None:
+        self.facts = {"classes": 3, "channels": 3}
+
+
+def supernet_of(method: str, *more: str) -> CnnSupernet:
+    """The supernet of a method's first stage, with alphas far from equal."""
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = parse_config(
+            compose("config", overrides=[*overrides(method), "search.layers=3", "search.nodes=2", *more])
+        )
+    supernet = SupernetFactory(config, Facts())()  # type: ignore[arg-type]
+    for parameter in supernet.architecture().values():
+        torch.nn.init.normal_(parameter)
+    return supernet.train()
+
+
+BATCH = (torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 1, 2, 0, 1, 2]))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """By method the folder of a search that was never stopped."""
+    done: dict[str, Path] = {}
+
+    def folder(method: str) -> Path:
+        if method not in done:
+            done[method] = tmp_path_factory.mktemp(method) / "run"
+            assert search(done[method], *overrides(method)) == 0
+        return done[method]
+
+    return folder
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("batch", [None, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_search_that_is_killed_and_resumed_is_bitwise_one_never_stopped(
+    method: str,
+    batch: int | None,
+    whole: Callable[[str], Path],
+    tmp_path: Path,
+    assert_same_run: Callable[[Path, Path], None],
+) -> None:
+    more = () if batch is None else ("save_every=1",)
+    killed_search(tmp_path / "run", 0 if batch is None else 1, batch, *overrides(method), *more)
+    assert search(tmp_path / "run", *overrides(method), *more, "resume=true") == 0
+    assert_same_run(whole(method), tmp_path / "run")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_genotype_builds_a_network_of_its_operations(method: str, whole: Callable[[str], Path]) -> None:
+    genotype = parse((whole(method) / "genotype.json").read_text())
+    network = space_of(genotype.kind).network(genotype, init_channels=2, layers=3, classes=3)
+    assert network(BATCH[0]).shape == (6, 3)
+    assert all(pair.operation != "none" for cell in genotype.cells.values() for pair in cell.pairs)
+    assert [len(node) for cell in genotype.cells.values() for node in cell.nodes] == [2] * 4
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_last_preview_is_the_genotype_that_is_selected(method: str, whole: Callable[[str], Path]) -> None:
+    folder = whole(method)
+    last = (folder / "genotypes.jsonl").read_text().splitlines()[-1]
+    assert parse(last) == parse((folder / "genotype.json").read_text())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_expected_mixing_weights_draw_nothing_and_are_distributions(method: str) -> None:
+    supernet = supernet_of(method)
+    before = torch.get_rng_state()
+    one, other = supernet.mixing(), supernet.mixing()
+    assert torch.equal(torch.get_rng_state(), before)
+    for name, mixing in one.items():
+        assert torch.equal(mixing.weights, other[name].weights)
+        torch.testing.assert_close(mixing.weights.sum(1), torch.ones(len(mixing.weights)))
+        assert mixing.weights.min() >= 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_the_passes_of_an_alpha_step_leave_no_trace(method: str, order: str) -> None:
+    supernet = supernet_of(method)
+    step = search_step(supernet, order)
+    state = {name: values.clone() for name, values in supernet.state_dict().items()}
+    random = torch.get_rng_state()
+    result = step.order(supernet, BATCH, BATCH, step.inner_step(), draws=Draws(0, 5))
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(torch.equal(values, state[name]) for name, values in supernet.state_dict().items())
+    assert all(parameter.grad is None for parameter in supernet.parameters())
+    assert any(gradient.any() for gradient in result.gradient.values())
+
+
+def search_step(supernet: CnnSupernet, order: str) -> SearchStep:
+    """A `SearchStep` with SGD and Adam."""
+    weights = WeightRecipe(lr=0.1, lr_min=0.0, momentum=0.9, weight_decay=3e-4, grad_clip=5.0, epochs=1)
+    return SearchStep(
+        supernet,
+        order=ORDERS.get(order)(),
+        weights=weights.optimizer(supernet),
+        alphas=AlphaRecipe(0.1, (0.5, 0.999), 1e-3).optimizer(supernet),
+        grad_clip=5.0,
+        radius=0.01,
+    )
+
+
+SAMPLERS = [method for method in METHODS if method in ("gdas", "dr_nas")]
+
+
+@pytest.mark.parametrize("method", SAMPLERS)
+def test_a_sampler_draws_in_every_step_for_either_split_and_the_same_when_a_step_is_repeated(method: str) -> None:
+    supernet = supernet_of(method)
+    drawn = {
+        (number, split): torch.cat(
+            [
+                mixing.weights.detach().flatten()
+                for mixing in supernet.mixing(Draws(0, number)(split, "cpu"), sample=True).values()
+            ]
+        )
+        for number in range(6)
+        for split in ("train", "valid")
+    }
+    different = list(drawn.values())
+    assert not any(torch.equal(a, b) for i, a in enumerate(different) for b in different[:i])
+    again = supernet.mixing(Draws(0, 3)("valid", "cpu"), sample=True)
+    assert torch.equal(torch.cat([mixing.weights.detach().flatten() for mixing in again.values()]), drawn[3, "valid"])
+
+
+@pytest.mark.parametrize("method", SAMPLERS)
+def test_a_search_mixes_by_other_draws_in_each_of_its_steps(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bytes] = []
+    loss = CnnSupernet.loss
+
+    def recording(self: CnnSupernet, batch: Any, mixing: Any) -> Any:
+        if self.training:
+            seen.append(torch.cat([values.weights.detach() for values in mixing.values()]).numpy().tobytes())
+        return loss(self, batch, mixing)
+
+    monkeypatch.setattr(CnnSupernet, "loss", recording)
+    assert search(tmp_path, *overrides(method)) == 0
+    # Two epochs of four steps, in each a pass for the alphas and one for the weights.
+    assert len(seen) == 16
+    assert len(set(seen)) == 16
+
+
+def metrics(folder: Path) -> dict[str, list[float]]:
+    lines = [line.split(",") for line in (folder / "metrics.csv").read_text().splitlines()]
+    return {name: [float(line[index]) for line in lines[1:]] for index, name in enumerate(lines[0])}
+
+
+def test_gdas_logs_a_temperature_that_ends_at_its_least_value(whole: Callable[[str], Path]) -> None:
+    assert metrics(whole("gdas"))["search/temperature"] == pytest.approx([10.0, 0.1], rel=1e-6)
+
+
+def test_pc_darts_logs_and_keeps_betas_that_move(whole: Callable[[str], Path]) -> None:
+    found = metrics(whole("pc_darts"))
+    assert all(
+        0.5 <= value <= 1 for name in ("normal", "reduce") for value in found[f"search/largest_edge_weight_{name}"]
+    )
+    with np.load(whole("pc_darts") / "alphas.npz") as alphas:
+        for name in ("normal", "reduce"):
+            assert alphas[f"betas.{name}"].shape == (3, 5)
+            assert not np.array_equal(alphas[f"betas.{name}"][0], alphas[f"betas.{name}"][-1])
+
+
+def test_betas_decide_about_the_genotype() -> None:
+    supernet = supernet_of("pc_darts", "search.nodes=2")
+    with torch.no_grad():
+        for alphas in supernet.alphas.values():
+            alphas.copy_(alphas[:1].expand_as(alphas))  # all edges alike
+        for betas in supernet.arch.betas.values():
+            betas.zero_()
+            betas[[3, 4]] = 5.0  # of the second node's edges, the last two
+    sources = [[pair.source for pair in cell.nodes[1]] for cell in magnitude(supernet).cells.values()]
+    assert sources == [[1, 2], [1, 2]]
+    with torch.no_grad():
+        for betas in supernet.arch.betas.values():
+            betas[4] = -5.0
+    sources = [[pair.source for pair in cell.nodes[1]] for cell in magnitude(supernet).cells.values()]
+    assert sources == [[1, 0], [1, 0]]
+
+
+def test_dr_nas_goes_on_in_its_second_stage_with_fewer_candidates_and_more_channels(
+    whole: Callable[[str], Path],
+) -> None:
+    checkpoint = torch.load(whole("dr_nas") / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["stages"]["index"] == 1
+    live = checkpoint["stages"]["facts"]["live"]
+    assert all(sum(edge) == 2 for edges in live.values() for edge in edges)
+    weight = checkpoint["state_dict"]["supernet.cells.0.mixed.0.operations.sep_conv_3x3.op.1.weight"]
+    assert len(weight) == 2 * (4 // 2)  # two edges leave the first input; k is 2 now
+    found = metrics(whole("dr_nas"))
+    assert found["search/stage"] == [0.0, 1.0]
+    assert found["search/lr"][1] == pytest.approx(0.001 + 0.024 / 2)  # one cosine over both stages, at its middle
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "darts"])
+def test_a_method_saves_less_for_its_backward_pass_than_darts(method: str) -> None:
+    def spent(name: str) -> Cost:
+        supernet = supernet_of(name, "search.init_channels=16")
+        mixing = supernet.mixing(Draws(0, 1)("train", "cpu"), sample=True)
+        return cost(lambda: supernet.loss(BATCH, mixing).loss.backward())
+
+    assert spent(method).saved < 0.75 * spent("darts").saved
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("method=nosuch",), "nosuch"),
+        (("method=pc_darts", "search.init_channels=6"), "edges.k=4: must divide"),
+        (("method=pc_darts", "edges.k=0"), "edges.k=0: must be at least 1"),
+        (("method=gdas", "relaxation.tau_min=0"), "relaxation.tau_min=0.0: must be above 0"),
+        (("method=gdas", "relaxation.tau_max=0.01"), "must be at most tau_max=0.01"),
+        (("method=gdas", "regulariser=kl"), "add relaxation=dirichlet"),
+        (("method=dr_nas", "stages.keep=[0]"), "stages.keep=[0]: must be"),
+        (("method=dr_nas", "edges=plain"), "add edges=partial_channels"),
+        (("method=dr_nas", "stages.k=[12]"), "stages.k=[12]: must start at most at edges.k=6"),
+        (("method=dr_nas", "stages.k=[4,2]"), "must have as many entries as keep=[4]"),
+        (("method=dr_nas", "search.epochs=5", "search.init_channels=12"), "search.epochs=5: must be a multiple of 2"),
+        (("method=pc_darts", "search=rnn", "data=pydocs"), "vectors without channels"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(
+    arguments: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = () if any("data=" in one for one in arguments) else ("data=digits",)
+    assert main([*data, *arguments, f"hydra.run.dir={tmp_path / 'refused'}"]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    if "nosuch" not in message:
+        assert len(error.strip().splitlines()) == 1, error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("method=pc_darts", "order=second"),
+        ("method=pc_darts", "relaxation=gumbel"),
+        ("method=gdas", "relaxation=softmax"),
+        ("method=gdas", "order=second"),
+        ("method=darts", "relaxation=dirichlet", "regulariser=kl"),
+        ("method=dr_nas", "stages=single", "edges=plain"),
+        ("method=gdas", "search=cnn_gdas", "search.layers=3", "search.nodes=2"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.slow
+def test_parts_of_different_methods_combine_and_move_alphas_and_weights(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    small = ("search.init_channels=4", "search.epochs=1")
+    assert search(tmp_path, *arguments, *small) == 0
+    with np.load(tmp_path / "alphas.npz") as alphas:
+        for name in ("normal", "reduce"):
+            assert not np.array_equal(alphas[name][0], alphas[name][-1])
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert 0 < summary["search/valid_accuracy"] <= 1
