@@ -44,6 +44,8 @@ LATER: Mapping[str, Any] = {
     "stages.warmup_epochs": 0,
     "observers": {},
     "search.weights.nesterov": False,
+    "search.pool_norm": True,
+    "search.last_norm": False,
     "train.nesterov": False,
     "search.alphas.scale": 1e-3,
     "data.split": {"images": "index", "photos": "stratified"},

@@ -22,7 +22,7 @@ from darts_pl.modules import LanguageModule, LanguageRecipe, LanguageScores
 from darts_pl.problems.base import PROBLEMS, Call, Problem, Testing, Training
 from darts_pl.problems.images import naming
 from darts_pl.records.folder import Summary
-from darts_pl.spaces import Dropouts, LanguageModel, Outcome, Supernet, build
+from darts_pl.spaces import LanguageModel, Outcome, Supernet, build, space_of
 
 
 @lru_cache(maxsize=1)
@@ -88,9 +88,7 @@ class TextProblem(Problem):
             most=train.bptt + train.length_margin,
         )
         data = RetrainText(self.corpus, self.config.data, _loading(self.config, "train"), lengths)
-        network = LanguageModel(
-            genotype, vocabulary=len(self.corpus.words), units=train.units, dropouts=Dropouts.of(train)
-        )
+        network = build(genotype, **space_of(genotype.kind).network_sizes(train, self.facts))
         module = LanguageModule(network, self._recipe())
 
         def after() -> Summary:

@@ -125,6 +125,7 @@ class Space(ABC):
             UserError: if the genotype builds no such network.
         """
 
+    @abstractmethod
     def network_sizes(self, train: Any, facts: Mapping[str, int]) -> Mapping[str, Any]:
         """The arguments of `network` for a training.
 
@@ -132,7 +133,6 @@ class Space(ABC):
             train: the settings of `train.network`.
             facts: sizes that the data determine.
         """
-        raise NotImplementedError(f"{self.name} says nothing about the sizes of its final network")
 
     def sizes_of(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Any] | None:
         """The arguments of `network` for the network that a state dict under our names belongs to; None = they

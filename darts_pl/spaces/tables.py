@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from darts_pl.genotype import Genotype
 
@@ -13,7 +14,12 @@ class Table(ABC):
 
     A table describes a search and its result. No selection rule, schedule or objective of the program reads it;
     a user may name one of its values as the objective of a sweep.
+
+    Attributes:
+        main: name of the score by which genotypes are compared unless another one is named.
     """
+
+    main: ClassVar[str]
 
     @abstractmethod
     def covers(self, genotype: Genotype) -> bool:

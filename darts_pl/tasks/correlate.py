@@ -103,7 +103,7 @@ def _from_table(searched: Searched, context: Context) -> Known:
     if not table.covers(drawn[0]):
         raise UserError(f"run={context.config.run}: the table does not have cells of this size, such as {drawn[0]}")
     scores = np.array([table.score(genotype, settings.by) for genotype in drawn])
-    return Known(drawn, scores, f"{settings.by or 'main score'} of the table")
+    return Known(drawn, scores, f"{settings.by or table.main} of the table")
 
 
 def _read_csv(path: Path) -> Known:

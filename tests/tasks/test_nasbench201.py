@@ -140,7 +140,8 @@ def test_shared_weights_are_correlated_with_the_table_and_a_stopped_comparison_g
     assert summary["correlate/kendall_low"] <= summary["correlate/kendall"] <= summary["correlate/kendall_high"]
     table = NasBench201()
     assert known == [table.lookup(row["genotype"]).cifar10_test for row in rows]
-    assert (tmp_path / "whole" / "scatter.svg").is_file()
+    assert "cifar10_test of the table" in (tmp_path / "whole" / "scatter.svg").read_text()
+    assert summary["compared_with"] == "cifar10_test of the table"
 
     # A journal with five scores that no network would give: they are kept, the others are computed.
     decisions = json.loads((tmp_path / "whole" / "decisions.json").read_text())

@@ -18,6 +18,8 @@ MAIN = "cifar10_test"
 class NasBench201Answers(Table):
     """Accuracies in percent; see `NasBench201`."""
 
+    main = MAIN
+
     def covers(self, genotype: Genotype) -> bool:
         return genotype.kind == KIND and len(genotype.cells[CELL_TYPE].nodes) == NODES - 1
 

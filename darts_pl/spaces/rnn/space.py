@@ -70,6 +70,9 @@ class RnnSpace(Space):
     def network(self, genotype: Genotype, **sizes: Any) -> LanguageModel:
         return LanguageModel(genotype, **sizes)
 
+    def network_sizes(self, train: Any, facts: Mapping[str, int]) -> Mapping[str, Any]:
+        return {"vocabulary": facts["vocabulary"], "units": train.units, "dropouts": Dropouts.of(train)}
+
     def operations(self) -> Sequence[str]:
         return activations()
 
