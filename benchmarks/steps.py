@@ -59,7 +59,7 @@ class Ours:
     def step(self, order: str) -> None:
         step = SearchStep(
             self.supernet,
-            order=ORDERS.get(order),
+            order=ORDERS.get(order)(),
             weights=self.sgd,
             alphas=self.adam,
             grad_clip=CLIP,

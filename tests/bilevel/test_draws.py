@@ -75,7 +75,7 @@ def sampling():
 def step_of(net, order, seed=3):
     return SearchStep(
         net,
-        order=ORDERS.get(order),
+        order=ORDERS.get(order)(),
         weights=torch.optim.SGD(net.weights().values(), 0.1),
         alphas=torch.optim.Adam(net.architecture().values(), 0.1),
         radius=0.01,
@@ -133,6 +133,6 @@ def test_with_drawn_mixing_weights_the_difference_is_the_exact_product(sampling,
     net, _ = sampling
     inner, batches = InnerStep(lr=0.1, radius=0.01), (smooth_batch(1), smooth_batch(2))
     found, exact = (
-        ORDERS.get(order)(net, *batches, inner, draws=Draws(4, 2)).gradient for order in ("second", "second_exact")
+        ORDERS.get(order)()(net, *batches, inner, draws=Draws(4, 2)).gradient for order in ("second", "second_exact")
     )
     assert distance(found, exact) <= 1e-4

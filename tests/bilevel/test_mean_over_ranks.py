@@ -50,7 +50,7 @@ def inner_step(net, **settings):
 
 
 @pytest.mark.parametrize("clip", [None, 0.2])
-@pytest.mark.parametrize("order", [ORDERS.get(name) for name in ORDERS], ids=ORDERS.list())
+@pytest.mark.parametrize("order", [ORDERS.get(name)() for name in ORDERS], ids=ORDERS.list())
 def test_ranks_together_find_the_gradient_of_the_averaged_loss(smooth_net, smooth_batch, distance, order, clip):
     net = smooth_net()
     inner = inner_step(net, clip=clip)
@@ -102,7 +102,7 @@ def test_the_first_order_asks_for_one_mean(smooth_net, smooth_batch):
         return [2 * values for values in tensors]
 
     arguments = (net, smooth_batch(1), smooth_batch(2), InnerStep(lr=0.1))
-    doubled = ORDERS.get("first")(*arguments, mean).gradient
-    plain = ORDERS.get("first")(*arguments, identity_mean).gradient
+    doubled = ORDERS.get("first")()(*arguments, mean).gradient
+    plain = ORDERS.get("first")()(*arguments, identity_mean).gradient
     assert calls == [[alphas.shape for alphas in net.alphas.values()]]
     assert all(torch.equal(doubled[name], 2 * plain[name]) for name in plain)

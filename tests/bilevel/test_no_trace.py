@@ -94,7 +94,7 @@ def test_an_ordinary_pass_would_leave_a_trace(trained):
     assert not same(before["random"], after["random"])
 
 
-@pytest.mark.parametrize("order", [ORDERS.get(name) for name in ORDERS], ids=ORDERS.list())
+@pytest.mark.parametrize("order", [ORDERS.get(name)() for name in ORDERS], ids=ORDERS.list())
 def test_weights_buffers_optimizers_gradients_and_random_numbers_stay_bitwise_as_they_are(trained, order):
     net, optimizers, train, valid, inner = trained
     before = everything(net, optimizers)
@@ -105,7 +105,7 @@ def test_weights_buffers_optimizers_gradients_and_random_numbers_stay_bitwise_as
         assert not tensor.requires_grad
 
 
-@pytest.mark.parametrize("order", [ORDERS.get(name) for name in ORDERS], ids=ORDERS.list())
+@pytest.mark.parametrize("order", [ORDERS.get(name)() for name in ORDERS], ids=ORDERS.list())
 def test_a_pass_that_fails_half_way_leaves_no_trace_either(trained, order):
     net, optimizers, train, valid, inner = trained
     before = everything(net, optimizers)
@@ -114,7 +114,7 @@ def test_a_pass_that_fails_half_way_leaves_no_trace_either(trained, order):
     assert same(everything(net, optimizers), before)
 
 
-@pytest.mark.parametrize("order", [ORDERS.get(name) for name in ORDERS], ids=ORDERS.list())
+@pytest.mark.parametrize("order", [ORDERS.get(name)() for name in ORDERS], ids=ORDERS.list())
 def test_the_same_call_gives_bitwise_the_same_gradient(trained, order):
     net, _, train, valid, inner = trained
     assert same(order(net, train, valid, inner).gradient, order(net, train, valid, inner).gradient)
@@ -168,7 +168,7 @@ def test_products_of_the_alpha_gradient_are_full_float32_whatever_the_user_allow
         net, seen, outside = smooth_net(), [], switches()
         loss = net.loss
         net.loss = lambda *arguments: (seen.append(switches()), loss(*arguments))[1]
-        ORDERS.get("second")(net, smooth_batch(1), smooth_batch(2), InnerStep(lr=0.1, radius=0.01))
+        ORDERS.get("second")()(net, smooth_batch(1), smooth_batch(2), InnerStep(lr=0.1, radius=0.01))
         assert seen == [[exact for _, _, exact in passes._TF32]] * 4
         assert switches() == outside
         assert outside not in seen

@@ -58,10 +58,10 @@ def test_an_observer_that_asks_gets_the_gradient_of_the_weights_on_the_valid_bat
             paper.tensors[name] = paper.tensors[name] - SGD["lr"] * (part + SGD["weight_decay"] * paper.tensors[name])
     _, expected = paper.gradient(lambda t: smooth_loss(t, *valid, lambda x: x), paper.weights)
     plain = copy.deepcopy(net)
-    step_of(net, order=ORDERS.get(order), observers=[asking])(train, valid, 0)
+    step_of(net, order=ORDERS.get(order)(), observers=[asking])(train, valid, 0)
     for name, values in expected.items():
         torch.testing.assert_close(asking.results[0].weights[name], values, rtol=1e-9, atol=1e-12)
-    step_of(plain, order=ORDERS.get(order), observers=[other])(train, valid, 0)
+    step_of(plain, order=ORDERS.get(order)(), observers=[other])(train, valid, 0)
     assert other.results[0].weights is None
     for name, values in plain.named_parameters():  # asking changes nothing
         torch.testing.assert_close(net.get_parameter(name), values, rtol=1e-12, atol=1e-14)
@@ -91,7 +91,7 @@ def test_a_weight_that_is_frozen_from_the_start_has_no_buffer_and_the_virtual_st
     smooth_net, smooth_batch
 ):
     net, observer = smooth_net(), Recorder(frozen=("first",))
-    step = step_of(net, order=ORDERS.get("second"), observers=[observer])
+    step = step_of(net, order=ORDERS.get("second")(), observers=[observer])
     (train, valid), (later, _) = batches_of(smooth_batch, 2)
     assert step.inner_step() == InnerStep(**SGD, buffers=None, clip=None, radius=0.01)
     step(train, valid, 0)

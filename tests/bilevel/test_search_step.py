@@ -63,9 +63,9 @@ def test_the_gradient_of_a_regulariser_is_added_after_the_order_and_is_not_avera
 
     (train, valid), normal = batches_of(smooth_batch, 1)[0], net.alphas["normal"].detach().clone()
     inner = step_of(net).inner_step()
-    plain = ORDERS.get(order)(net, train, valid, inner, mean, Draws(0, 0)).gradient
+    plain = ORDERS.get(order)()(net, train, valid, inner, mean, Draws(0, 0)).gradient
     calls = len(sent)
-    step_of(net, order=ORDERS.get(order), mean=mean, regulariser=Decay(), observers=[seen])(train, valid, 0)
+    step_of(net, order=ORDERS.get(order)(), mean=mean, regulariser=Decay(), observers=[seen])(train, valid, 0)
     assert len(sent) == 2 * calls + 1  # the order's own, and the weights'
     found = seen.alpha_gradients[0]
     torch.testing.assert_close(found["alphas.normal"], plain["alphas.normal"] + 6 * normal, rtol=1e-12, atol=1e-14)
@@ -103,8 +103,8 @@ def test_only_the_weight_step_sees_a_perturbation(smooth_net, smooth_batch, orde
     paper = OnPaper(net, lambda a: {name: torch.softmax(a[name], dim=1) / 2 + noise[name] for name in a})
     ((train, valid),) = batches_of(smooth_batch, 1)
     inner = step_of(net).inner_step()
-    plain = ORDERS.get(order)(net, train, valid, inner).gradient
-    step = step_of(net, order=ORDERS.get(order), perturbation=perturbation, observers=[seen], seed=5)
+    plain = ORDERS.get(order)()(net, train, valid, inner).gradient
+    step = step_of(net, order=ORDERS.get(order)(), perturbation=perturbation, observers=[seen], seed=5)
     result = step(train, valid, 0)
     assert all(torch.equal(seen.alpha_gradients[0][name], plain[name]) for name in plain)
     paper.tensors |= {name: values.detach().clone() for name, values in net.architecture().items()}

@@ -23,7 +23,7 @@ def test_a_first_order_step_sends_alphas_and_weights_a_second_order_one_twice_th
     net = SmoothNet(dropout=0.0).double()
     weights = WeightRecipe(0.1, 0.01, 0.9, 3e-4, 5.0, 1)
     alphas = AlphaRecipe(3e-2, (0.5, 0.999), 1e-3)
-    module = Counting(net, order=ORDERS.get(order), weights=weights, alphas=alphas, radius=0.01, scores=LossScore)
+    module = Counting(net, order=ORDERS.get(order)(), weights=weights, alphas=alphas, radius=0.01, scores=LossScore)
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=1,

@@ -114,7 +114,7 @@ def search(order, folder, processes, batch_size, fault=None):
     net = SmoothNet(dropout=0.0).double()
     module = SearchModule(
         net,
-        order=ORDERS.get(order),
+        order=ORDERS.get(order)(),
         weights=WeightRecipe(0.1, 0.01, 0.9, 3e-4, 5.0, EPOCHS),
         alphas=AlphaRecipe(3e-2, (0.5, 0.999), 1e-3),
         radius=0.01,

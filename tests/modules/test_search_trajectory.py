@@ -78,7 +78,7 @@ def module_of(golden: dict[str, Any]) -> RecordingModule:
     supernet.load_alphas({"normal": golden["alphas_normal"], "reduce": golden["alphas_reduce"]})
     return RecordingModule(
         supernet,
-        order=ORDERS.get(hyper["order"]),
+        order=ORDERS.get(hyper["order"])(),
         weights=WeightRecipe(
             hyper["lr"], hyper["lr_min"], hyper["momentum"], hyper["weight_decay"], hyper["grad_clip"], hyper["epochs"]
         ),
@@ -128,7 +128,7 @@ def recurrent_module_of(golden: dict[str, Any]) -> RecordingModule:
     supernet.load_alphas({"recurrent": golden["alphas"]})
     return RecordingModule(
         supernet,
-        order=ORDERS.get(hyper["order"]),
+        order=ORDERS.get(hyper["order"])(),
         weights=WeightRecipe(
             lr=hyper["lr"],
             lr_min=hyper["lr"],
