@@ -2,7 +2,7 @@
 
     python benchmarks/strategies.py nasbench201 --table nasbench201.npz
     python benchmarks/strategies.py synthetic
-    python benchmarks/strategies.py surrogate --table nasbench301_sample.npz
+    python benchmarks/strategies.py surrogate --table nasbench301_sample.npz --repetitions 10
     python benchmarks/strategies.py report
 
 Each command appends a row per (strategy, seed) to a file in docs/results and passes over the rows that
@@ -39,7 +39,7 @@ ON_TABLE = {
     "local_search": 500,
     "mcts": 500,
     "mcts_bisection": 500,
-    "q_learning": 30,
+    "q_learning": 100,
     "optuna": 30,
     "nsga2": 30,
     "enas": 30,
