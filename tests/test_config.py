@@ -163,7 +163,14 @@ def test_the_nearest_key_also_finds_a_name_in_the_wrong_place() -> None:
 
 
 #: Together these compose every variant of a section.
-VARIED = (["data=imagenet"], ["search=rnn"], [])
+VARIED = (
+    ["data=imagenet"],
+    ["search=rnn"],
+    ["method=pc_darts"],
+    ["method=gdas"],
+    ["method=dr_nas", "regulariser=kl"],
+    [],
+)
 
 
 def test_every_known_key_has_a_default_in_the_yaml_files() -> None:
