@@ -168,6 +168,9 @@ VARIED = (
     ["task=search_and_retrain", "search=rnn"],
     ["task=lookup", "search=nasbench201"],
     ["task=correlate"],
+    ["method=pc_darts"],
+    ["method=gdas"],
+    ["method=dr_nas", "regulariser=kl"],
 )
 
 

@@ -65,10 +65,6 @@ def candidates_of(data):
     return [OURS.get(name, name) for name in data["candidates"]]
 
 
-def is_removed_bias(name):
-    return (name.endswith(".bias") and ".edges." in name) or ("preprocess" in name and name.endswith(".bias"))
-
-
 @pytest.fixture(scope="module")
 def data(gdas_file, recorded_in):
     return recorded_in(gdas_file)
