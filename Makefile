@@ -37,7 +37,7 @@ format: $(INSTALLED_DEV) ## put the code into shape
 	$(BIN)/ruff format .
 
 reference: $(INSTALLED) ## write docs/configuration.md from the settings and the files in conf/
-	$(BIN)/python -m darts_pl.tasks.reference > docs/configuration.md
+	$(BIN)/python -m darts_pl.tasks.declarations.reference > docs/configuration.md
 
 benchmark: $(INSTALLED) ## compare the search network with a per-edge one: operations, memory, time
 	$(BIN)/python benchmarks/supernet.py $(ARGS)

@@ -159,7 +159,7 @@ def test_settings_of_a_component_of_the_user_are_checked_like_ours(
 
 THEIR_CODE = """
 from darts_pl.tasks import TASKS
-from darts_pl.tasks.registry import TaskSettings
+from darts_pl.tasks.declarations.registry import TaskSettings
 from darts_pl.spaces.relaxation import RELAXATIONS, softmax
 
 def sharp(alphas):

@@ -1,6 +1,6 @@
 """The sections of the configuration: which settings each of them holds.
 
-Every section is declared once, by `register_section`; `darts_pl/tasks/sections.py` declares those of
+Every section is declared once, by `register_section`; `darts_pl/tasks/declarations/sections.py` declares those of
 the package, and a plugin may declare its own. There are four forms:
 
 - a choice: one key, mostly `name`, chooses a component; the others are that component's settings

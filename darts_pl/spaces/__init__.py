@@ -17,16 +17,17 @@ from darts_pl.spaces.cnn import (
     size_of,
     tower_fits,
 )
-from darts_pl.spaces.dirichlet import Dirichlet
+from darts_pl.spaces.edge_kinds.partial_channels import PartialChannels, PartialChannelsSettings, PartialEdges
+from darts_pl.spaces.edge_kinds.single_path import DrawnEdges, SinglePath, SinglePathSettings
 from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges, Part
-from darts_pl.spaces.gumbel import Gumbel, GumbelSettings
 from darts_pl.spaces.image_network import ImageNetwork
 from darts_pl.spaces.mixed import MixedEdges, PlainEdges
 from darts_pl.spaces.mixing import Alive, FixedWeights, Mixing, fix_weights
 from darts_pl.spaces.nasbench201 import NasBench201, NasBench201Network, NasBench201Supernet
 from darts_pl.spaces.networks import NETWORKS, build
-from darts_pl.spaces.partial_channels import PartialChannels, PartialChannelsSettings, PartialEdges
 from darts_pl.spaces.relaxation import RELAXATIONS, Relaxation, Softmax
+from darts_pl.spaces.relaxations.dirichlet import Dirichlet
+from darts_pl.spaces.relaxations.gumbel import Gumbel, GumbelSettings
 from darts_pl.spaces.rnn import (
     DerivedCell,
     Dropouts,
@@ -39,7 +40,6 @@ from darts_pl.spaces.rnn import (
     word_loss,
 )
 from darts_pl.spaces.settings import AlphasSettings, SearchSettings, WeightsSettings
-from darts_pl.spaces.single_path import DrawnEdges, SinglePath, SinglePathSettings
 from darts_pl.spaces.sizes import count_multiply_adds, count_parameters, min_batch_size, multiply_adds_of
 from darts_pl.spaces.skip import SKIPS, Skip
 from darts_pl.spaces.space import CellSpace, SearchSpace, cell_space

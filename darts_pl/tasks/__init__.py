@@ -1,11 +1,12 @@
 """One file per task: build, run, summarise."""
 
-from darts_pl.tasks import conflicts as _conflicts
-from darts_pl.tasks import sections as _sections
-from darts_pl.tasks.registry import TASKS
-from darts_pl.tasks.run import run_task
+from darts_pl.tasks.declarations import conflicts as _conflicts
+from darts_pl.tasks.declarations import sections as _sections
+from darts_pl.tasks.declarations.registry import TASKS, TaskSettings
+from darts_pl.tasks.execution.context import Context
+from darts_pl.tasks.execution.run import run_task
 
-__all__ = ["TASKS", "run_task"]
+__all__ = ["TASKS", "Context", "TaskSettings", "run_task"]
 
 # Imported for what they register.
 assert _conflicts

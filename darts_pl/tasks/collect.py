@@ -20,8 +20,8 @@ from darts_pl.errors import UserError
 from darts_pl.records.folder import Summary
 from darts_pl.records.job_record import FAILED, FINISHED, RUNNING, read_record, read_summary
 from darts_pl.report.run_table import RunRow, differing, in_groups, markdown, run_csv, table_cells
-from darts_pl.tasks.context import Context
-from darts_pl.tasks.scores import SCORES, SIZES
+from darts_pl.tasks.execution.context import Context
+from darts_pl.tasks.execution.scores import SCORES, SIZES
 
 UNFINISHED = "unfinished"
 

@@ -20,9 +20,9 @@ from darts_pl.report import MEASURES, bootstrap_interval, save_scatter
 from darts_pl.selection import Trials, one_path
 from darts_pl.settings import at_least, or_null, setting
 from darts_pl.spaces import SPACES
-from darts_pl.tasks.context import Context
-from darts_pl.tasks.registry import TaskSettings
-from darts_pl.tasks.searched import Searched, find_searched
+from darts_pl.tasks.declarations.registry import TaskSettings
+from darts_pl.tasks.execution.context import Context
+from darts_pl.tasks.execution.searched import Searched, find_searched
 
 _COLUMNS = ("genotype", "score")
 

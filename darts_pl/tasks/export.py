@@ -15,9 +15,9 @@ from darts_pl import atomic
 from darts_pl.errors import UserError
 from darts_pl.problems import Call
 from darts_pl.records.folder import Summary
-from darts_pl.tasks.context import Context
-from darts_pl.tasks.run_data import refuse_other_run_data
-from darts_pl.tasks.trained import find_trained
+from darts_pl.tasks.execution.context import Context
+from darts_pl.tasks.execution.run_data import refuse_other_run_data
+from darts_pl.tasks.execution.trained import find_trained
 
 #: Largest difference from PyTorch's outputs, relative to the largest of them, that is rounding.
 TOLERANCE = 1e-4

@@ -8,8 +8,8 @@ from darts_pl.errors import UserError
 from darts_pl.records.folder import Summary
 from darts_pl.settings import above, at_least, or_null, setting
 from darts_pl.spaces import SPACES, Table, space_of
-from darts_pl.tasks.context import Context
-from darts_pl.tasks.registry import TaskSettings
+from darts_pl.tasks.declarations.registry import TaskSettings
+from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.retrain import find_genotype
 
 

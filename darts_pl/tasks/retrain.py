@@ -14,8 +14,8 @@ from darts_pl.problems import open_problem
 from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
 from darts_pl.spaces import SPACES, space_of
-from darts_pl.tasks.context import Context
-from darts_pl.tasks.recording import fit_and_record, write_result
+from darts_pl.tasks.execution.context import Context
+from darts_pl.tasks.execution.recording import fit_and_record, write_result
 
 
 def retrain(context: Context) -> Summary:

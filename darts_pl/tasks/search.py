@@ -14,9 +14,9 @@ from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
 from darts_pl.selection import RULES
 from darts_pl.spaces import space_of
-from darts_pl.tasks.context import Context
-from darts_pl.tasks.recording import fit_and_record, write_result
-from darts_pl.tasks.sections import PARTS
+from darts_pl.tasks.declarations.sections import PARTS
+from darts_pl.tasks.execution.context import Context
+from darts_pl.tasks.execution.recording import fit_and_record, write_result
 
 
 def table_summary(genotype: Genotype) -> Mapping[str, float]:

@@ -10,7 +10,7 @@ from darts_pl.report import save_cells
 from darts_pl.runs import is_rank_zero
 from darts_pl.selection import random_genotype
 from darts_pl.spaces import build_space
-from darts_pl.tasks.context import Context
+from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.retrain import train_genotype
 from darts_pl.tasks.search import search
 

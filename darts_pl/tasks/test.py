@@ -10,9 +10,9 @@ from darts_pl.problems import open_problem
 from darts_pl.records.folder import Summary
 from darts_pl.runs import build_trainer
 from darts_pl.spaces import count_parameters
-from darts_pl.tasks.context import Context
-from darts_pl.tasks.run_data import refuse_other_run_data
-from darts_pl.tasks.trained import find_trained
+from darts_pl.tasks.execution.context import Context
+from darts_pl.tasks.execution.run_data import refuse_other_run_data
+from darts_pl.tasks.execution.trained import find_trained
 
 
 def test(context: Context) -> Summary:

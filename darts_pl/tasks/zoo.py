@@ -11,7 +11,7 @@ from rich.table import Table
 from darts_pl.records.folder import Summary
 from darts_pl.spaces import PAPER_NETWORKS, space_of
 from darts_pl.spaces.rnn import UNITS, VOCABULARY
-from darts_pl.tasks.context import Context
+from darts_pl.tasks.execution.context import Context
 from darts_pl.zoo import ZOO
 
 #: Columns of text that the table needs; a narrower terminal wraps its lines.

@@ -10,8 +10,7 @@ import numpy as np
 from darts_pl.errors import UserError
 from darts_pl.records import Summary
 from darts_pl.settings import between, setting
-from darts_pl.tasks.context import Context
-from darts_pl.tasks.registry import TASKS, TaskSettings
+from darts_pl.tasks import TASKS, Context, TaskSettings
 
 
 @dataclass(frozen=True, kw_only=True)

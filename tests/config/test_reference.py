@@ -7,7 +7,7 @@ from pathlib import Path
 
 from darts_pl.cli import config_folder
 from darts_pl.config import known_keys
-from darts_pl.tasks.reference import reference
+from darts_pl.tasks.declarations.reference import reference
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 

@@ -14,7 +14,7 @@ from darts_pl.config import known_keys, old_keys, upgrade_arguments, upgrade_key
 from darts_pl.config.upgrade import LATER, RENAMED
 from darts_pl.records.job_record import JobRecord
 from darts_pl.records.run_identity import difference, settings_of
-from darts_pl.tasks.sections import PARTS
+from darts_pl.tasks.declarations.sections import PARTS
 
 #: Settings in the checkpoints of a search and a training of the version before these keys.
 OLD_SEARCH: dict[str, Any] = {

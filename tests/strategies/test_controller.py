@@ -11,8 +11,8 @@ from scipy.stats import chisquare
 from darts_pl.genotype import Genotype
 from darts_pl.spaces import CellSpace, SearchSpace, build_space
 from darts_pl.strategies import Encoding
-from darts_pl.strategies.controller import Controller, Logits
-from darts_pl.strategies.policy_gradient import PolicyGradient, pack, unpack
+from darts_pl.strategies.controllers.controller import Controller, Logits
+from darts_pl.strategies.controllers.policy_gradient import PolicyGradient, pack, unpack
 from tests.strategies.conftest import ENCODINGS, fully_connected, small
 
 LOGITS = {

@@ -9,7 +9,7 @@ import pytest
 from darts_pl.genotype import parse
 from darts_pl.spaces import build_space
 from darts_pl.strategies import Encoding, Features
-from darts_pl.strategies.distances import (
+from darts_pl.strategies.models.distances import (
     FAMILY_COST,
     POSITION_WEIGHT,
     UNMATCHED_COST,

@@ -10,8 +10,8 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF
 
 from darts_pl.strategies import Features
-from darts_pl.strategies.distances import EditDistance
-from darts_pl.strategies.gaussian_process import GaussianProcess, expected_improvement, normal_scores
+from darts_pl.strategies.models.distances import EditDistance
+from darts_pl.strategies.models.gaussian_process import GaussianProcess, expected_improvement, normal_scores
 from tests.strategies.conftest import ENCODINGS
 
 ENCODING = ENCODINGS["cnn"]

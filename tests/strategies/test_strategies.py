@@ -11,7 +11,7 @@ import pytest
 from darts_pl.errors import UserError
 from darts_pl.spaces import build_space
 from darts_pl.strategies import Encoding, build_strategy, pareto_front
-from darts_pl.strategies.optuna_study import quiet
+from darts_pl.strategies.by_optuna.optuna_study import quiet
 from tests.strategies.conftest import ENCODINGS, fully_connected, settings_of, small
 
 ADDITIVE = ENCODINGS["fully_connected"]

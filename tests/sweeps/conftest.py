@@ -11,7 +11,7 @@ import pytest
 from darts_pl.cli import main
 from darts_pl.records.job_record import read_record
 from darts_pl.tasks import run
-from darts_pl.tasks.context import Context
+from darts_pl.tasks.execution.context import Context
 from tests.tiny_sweep import write_images
 
 Summary = dict[str, Any]

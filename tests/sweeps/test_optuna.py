@@ -5,7 +5,7 @@ import math
 import optuna
 import pytest
 
-from darts_pl.tasks.run import _objective
+from darts_pl.tasks.execution.run import _objective
 from tests.tiny_sweep import TINY
 
 ARGUMENTS = [*TINY, "data.path=none", "hydra/sweeper=optuna_cnn"]

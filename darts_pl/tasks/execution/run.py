@@ -19,13 +19,13 @@ from darts_pl.report import cell_text
 from darts_pl.runs import finish_loggers, is_rank_zero
 from darts_pl.runs.child_processes import end_children
 from darts_pl.tasks.collect import collect
-from darts_pl.tasks.context import Context
 from darts_pl.tasks.correlate import CorrelateSettings, correlate
+from darts_pl.tasks.declarations.registry import TASKS, SearchAndRetrainSettings, SearchTaskSettings, TaskSettings
+from darts_pl.tasks.execution.context import Context
+from darts_pl.tasks.execution.scores import SCORES, SIZES
 from darts_pl.tasks.export import export
 from darts_pl.tasks.lookup import LookupSettings, lookup
-from darts_pl.tasks.registry import TASKS, SearchAndRetrainSettings, SearchTaskSettings, TaskSettings
 from darts_pl.tasks.retrain import retrain
-from darts_pl.tasks.scores import SCORES, SIZES
 from darts_pl.tasks.search import search
 from darts_pl.tasks.search_and_retrain import search_and_retrain
 from darts_pl.tasks.test import test

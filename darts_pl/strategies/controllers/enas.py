@@ -11,9 +11,9 @@ import torch
 
 from darts_pl.genotype import Genotype
 from darts_pl.settings import above, at_least, between, or_null, setting
-from darts_pl.strategies.controller import Controller, Logits
+from darts_pl.strategies.controllers.controller import Controller, Logits
+from darts_pl.strategies.controllers.policy_gradient import PolicyGradient
 from darts_pl.strategies.encoding import Integers
-from darts_pl.strategies.policy_gradient import PolicyGradient
 from darts_pl.strategies.strategy import STRATEGIES, Proposal, Question, Strategy
 
 #: The reward of a genotype under the shared weights, such as its accuracy (0 ... 1) on one valid batch.

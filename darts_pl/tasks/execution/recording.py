@@ -24,7 +24,7 @@ from darts_pl.records import RunFolder
 from darts_pl.records.folder import Summary
 from darts_pl.report import save_cells
 from darts_pl.runs import build_loggers, build_trainer, fit, log_summary
-from darts_pl.tasks.context import Context
+from darts_pl.tasks.execution.context import Context
 
 
 @dataclass(frozen=True)

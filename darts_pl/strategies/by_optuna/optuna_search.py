@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from darts_pl.settings import at_least, one_of, setting
-from darts_pl.strategies.optuna_study import Study, load_optuna
+from darts_pl.strategies.by_optuna.optuna_study import Study, load_optuna
 from darts_pl.strategies.strategy import FAILED, STRATEGIES, Proposal, Question, Strategy
 
 

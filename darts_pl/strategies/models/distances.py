@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from darts_pl.ops import NONE
 from darts_pl.registry import Registry
 from darts_pl.strategies.encoding import Encoding, Integers
-from darts_pl.strategies.features import Features
+from darts_pl.strategies.models.features import Features
 
 
 class Distance(ABC):

@@ -1,6 +1,6 @@
 """The reference page of the configuration, `docs/configuration.md`::
 
-    python -m darts_pl.tasks.reference > docs/configuration.md
+    python -m darts_pl.tasks.declarations.reference > docs/configuration.md
 
 Keys, types, ranges and their meaning come from the settings of the registered components, defaults
 and their sources from the group files in `conf/`.
@@ -176,5 +176,5 @@ if __name__ == "__main__":
     from darts_pl.tasks import TASKS  # registers all components and sections
 
     assert TASKS
-    inside = Path(__file__).parents[1] / "conf"
-    print(reference(inside if inside.is_dir() else Path(__file__).parents[2] / "conf"), end="")
+    inside = Path(__file__).parents[2] / "conf"
+    print(reference(inside if inside.is_dir() else Path(__file__).parents[3] / "conf"), end="")

@@ -22,7 +22,7 @@ from darts_pl.problems import Problem, problem_that_gives
 from darts_pl.records import RunFolder
 from darts_pl.records.folder import read_genotype
 from darts_pl.spaces import space_of
-from darts_pl.tasks.context import Context
+from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.retrain import find_genotype
 
 

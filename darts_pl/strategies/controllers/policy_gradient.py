@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from darts_pl.strategies.controller import Controller
+from darts_pl.strategies.controllers.controller import Controller
 from darts_pl.strategies.encoding import Integers
 
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from darts_pl.settings import above, at_least, setting
 from darts_pl.strategies.encoding import Integers, Node
-from darts_pl.strategies.features import Features
-from darts_pl.strategies.gaussian_process import normal_scores
-from darts_pl.strategies.predictor import Ensemble
+from darts_pl.strategies.models.features import Features
+from darts_pl.strategies.models.gaussian_process import normal_scores
+from darts_pl.strategies.models.predictor import Ensemble
 from darts_pl.strategies.strategy import STRATEGIES, Proposal, Question, Strategy, from_plain, to_plain
 
 

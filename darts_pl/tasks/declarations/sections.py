@@ -18,7 +18,7 @@ from darts_pl.spaces.edges import EDGES
 from darts_pl.spaces.networks import NETWORKS
 from darts_pl.spaces.relaxation import RELAXATIONS
 from darts_pl.spaces.skip import SKIPS
-from darts_pl.tasks.registry import TASKS
+from darts_pl.tasks.declarations.registry import TASKS
 
 #: The sections that choose the parts of a method, beside `order` and `select`.
 PARTS = ("relaxation", "edges", "skip", "perturbation", "regulariser", "stages", "observers")

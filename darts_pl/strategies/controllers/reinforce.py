@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from darts_pl.settings import above, at_least, between, setting
-from darts_pl.strategies.controller import Controller, Logits
+from darts_pl.strategies.controllers.controller import Controller, Logits
+from darts_pl.strategies.controllers.policy_gradient import PolicyGradient
 from darts_pl.strategies.encoding import Integers
-from darts_pl.strategies.policy_gradient import PolicyGradient
 from darts_pl.strategies.strategy import STRATEGIES, Proposal, Question, Strategy
 
 

@@ -23,7 +23,7 @@ from darts_pl.problems import Problem, build_search, open_problem
 from darts_pl.records import RunFolder
 from darts_pl.runs.data_identity import refuse_other_data
 from darts_pl.selection import Trials
-from darts_pl.tasks.context import Context
+from darts_pl.tasks.execution.context import Context
 
 
 @dataclass(frozen=True)

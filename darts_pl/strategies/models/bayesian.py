@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from darts_pl.settings import Range, at_least, one_of, setting
-from darts_pl.strategies.distances import DISTANCES
 from darts_pl.strategies.encoding import Integers
-from darts_pl.strategies.gaussian_process import GaussianProcess, expected_improvement, normal_scores
+from darts_pl.strategies.models.distances import DISTANCES
+from darts_pl.strategies.models.gaussian_process import GaussianProcess, expected_improvement, normal_scores
 from darts_pl.strategies.strategy import FAILED, STRATEGIES, Proposal, Question, Strategy, from_plain, to_plain
 
 POSITIVE = Range(lambda values: len(values) > 0 and all(one > 0 for one in values), "values above 0", ((), (0.0,)))

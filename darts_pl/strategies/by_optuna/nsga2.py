@@ -9,7 +9,7 @@ from typing import Any
 
 from darts_pl.errors import UserError
 from darts_pl.settings import at_least, between, setting
-from darts_pl.strategies.optuna_study import Study, load_optuna
+from darts_pl.strategies.by_optuna.optuna_study import Study, load_optuna
 from darts_pl.strategies.strategy import FAILED, STRATEGIES, Proposal, Question, Strategy
 
 

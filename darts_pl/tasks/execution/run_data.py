@@ -6,7 +6,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from darts_pl.problems import open_problem
 from darts_pl.runs.data_identity import refuse_other_data
-from darts_pl.tasks.trained import Trained
+from darts_pl.tasks.execution.trained import Trained
 
 
 def refuse_other_run_data(trained: Trained, *, only_named: bool = False) -> None:

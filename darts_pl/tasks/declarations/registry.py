@@ -9,7 +9,7 @@ from typing import ClassVar
 from darts_pl.records.folder import Summary
 from darts_pl.registry import Registry
 from darts_pl.settings import setting
-from darts_pl.tasks.context import Context
+from darts_pl.tasks.execution.context import Context
 
 TASKS: Registry[Callable[[Context], Summary]] = Registry("task")
 

@@ -1,0 +1,1 @@
+"""Edges of later methods: partial channels, single paths."""

@@ -1,0 +1,1 @@
+"""Relaxations of later methods: hard Gumbel-softmax, Dirichlet."""

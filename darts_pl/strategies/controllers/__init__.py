@@ -1,0 +1,1 @@
+"""Strategies whose questions a recurrent controller proposes."""

@@ -1,0 +1,1 @@
+"""Strategies that fit a model to the scores so far."""

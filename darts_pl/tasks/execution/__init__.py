@@ -1,0 +1,1 @@
+"""What the tasks share: their context, running them, recording runs, finding what earlier runs left."""
