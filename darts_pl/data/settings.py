@@ -153,12 +153,18 @@ class Loading:
     seed: int = setting("of sample order and augmentation", at_least(0))
     batch_size_key: str = setting("key that the batch size comes from", default="batch_size")
     min_batch_size: int = setting("fewest images per training batch and process", above(0), default=1)
-    train_portion: float = setting(
-        "fraction of the training split that forms the train half",
-        between(0, 1, with_low=False, with_high=False),
-        default=0.5,
+    train_portion: float | None = setting(
+        "fraction of the training split that forms the train half; null in a training",
+        or_null(between(0, 1, with_low=False, with_high=False), "a training"),
+        default=None,
     )
     cutout: int = setting("side in pixels of the square that is erased", at_least(0), default=0)
+
+    @property
+    def portion(self) -> float:
+        """`train_portion` of a search."""
+        assert self.train_portion is not None, "a search divides the training split"
+        return self.train_portion
 
     def __post_init__(self) -> None:
         check(self, "")

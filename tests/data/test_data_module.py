@@ -36,7 +36,7 @@ def settings(**changes):
 
 
 def loading(**changes):
-    return Loading(**{"batch_size": 8, "seed": 0, **changes})
+    return Loading(**{"batch_size": 8, "seed": 0, "train_portion": 0.5, **changes})
 
 
 def numbers(batch):

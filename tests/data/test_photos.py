@@ -35,7 +35,7 @@ def folder(tmp_path):
 
 def settings(**changes):
     """The section `data` and what a task says of batches, each with what of `changes` belongs to it."""
-    loading = {"batch_size": 4, "seed": 0}
+    loading = {"batch_size": 4, "seed": 0, "train_portion": 0.5}
     plain = {"name": "own", "path": None, "batch_size": None, "stem": "imagenet"}
     plain |= {"eval_batch_size": 5, "mean": [0.5] * 3, "std": [0.25] * 3, "fraction": 1.0, "size": 16, "resize": 20}
     plain |= {"crop_scale": 0.08, "flip": True, "color_jitter": [0.4, 0.4, 0.4, 0.2], "workers": 0}

@@ -52,7 +52,10 @@ def in_order(size, how):
 
 @pytest.mark.parametrize("how", ["reversed", "every other", "shuffled"])
 def test_the_stored_order_changes_neither_halves_nor_batches(how):
-    search = [SearchImages(arrays(order=order), settings(), Loading(8, 3)) for order in (None, in_order(60, how))]
+    search = [
+        SearchImages(arrays(order=order), settings(), Loading(8, 3, train_portion=0.5))
+        for order in (None, in_order(60, how))
+    ]
     for ours, theirs in zip(*(halves(module) for module in search), strict=True):
         assert np.array_equal(ours[0], theirs[0])
         assert np.array_equal(ours[1], theirs[1])
@@ -81,7 +84,9 @@ def test_the_numbers_per_class_are_those_of_scikit_learn():
 
 def test_halves_are_others_with_another_split_seed_and_the_same_with_another_seed():
     def train_half(split_seed, seed):
-        return rows(halves(SearchImages(arrays(), settings(split_seed=split_seed), Loading(8, seed)))[0][0])
+        return rows(
+            halves(SearchImages(arrays(), settings(split_seed=split_seed), Loading(8, seed, train_portion=0.5)))[0][0]
+        )
 
     assert train_half(0, 0) == train_half(0, 1) == train_half(0, 17)
     assert train_half(1, 0) == train_half(1, 1)
@@ -126,13 +131,13 @@ LACKING = {
 @pytest.mark.parametrize("case", LACKING)
 def test_a_half_that_lacks_a_class_is_named_with_it(case, caplog):
     counts, split, expected = LACKING[case]
-    SearchImages(arrays(counts), settings(split=split), Loading(4, 0))
+    SearchImages(arrays(counts), settings(split=split), Loading(4, 0, train_portion=0.5))
     assert [record.getMessage() for record in caplog.records] == [expected]
 
 
 def test_halves_with_every_class_and_trainings_on_all_images_warn_of_nothing(caplog):
-    SearchImages(arrays(), settings(), Loading(8, 0))
-    SearchImages(arrays(order=in_order(60, "shuffled")), settings(split="index"), Loading(8, 0))
+    SearchImages(arrays(), settings(), Loading(8, 0, train_portion=0.5))
+    SearchImages(arrays(order=in_order(60, "shuffled")), settings(split="index"), Loading(8, 0, train_portion=0.5))
     RetrainImages(arrays(), settings(split="index"), Loading(8, 0))
     assert not caplog.records
 
@@ -156,7 +161,7 @@ RECORDED = {0: "62e2a27a74c9fd4e", 3: "86a387cc2530d940"}
 def test_digits_by_index_give_the_recorded_batches():
     def digest(seed):
         data = settings(split="index", mean=[0.0], std=[1.0], crop_padding=1)
-        batches = SearchImages(load("digits"), data, Loading(64, seed)).train_dataloader()
+        batches = SearchImages(load("digits"), data, Loading(64, seed, train_portion=0.5)).train_dataloader()
         found = hashlib.blake2b(digest_size=8)
         for batch, _ in zip(batches, range(4), strict=False):
             for half in ("train", "valid"):

@@ -159,7 +159,9 @@ def test_own_candidates_come_back_bit_for_bit_in_final_and_search_networks(monke
     candidate("own_square", parallel=True)(square)
     own = ("own_plain", "own_square", "conv_7x1_1x7")
     pairs = [(own[0], 0), (own[1], 1), (own[2], 0), (own[0], 2)]
-    net = Classifier(from_pairs("cnn", {t: (pairs, [2, 3]) for t in ("normal", "reduce")}), init_channels=2, layers=3)
+    net = Classifier(
+        from_pairs("cnn", {t: (pairs, [2, 3]) for t in ("normal", "reduce")}), init_channels=2, layers=3, classes=10
+    )
     exported = interop.export_network(net.state_dict())
     assert {"cells.0._ops.0.1.weight", "cells.0._ops.1.op.1.weight", "cells.0._ops.2.1.weight"} <= exported.keys()
     back = interop.import_network(exported)

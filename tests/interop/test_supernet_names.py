@@ -148,13 +148,13 @@ def test_loading_names_what_is_missing_unexpected_or_of_another_shape():
 
 
 def test_a_state_that_skips_a_cell_is_refused_before_a_network_is_built_for_it():
-    state = Classifier(published("darts_v2"), init_channels=2, layers=3).state_dict()
+    state = Classifier(published("darts_v2"), init_channels=2, layers=3, classes=10).state_dict()
     with refused("cells.3 is missing, but there is cells.900000"):
         interop.classifier_sizes({**state, "cells.900000.preprocess0.op.1.weight": torch.zeros(1)})
 
 
 def test_a_final_network_differs_in_the_name_of_its_operations_alone():
-    net = Classifier(published("darts_v2"), init_channels=2, layers=3, auxiliary=True)
+    net = Classifier(published("darts_v2"), init_channels=2, layers=3, auxiliary=True, classes=10)
     state = net.state_dict()
     exported = interop.export_network(state)
     assert {"cells.0._ops.0.op.1.weight", "cells.0._ops.7.op.2.weight", "auxiliary_head.features.2.weight"} <= set(

@@ -75,7 +75,8 @@ def test_multiply_adds_are_those_of_a_count_layer_by_layer(name, which):
 
 def test_the_tower_counts_neither_as_parameters_nor_as_multiply_adds_and_nothing_is_changed():
     plain, towered = (
-        Classifier(published("darts_v2"), init_channels=4, layers=3, auxiliary=auxiliary) for auxiliary in (False, True)
+        Classifier(published("darts_v2"), init_channels=4, layers=3, auxiliary=auxiliary, classes=10)
+        for auxiliary in (False, True)
     )
     before = {name: values.clone() for name, values in towered.state_dict().items()}
     assert count_parameters(plain) == count_parameters(towered) < sum(p.numel() for p in towered.parameters())
@@ -101,7 +102,7 @@ def tensors_of(network):
     ],
 )
 def test_a_batch_needs_two_images_where_batchnorm_reads_single_pixels(stem, side, auxiliary, least):
-    network = Classifier(published("darts_v1"), init_channels=2, layers=4, stem=stem, auxiliary=auxiliary)
+    network = Classifier(published("darts_v1"), init_channels=2, layers=4, stem=stem, auxiliary=auxiliary, classes=10)
     networks = [(network, ())]
     if not auxiliary:
         space = build_space("cnn", ("none", "skip_connect", "sep_conv_3x3"), 2)

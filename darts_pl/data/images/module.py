@@ -81,11 +81,11 @@ class SearchImages(ImageData, SearchHalves[ResidentImages]):
         if settings.split == STRATIFIED:
             by_content = content_order(images.x_train, labels)
             order = by_content[stratified_order(labels[by_content], settings.split_seed)]
-            halves = stratified_halves(labels, order, loading.train_portion)
+            halves = stratified_halves(labels, order, loading.portion)
             kept = np.concatenate([halves.train, halves.valid])
             self._train = _as_tensors(images.x_train[kept], labels[kept])
         else:
-            halves = index_halves(len(labels), loading.train_portion)
+            halves = index_halves(len(labels), loading.portion)
         #: images of the train half, which come first; the others form the valid half
         self.train_size = len(halves.train)
         self._check_halves(images.class_names, labels[halves.train], labels[halves.valid])

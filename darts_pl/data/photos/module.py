@@ -115,10 +115,10 @@ class SearchPhotos(PhotoData, SearchHalves[PhotoList]):
         labels = photos.train.labels
         if settings.split == STRATIFIED:
             order = stratified_order(labels, settings.split_seed)
-            halves = stratified_halves(labels, order[np.isin(order, self._chosen)], loading.train_portion)
+            halves = stratified_halves(labels, order[np.isin(order, self._chosen)], loading.portion)
             train, valid = halves.train, halves.valid
         else:
-            halves = index_halves(len(self._chosen), loading.train_portion)
+            halves = index_halves(len(self._chosen), loading.portion)
             in_order = np.sort(self._chosen)
             train, valid = in_order[halves.train], in_order[halves.valid]
         self._check_halves(photos.class_names, labels[train], labels[valid])

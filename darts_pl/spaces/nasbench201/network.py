@@ -104,9 +104,9 @@ class NasBench201Network(ImageNetwork):
         self,
         cell: Sequence[int],
         *,
-        channels: int = 16,
-        cells: int = 5,
-        classes: int = 10,
+        channels: int,
+        cells: int,
+        classes: int,
         in_channels: int = 3,
         nodes: int = NODES,
     ) -> None:

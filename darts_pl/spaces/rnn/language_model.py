@@ -75,9 +75,7 @@ class LanguageModel(SequenceNetwork):
             read exactly one node, or a size is below 1.
     """
 
-    def __init__(
-        self, genotype: Genotype, *, vocabulary: int, units: int = 850, dropouts: Dropouts | None = None
-    ) -> None:
+    def __init__(self, genotype: Genotype, *, vocabulary: int, units: int, dropouts: Dropouts | None = None) -> None:
         if genotype.kind != "rnn":
             raise UserError(
                 f"a genotype of kind {genotype.kind!r} does not build a language model; give one of kind 'rnn', "

@@ -83,7 +83,7 @@ def test_nothing_is_dropped_in_evaluation_or_at_probability_zero():
 
 
 def test_the_drop_path_that_is_set_on_the_network_reaches_its_cells():
-    net = Classifier(published("darts_v2"), init_channels=2, layers=3)
+    net = Classifier(published("darts_v2"), init_channels=2, layers=3, classes=10)
     images = torch.randn(4, 3, 16, 16)
     assert net.drop_path == 0
     assert torch.equal(net(images), net(images))
@@ -111,7 +111,7 @@ def test_the_auxiliary_tower_reads_the_cell_at_two_thirds_and_only_while_trainin
 
 def test_logits_do_not_depend_on_whether_there_is_a_tower():
     with_tower, without = (
-        Classifier(published("darts_v1"), init_channels=2, layers=3, auxiliary=auxiliary).eval()
+        Classifier(published("darts_v1"), init_channels=2, layers=3, auxiliary=auxiliary, classes=10).eval()
         for auxiliary in (True, False)
     )
     state = {k: v for k, v in with_tower.state_dict().items() if not k.startswith("auxiliary_head.")}
@@ -146,23 +146,42 @@ def test_every_published_cell_builds_and_widens_by_the_nodes_that_it_concatenate
 
 REFUSED = {
     "unknown operation": (
-        lambda: Classifier(parse(str(published("darts_v2")).replace("dil_conv_3x3", "dil_conv_3x4"))),
+        lambda: Classifier(
+            parse(str(published("darts_v2")).replace("dil_conv_3x3", "dil_conv_3x4")),
+            init_channels=36,
+            layers=20,
+            classes=10,
+        ),
         "unknown operation 'dil_conv_3x4' in the normal cell",
     ),
     "recurrent cell": (
-        lambda: Classifier(parse("Genotype(recurrent=[('tanh', 0)], concat=[1])")),
+        lambda: Classifier(
+            parse("Genotype(recurrent=[('tanh', 0)], concat=[1])"), init_channels=36, layers=20, classes=10
+        ),
         "a genotype of kind 'rnn' does not build an image classifier",
     ),
-    "no layers": (lambda: Classifier(published("darts_v2"), layers=0), "layers=0: must be at least 1"),
-    "no width": (lambda: Classifier(published("darts_v2"), init_channels=0), "init_channels=0: must be at least 1"),
-    "no classes": (lambda: Classifier(published("darts_v2"), classes=-1), "classes=-1: must be at least 1"),
+    "no layers": (
+        lambda: Classifier(published("darts_v2"), layers=0, init_channels=36, classes=10),
+        "layers=0: must be at least 1",
+    ),
+    "no width": (
+        lambda: Classifier(published("darts_v2"), init_channels=0, layers=20, classes=10),
+        "init_channels=0: must be at least 1",
+    ),
+    "no classes": (
+        lambda: Classifier(published("darts_v2"), classes=-1, init_channels=36, layers=20),
+        "classes=-1: must be at least 1",
+    ),
     "a node without inputs": (
         lambda: Classifier(
             from_pairs(
                 "cnn",
                 {name: ([("skip_connect", 0)], [2, 3]) for name in ("normal", "reduce")},
                 {name: [1, 0] for name in ("normal", "reduce")},
-            )
+            ),
+            init_channels=36,
+            layers=20,
+            classes=10,
         ),
         "node 3 of the normal cell reads nothing",
     ),

@@ -57,7 +57,7 @@ def test_the_tower_pools_as_published_at_the_papers_size_and_adaptively_elsewher
 @pytest.mark.parametrize("layers", [1, 2, 5])
 @pytest.mark.parametrize("side", [8, 16, 32, 33])
 def test_the_tower_is_off_exactly_where_its_map_is_smaller_than_two_by_two(stem, layers, side):
-    net = build(published("darts_v1"), init_channels=2, layers=layers, stem=stem, auxiliary=True)
+    net = build(published("darts_v1"), init_channels=2, layers=layers, classes=10, stem=stem, auxiliary=True)
     maps = []
     net.cells[net.tower_after].register_forward_hook(lambda _, __, out: maps.append(out.shape[-1]))
     _, auxiliary = net(torch.randn(2, 3, side, side))

@@ -46,13 +46,13 @@ def test_final_networks_give_the_recorded_numbers(final_file, agrees):
 def size(cell, classes=10, side=32):
     """(parameters, multiply-adds as the benchmark counts them, which is with the linear layer's bias)."""
     with torch.device("meta"):
-        network = NasBench201Network(cell, classes=classes)
+        network = NasBench201Network(cell, classes=classes, channels=16, cells=5)
     return count_parameters(network), count_multiply_adds(network, 3, side, side) + classes
 
 
 def size_layer_by_layer(cell):
     """The same for CIFAR-10, counted at every layer from the shapes that pass."""
-    network, counts = NasBench201Network(cell).eval(), []
+    network, counts = NasBench201Network(cell, channels=16, cells=5, classes=10).eval(), []
 
     def count(module, _, output):
         bias = module.bias.numel() if isinstance(module, nn.Linear) else 0
@@ -92,7 +92,7 @@ def test_fifty_random_cells_have_the_size_that_the_table_gives():
 
 
 def test_a_cell_that_nothing_reaches_gives_every_image_the_same_logits():
-    network = NasBench201Network((0,) * 6, channels=2, cells=1).eval()
+    network = NasBench201Network((0,) * 6, channels=2, cells=1, classes=10).eval()
     logits = network(torch.randn(3, 3, 8, 8))
     torch.testing.assert_close(logits, logits[:1].expand(3, -1))
     assert not any(isinstance(module, nn.ReLU) for module in network.cells[0].modules())
@@ -100,7 +100,7 @@ def test_a_cell_that_nothing_reaches_gives_every_image_the_same_logits():
 
 @pytest.mark.parametrize("size", [(7, 9), (5, 8), (3, 3)])
 def test_maps_of_odd_size_are_halved_rounding_up(size):
-    network = NasBench201Network((3, 4, 2, 1, 3, 2), channels=2, cells=1, in_channels=1)
+    network = NasBench201Network((3, 4, 2, 1, 3, 2), channels=2, cells=1, in_channels=1, classes=10)
     x = torch.randn(2, 1, *size)
     for layer in (network.stem, *network.cells[:4]):
         x = layer(x)
@@ -109,7 +109,7 @@ def test_maps_of_odd_size_are_halved_rounding_up(size):
 
 def test_a_cell_with_five_nodes_sums_what_its_edges_bring():
     skips = (0, 1, 1, 1, 1, 1, 1, 1, 1, 1)  # node 1 is zero, 2 = x, 3 = 2x, 4 = x + 0 + x + 2x
-    cell = NasBench201Network(skips, channels=2, cells=1, nodes=5).cells[0]
+    cell = NasBench201Network(skips, channels=2, cells=1, nodes=5, classes=10).cells[0]
     x = torch.randn(2, 2, 4, 4)
     torch.testing.assert_close(cell(x), 4 * x)
 
@@ -126,4 +126,4 @@ def test_a_cell_with_five_nodes_sums_what_its_edges_bring():
 )
 def test_what_builds_no_network_is_refused_by_name(cell, sizes, message):
     with pytest.raises(UserError, match=message):
-        NasBench201Network(cell, **sizes)
+        NasBench201Network(cell, **{"channels": 16, "cells": 5, "classes": 10, **sizes})

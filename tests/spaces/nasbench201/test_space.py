@@ -114,7 +114,7 @@ def test_a_cell_with_other_nodes_is_searched_but_not_in_the_table():
     genotype = random_genotype(space, 0)
     assert parse(str(genotype)) == genotype
     assert not space_of(genotype.kind).table.covers(genotype)
-    assert isinstance(build(genotype, channels=2, cells=1), NasBench201Network)
+    assert isinstance(build(genotype, channels=2, cells=1, classes=10), NasBench201Network)
 
 
 def test_maps_of_odd_size_and_grey_images_go_through_and_back():
