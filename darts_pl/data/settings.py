@@ -155,7 +155,7 @@ class Loading:
     min_batch_size: int = setting("fewest images per training batch and process", above(0), default=1)
     train_portion: float | None = setting(
         "fraction of the training split that forms the train half; null in a training",
-        or_null(between(0, 1, with_low=False, with_high=False), "a training"),
+        Range(lambda value: value is None or 0 < value < 1, "above 0, below 1", (0, 1)),
         default=None,
     )
     cutout: int = setting("side in pixels of the square that is erased", at_least(0), default=0)
