@@ -199,7 +199,7 @@ def test_every_number_of_the_paper_names_its_source_on_its_line() -> None:
         "train/darts.yaml",
         "train/darts_imagenet.yaml",
     ):
-        lines = (Path(config_folder()) / f"{name}.yaml").read_text().splitlines()
+        lines = (Path(config_folder()) / name).read_text().splitlines()
         numbers = [line for line in lines if re.search(r":\s*[\[\d]", line.split("#")[0])]
         assert numbers
         assert all("#" in line for line in numbers), name

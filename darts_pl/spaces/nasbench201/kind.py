@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from darts_pl.errors import UserError
@@ -9,6 +10,9 @@ from darts_pl.genotype import CellGenotype, Genotype, Kind, Pair, register_kind
 from darts_pl.spaces.nasbench201.cell import OPERATIONS, Cell, cell_of_pairs, edges, parse_text, to_text
 
 KIND = "nasbench201"
+
+#: What a benchmark's text is made of; a log line that begins with a bar holds more.
+_FORM = re.compile(r"""[\s'"]*\|[\w~|+\s.-]*~[\w~|+\s.-]*['"\s]*""")
 CELL_TYPE = "cell"
 
 
@@ -52,7 +56,7 @@ def cell_of(genotype: Genotype) -> Cell:
 
 def read_text(text: str) -> Genotype | None:
     """The genotype of a benchmark's text, in quotes or not; None for a text of another form."""
-    if not text.strip().lstrip("'\"").startswith("|"):
+    if not _FORM.fullmatch(text):
         return None
     return genotype_of(parse_text(text, nodes=None))
 
