@@ -115,7 +115,7 @@ def test_a_language_model_continued_after_a_stop_ends_as_one_never_stopped(
 def test_an_averaged_training_is_continued_with_its_average(
     own: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("darts_pl.modules.language.worse_than_before", lambda losses, loss, nonmono: True)
+    monkeypatch.setattr("darts_pl.modules.language.worse_than_before", lambda losses, loss, patience_epochs: True)
     whole = run(tmp_path / "whole", *RETRAIN, *own)
     stopped_after_first_epoch(monkeypatch, tmp_path / "parts", *RETRAIN, *own)
     assert run(tmp_path / "parts", *RETRAIN, *own, "resume=true") == whole
