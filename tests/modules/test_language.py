@@ -113,7 +113,7 @@ def test_a_step_has_the_learning_rate_times_length_over_bptt_and_the_gradient_is
     assert trace.lr == [2.0]  # as before, after the step
 
 
-def test_the_hidden_state_is_carried_through_an_epoch_and_starts_anew_in_the_next(
+def test_the_hidden_state_is_carried_through_an_epoch_and_starts_again_in_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     module, seen = module_of(), []

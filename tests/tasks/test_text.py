@@ -159,7 +159,7 @@ def test_a_search_does_not_depend_on_the_test_text(tmp_path: Path) -> None:
         ([*RETRAIN, "data=pydocs", "train.bptt=0"], ["train.bptt=0"]),
     ],
 )
-def test_a_command_that_can_be_mended_ends_with_status_2_and_says_how(
+def test_an_invalid_command_ends_with_status_2_and_says_how_to_fix_it(
     arguments: list[str], words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*arguments, f"hydra.run.dir={tmp_path}"]) == 2
