@@ -1,7 +1,7 @@
 """The search network in the form of the authors' code: one module per candidate on every edge.
 
 The yardstick of `supernet.py`, and nothing else: the library's own form is `darts_pl.spaces`.
-Every map is NCHW, every candidate of every edge is computed by itself, `none` included, and an
+Every map is NCHW, every candidate of every edge is computed on its own, `none` included, and an
 edge sums weight * candidate(x). Names in the state dict are the authors'.
 """
 
@@ -125,7 +125,7 @@ class Cell(nn.Module):
 
 
 class PerEdgeSupernet(nn.Module):
-    """The whole search network. The alphas stand in `alphas`, outside the state dict, as the authors' do.
+    """The whole search network. The alphas are in `alphas`, outside the state dict, as the authors' do.
 
     Args:
         channels: C of the first cells.

@@ -50,17 +50,19 @@ class Registry(Generic[Item]):
         what: what one component is called in messages, such as "selection rule".
         reserved: names that no component may have.
         hint: a line that ends the message for an unknown name, such as how a user adds a component.
+        base: the settings of a component that brings none; all other settings must be a subclass of it.
     """
 
-    def __init__(self, what: str, *, reserved: Sequence[str] = (), hint: str = "") -> None:
+    def __init__(self, what: str, *, reserved: Sequence[str] = (), hint: str = "", base: type = NoSettings) -> None:
         self.what = what
         self.reserved = tuple(reserved)
         self.hint = hint
+        self.base = base
         self._items: dict[str, Item] = {}
         self._origins: dict[str, tuple[str, str, str]] = {}
         self._settings: dict[str, type] = {}
 
-    def register(self, name: str, *, settings: type = NoSettings, origin: Any = None) -> Callable[[Given], Given]:
+    def register(self, name: str, *, settings: type | None = None, origin: Any = None) -> Callable[[Given], Given]:
         """Decorator that registers a component under `name` and returns it unchanged.
 
         The same definition may be registered again, as happens when its module is reloaded; the
@@ -68,7 +70,7 @@ class Registry(Generic[Item]):
 
         Args:
             name: letters, digits and underscores.
-            settings: the dataclass of the component's settings.
+            settings: the dataclass of the component's settings; None = the registry's `base`.
             origin: the function or class whose place is remembered; None = the component.
 
         Raises:
@@ -82,11 +84,14 @@ class Registry(Generic[Item]):
 
         return add
 
-    def add(self, name: str, item: Item, *, settings: type = NoSettings, origin: Any = None) -> None:
+    def add(self, name: str, item: Item, *, settings: type | None = None, origin: Any = None) -> None:
         """Register `item` under `name`; see `register`."""
         self.check_name(name)
+        settings = self.base if settings is None else settings
         if not (isinstance(settings, type) and is_dataclass(settings)):
             raise UserError(f"{self.what} {name!r}: settings={settings!r} must be a dataclass")
+        if self.base is not NoSettings and not issubclass(settings, self.base):
+            raise UserError(f"{self.what} {name!r}: {settings.__name__} must be a subclass of {self.base.__name__}")
         place = _place(item if origin is None else origin)
         if name in self._items and self._origins[name][:2] != place[:2]:
             raise UserError(
@@ -121,7 +126,7 @@ class Registry(Generic[Item]):
         return f"{message}\n{self.hint}" if self.hint else message
 
     def settings(self, name: str) -> type:
-        """The dataclass of the settings of `name`; `NoSettings` if it was registered without one.
+        """The dataclass of the settings of `name`; the registry's `base` if it was registered without one.
 
         Raises:
             UserError: if there is no such component.

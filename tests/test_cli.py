@@ -90,7 +90,7 @@ CELLS = f"Genotype(normal={PAIRS}, normal_concat=[2], reduce={PAIRS}, reduce_con
         (["layers"], ["layers"]),
     ],
 )
-def test_a_command_that_can_be_mended_ends_with_status_2_and_says_how(
+def test_an_invalid_command_ends_with_status_2_and_says_how_to_fix_it(
     arguments: list[str], words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = refused(arguments, tmp_path / "run", capsys)

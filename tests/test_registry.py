@@ -114,3 +114,20 @@ def test_a_component_that_takes_other_arguments_is_reported_with_its_file(shapes
     message = str(caught.value)
     assert f"shape 'narrow' ({__name__}.Narrow ({__file__}:" in message
     assert "too many positional arguments; it is called with (str, str)" in message
+
+
+def test_a_component_without_settings_has_those_of_its_registry_and_others_must_extend_them() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Base:
+        size: int
+
+    @dataclass(frozen=True, kw_only=True)
+    class Wider(Base):
+        width: int
+
+    registry: Registry[type] = Registry("shape", base=Base)
+    registry.add("plain", int)
+    registry.add("wide", int, settings=Wider)
+    assert (registry.settings("plain"), registry.settings("wide")) == (Base, Wider)
+    with pytest.raises(UserError, match="shape 'odd': NoSettings must be a subclass of Base"):
+        registry.add("odd", int, settings=NoSettings)

@@ -91,7 +91,7 @@ def unknown_key(key: str) -> str:
     """The message for a key that the configuration does not have, or not in this combination."""
     owners = list(_owners(key))
     if owners:
-        return f"unknown key {key}: only {' and '.join(owners)} {'has' if len(owners) == 1 else 'have'} it"
+        return f"unknown key {key}: it is a key of {', '.join(owners)} only"
     near = nearest_key(key)
     return f"unknown key {key}" + (f"; did you mean {near}?" if near else "; --cfg job prints all keys")
 

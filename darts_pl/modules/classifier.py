@@ -18,7 +18,7 @@ from darts_pl.spaces import ImageNetwork
 
 @dataclass(frozen=True)
 class ClassifierRecipe:
-    """SGD with a schedule per epoch, and what else makes the loss.
+    """SGD with a schedule per epoch, and the terms of the loss.
 
     Args:
         lr: highest learning rate.
@@ -27,12 +27,12 @@ class ClassifierRecipe:
         epochs: number of epochs.
         drop_path: probability that drop-path grows towards.
         auxiliary_weight: of the loss of the auxiliary tower.
-        schedule: "cosine" from `lr` to `lr_min`, or "exponential", times `lr_decay` an epoch.
+        schedule: "cosine" from `lr` to `lr_min`, or "exponential", which multiplies by `lr_decay` per epoch.
         lr_decay: of the exponential schedule.
         warmup_epochs: first epochs, in which the rate rises in equal steps to `lr`; the schedule
-            takes the epochs after them.
+            covers the epochs after them.
         nesterov: whether the momentum is Nesterov's.
-        label_smoothing: share of a label's weight that is spread over all classes, in both losses.
+        label_smoothing: fraction of a label's weight that is spread over all classes, in both losses.
     """
 
     lr: float
@@ -124,7 +124,7 @@ class ClassifierModule(pl.LightningModule):
         self.log("retrain/lr", self.recipe.lr_at(self.current_epoch))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.finite.check(self.current_epoch)  # no checkpoint is made of numbers that are not finite
+        self.finite.check(self.current_epoch)  # numbers that are not finite must not reach a checkpoint
 
     def rank_state(self) -> dict[str, Any]:
         """What is this process's own: running statistics, and metrics of the epoch so far."""

@@ -24,15 +24,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LanguageRecipe:
-    """SGD, and when it turns into averaged SGD. The Trainer clips the gradient.
+    """SGD, and when it becomes averaged SGD. The Trainer clips the gradient.
 
     Args:
-        lr: of a sequence of `bptt` words; one of other length is learned from with lr * length / bptt.
+        lr: of a sequence of `bptt` words; the rate of another length is lr * length / bptt.
         weight_decay: L2.
         bptt: usual length of a sequence.
         slowness: weight of the mean squared difference of successive outputs (TAR, beta).
         activation: weight of the mean squared output after dropout (AR, alpha).
-        nonmono: see `worse_than_before`.
+        patience_epochs: see `worse_than_before`.
         rollbacks: how often a non-finite loss may send the training back to the best weights.
     """
 
@@ -41,20 +41,20 @@ class LanguageRecipe:
     bptt: int
     slowness: float
     activation: float
-    nonmono: int
+    patience_epochs: int
     rollbacks: int
 
 
-def worse_than_before(losses: Sequence[float], loss: float, nonmono: int) -> bool:
+def worse_than_before(losses: Sequence[float], loss: float, patience_epochs: int) -> bool:
     """The non-monotone trigger: whether the newest validation loss is worse than the best of all
-    epochs up to `nonmono` before the last, ``v_t > min(v_0 .. v_{t-nonmono-1})``.
+    epochs up to n = `patience_epochs` before the last, ``v_t > min(v_0 .. v_{t-n-1})``.
 
     Args:
         losses: v_0 .. v_{t-1}.
         loss: v_t.
-        nonmono: number of last epochs that are not looked at; without more than these it is False.
+        patience_epochs: number of last epochs that are not compared; False while there are no earlier ones.
     """
-    return len(losses) > nonmono and loss > min(losses[: len(losses) - nonmono])
+    return len(losses) > patience_epochs and loss > min(losses[: len(losses) - patience_epochs])
 
 
 class LanguageModule(pl.LightningModule):
@@ -157,18 +157,18 @@ class LanguageModule(pl.LightningModule):
         self.end_of_validation(float(dict(self.valid_scores.metrics())["loss"].compute()))
 
     def end_of_validation(self, loss: float) -> None:
-        """Keep the best weights, and turn to averaging when the losses stop falling."""
+        """Keep the best weights, and start averaging when the losses stop falling."""
         if not math.isfinite(loss):
             self.roll_back("validation")
             return
         if loss < min(self.losses, default=math.inf):
             self.best = _copy(self.evaluated)
-        if self.averaged is None and worse_than_before(self.losses, loss, self.recipe.nonmono):
+        if self.averaged is None and worse_than_before(self.losses, loss, self.recipe.patience_epochs):
             self._start_averaging()
         self.losses.append(loss)
 
     def roll_back(self, which: str) -> None:
-        """Take the best weights and the zero hidden state; averaging starts anew.
+        """Take the best weights and the zero hidden state; averaging starts again.
 
         Raises:
             UserError: if this happens more often than the recipe allows.

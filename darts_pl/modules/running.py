@@ -1,4 +1,4 @@
-"""What a step adds up on the training device: metrics of the epoch so far, and whether all was finite."""
+"""What a step accumulates on the training device: metrics of the epoch so far, and whether all numbers were finite."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Mean(Metric):
             self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, value: Tensor, weight: Tensor | float = 1.0) -> None:
-        """Take in a scalar that stands for `weight` samples."""
+        """Add a scalar that is the mean over `weight` samples."""
         self.total = self.total + value.detach().double() * weight
         self.weight = self.weight + weight
 
     def compute(self) -> Tensor:
-        """The mean of all that was seen; NaN of nothing."""
+        """The mean of all values; NaN if there were none."""
         return self.total / self.weight
 
 
@@ -49,7 +49,7 @@ def metric_states(groups: Mapping[str, nn.Module | None]) -> dict[str, Any]:
 
 
 def load_metric_states(groups: Mapping[str, nn.Module | None], states: Mapping[str, Any]) -> None:
-    """Let the metrics go on from `states`, which `metric_states` gave."""
+    """Restore the metrics from `states`, which `metric_states` returned."""
     for name, metric in _metrics(groups):
         for key, value in states[name]["state"].items():
             setattr(metric, key, value.to(metric.device) if isinstance(value, Tensor) else value)
@@ -57,7 +57,7 @@ def load_metric_states(groups: Mapping[str, nn.Module | None], states: Mapping[s
 
 
 def reset_metrics(groups: Mapping[str, nn.Module | None]) -> None:
-    """Let the metrics begin an epoch. A checkpoint of an epoch's end holds what that epoch added up."""
+    """Reset the metrics for a new epoch. A checkpoint of an epoch's end holds what that epoch added up."""
     for _, metric in _metrics(groups):
         metric.reset()
 
@@ -90,7 +90,7 @@ class FiniteWatch:
         self._finite = torch.ones((), dtype=torch.bool)
 
     def observe(self, *values: Tensor) -> None:
-        """Take in the numbers of one step, scalars in the order of the names."""
+        """Add the numbers of one step, scalars in the order of the names."""
         now = torch.stack([value.detach().float() for value in values])
         if self._last is None:
             self._last = torch.full_like(now, torch.nan)

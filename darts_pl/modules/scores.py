@@ -27,7 +27,7 @@ class Scores(nn.ModuleDict, ABC):
 
     @abstractmethod
     def observe(self, outcome: Outcome, batch: Any) -> int:
-        """Take in the outcome of a batch; returns how many samples stand behind its mean loss."""
+        """Add the outcome of a batch; returns the number of samples in its mean loss."""
 
     def metrics(self) -> Iterator[tuple[str, Metric]]:
         """Name and metric."""

@@ -1,4 +1,4 @@
-"""The search: alphas on the valid split and weights on the train split, turn by turn (algorithm 1)."""
+"""The search: alphas on the valid split and weights on the train split, in alternation (algorithm 1)."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class SearchModule(pl.LightningModule):
 
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:
         train, valid = (
-            self.supernet.continued(batch[stream], self.carried.get(stream)) for stream in ("train", "valid")
+            self.supernet.with_carry(batch[stream], self.carried.get(stream)) for stream in ("train", "valid")
         )
         place = self.stages.place(self.current_epoch)
         result = self.step()(train, valid, self.global_step, place.epoch >= place.stage.warmup_epochs)
@@ -162,7 +162,7 @@ class SearchModule(pl.LightningModule):
         self.carried.pop("eval", None)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        outcome = self._validated(self.supernet.continued(batch, self.carried.get("eval")), batch_idx)
+        outcome = self._validated(self.supernet.with_carry(batch, self.carried.get("eval")), batch_idx)
         if outcome.carry is not None:
             self.carried["eval"] = outcome.carry
         size = self.valid_metrics.observe(outcome, batch)
@@ -227,7 +227,7 @@ class SearchModule(pl.LightningModule):
         self.carried.clear()  # the next epoch starts at the beginning of its streams
 
     def _log_genotype(self, genotype: Genotype) -> None:
-        """Log what is known of the present genotype; nothing reads these values."""
+        """Log what a table knows of the present genotype; the search does not read these values."""
         space = space_of(genotype.kind)
         if space.skip is not None:
             self.log("search/skip_connections", float(count_operation(genotype, space.skip)))
@@ -264,7 +264,7 @@ class SearchModule(pl.LightningModule):
         self.finite.start(dict(self.train_metrics.metrics())["loss"].update_count)
 
     def _refuse_divergence(self) -> None:
-        """Stop before a checkpoint or a genotype is made of numbers that are not finite."""
+        """Raise before numbers that are not finite reach a checkpoint or a genotype."""
         self.finite.check(self.current_epoch)
         if not all(bool(value.isfinite().all()) for value in self.supernet.architecture().values()):
             epoch = self.current_epoch + 1

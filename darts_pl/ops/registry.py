@@ -26,7 +26,7 @@ from darts_pl.registry import Registry
 
 Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
-#: The candidate that contributes nothing: it takes its share of the softmax and is never computed.
+#: The candidate that contributes nothing: it has a mixing weight and is never computed.
 NONE = "none"
 
 

@@ -54,7 +54,7 @@ def load_images(config: Config) -> Images:
 
 
 def _refuse_wide_cutout(config: Config, images: Images) -> None:
-    """Also before a search whose result is then trained: not after hours of it."""
+    """Raise UserError for a cutout as wide as the images, also before a search whose result is trained afterwards."""
     _, height, width = image_shape(config, images)
     side = min(height, width)
     if config.train.cutout >= side:
@@ -71,40 +71,40 @@ def image_shape(config: Config, images: Images) -> tuple[int, int, int]:
     return images.channels, config.data.size, config.data.size
 
 
-def search_data(config: Config, images: Images, least: int = 1) -> pl.LightningDataModule:
+def search_data(config: Config, images: Images, min_batch_size: int = 1) -> pl.LightningDataModule:
     """Paired batches of two halves of the training split.
 
     Args:
-        config: batch size, share of the halves, and what `data` says.
+        config: batch size, sizes of the halves, and what `data` says.
         images: the data set.
-        least: fewest images that a training batch may hold; `spaces.min_batch_size` knows it.
+        min_batch_size: fewest images that a training batch may hold; see `spaces.min_batch_size`.
 
     Raises:
         UserError: if the data do not fit the settings.
     """
-    loading = _loading(config, "search", train_portion=config.search.train_portion, min_batch_size=least)
+    loading = _loading(config, "search", train_portion=config.search.train_portion, min_batch_size=min_batch_size)
     if isinstance(images, ImageArrays):
         return SearchImages(images, config.data, loading)
     return SearchPhotos(images, config.data, loading)
 
 
-def retrain_data(config: Config, images: Images, least: int = 1) -> pl.LightningDataModule:
+def retrain_data(config: Config, images: Images, min_batch_size: int = 1) -> pl.LightningDataModule:
     """The whole training split, and the test split.
 
     Args:
         config: batch size, cutout, and what `data` says.
         images: the data set.
-        least: fewest images that a training batch may hold; `spaces.min_batch_size` knows it.
+        min_batch_size: fewest images that a training batch may hold; see `spaces.min_batch_size`.
 
     Raises:
         UserError: if the data do not fit the settings.
     """
-    loading = _loading(config, "train", cutout=config.train.cutout, min_batch_size=least)
+    loading = _loading(config, "train", cutout=config.train.cutout, min_batch_size=min_batch_size)
     return _retrain_module(config, images, loading)
 
 
 def test_data(config: Config, images: Images) -> pl.LightningDataModule:
-    """The test split alone is meant to be read; batches of the training split have any size."""
+    """The data module of a test: only its test split is read."""
     return _retrain_module(config, images, Loading(1, config.seed))
 
 

@@ -84,8 +84,8 @@ class TextProblem(Problem):
             train.bptt,
             train.short_probability,
             spread=train.length_spread,
-            least=train.length_least,
-            most=train.bptt + train.length_margin,
+            min_length=train.length_least,
+            max_length=train.bptt + train.length_margin,
         )
         data = RetrainText(self.corpus, self.config.data, _loading(self.config, "train"), lengths)
         network = build(genotype, **space_of(genotype.kind).network_sizes(train, self.facts))
@@ -115,7 +115,7 @@ class TextProblem(Problem):
             bptt=train.bptt,
             slowness=train.slowness,
             activation=train.activation,
-            nonmono=train.patience_epochs,
+            patience_epochs=train.patience_epochs,
             rollbacks=train.rollbacks,
         )
 

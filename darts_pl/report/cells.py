@@ -192,7 +192,7 @@ def _formula(name: str) -> str:
     return name if name.isdecimal() else f"${name}$"
 
 
-def _blend(colour: str, other: str, share: float) -> str:
-    """`colour` mixed with `share` of `other`."""
-    red, green, blue = ((1 - share) * a + share * b for a, b in zip(to_rgb(colour), to_rgb(other), strict=True))
+def _blend(colour: str, other: str, fraction: float) -> str:
+    """`colour` mixed with `fraction` of `other`."""
+    red, green, blue = ((1 - fraction) * a + fraction * b for a, b in zip(to_rgb(colour), to_rgb(other), strict=True))
     return to_hex((red, green, blue))

@@ -81,7 +81,7 @@ class CellLayout:
 
 @dataclass
 class _Slots:
-    """What stands in the columns: the nodes of the graph (numbered as there), then one slot per edge and column."""
+    """What is in the columns: the nodes of the graph (numbered as there), then one slot per edge and column."""
 
     columns: list[list[int]]
     chains: list[list[int]]  # per edge the slots from source to target

@@ -95,7 +95,7 @@ class Trials:
                     sample = supernet.arch.relaxation.single_path
                     now = supernet.mixing(draws("eval", device) if sample else None, sample=sample)
                 with draws.seeding("eval", device):
-                    outcome = evaluate(supernet, supernet.continued(batch, carry), now)
+                    outcome = evaluate(supernet, supernet.with_carry(batch, carry), now)
                 carry = outcome.carry
                 samples, right = self._count(outcome, batch)
                 correct = outcome.loss.new_zeros(()) if right is None else right.to(outcome.loss)

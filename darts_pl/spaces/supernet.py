@@ -95,7 +95,7 @@ class Supernet(nn.Module, ABC):
         """Factor of the weights' learning rate for a batch of the train split."""
         return 1.0
 
-    def continued(self, batch: Any, carry: Any) -> Any:
+    def with_carry(self, batch: Any, carry: Any) -> Any:
         """The batch as one that continues from the carried state of the batch before it, None at a start."""
         return batch
 

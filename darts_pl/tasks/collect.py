@@ -39,7 +39,7 @@ def collect(context: Context) -> Summary:
     wanted = context.config.runs
     folders = [Path(one) for one in ([wanted] if isinstance(wanted, str) else wanted or [])]
     if not folders:
-        raise UserError("which runs? give runs=FOLDER, of a sweep or of several runs")
+        raise UserError("runs is missing; give runs=FOLDER, the folder of a sweep or of several runs")
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"runs={folder}: there is no such folder")
@@ -139,7 +139,7 @@ def _print(headings: list[str], cells: list[list[str]], rows: list[RunRow]) -> N
     for line in cells:
         table.add_row(*line, end_section=not line[0])
     console = Console()
-    console.width = max(console.width, Console(width=10_000).measure(table).maximum)  # a terminal wraps by itself
+    console.width = max(console.width, Console(width=10_000).measure(table).maximum)  # a terminal wraps on its own
     print(_shared(rows), end="")
     console.print(table, markup=False)
     for number, row in enumerate(rows, 1):

@@ -1,4 +1,4 @@
-"""A task of one's own: which share of the edges of a finished search kept its strongest candidate to the end."""
+"""A task of one's own: which fraction of the edges of a finished search kept its strongest candidate to the end."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_the_quoted_form_survives_the_shell_and_hydra(name):
 
 @pytest.mark.parametrize("key", ["data.path", "genotype", "run", "checkpoint", "hydra.run.dir"])
 @pytest.mark.parametrize("name", ["a(b", "a=b", "ä", "a[b", "a,b"])
-def test_a_name_that_hydra_cannot_read_is_told_with_a_form_to_paste(key, name, tmp_path, capsys, monkeypatch):
+def test_the_message_for_a_name_that_hydra_cannot_read_has_a_form_to_paste(key, name, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["data=npz", f"{key}={name}"]) == 2
     error = capsys.readouterr().err

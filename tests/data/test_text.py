@@ -133,16 +133,20 @@ def test_a_search_reads_full_sequences_or_halves_and_a_language_model_lengths_ar
     search = Counter(Lengths(35, 0.05).draw(generator) for _ in range(4000))
     assert set(search) == {35, 17}
     assert 0.04 < search[17] / 4000 < 0.06
-    final = [Lengths(35, short_probability=0.0, spread=5.0, least=5, most=40).draw(generator) for _ in range(4000)]
+    final = [
+        Lengths(35, short_probability=0.0, spread=5.0, min_length=5, max_length=40).draw(generator) for _ in range(4000)
+    ]
     assert (min(final) >= 5, max(final)) == (True, 40)
     free = torch.tensor(
-        [Lengths(35, 0.0, spread=5.0, least=5, most=99).draw(generator) for _ in range(4000)], dtype=float
+        [Lengths(35, 0.0, spread=5.0, min_length=5, max_length=99).draw(generator) for _ in range(4000)], dtype=float
     )
     assert abs(free.mean() - 34.5) < 0.3  # cut off to whole numbers
     assert abs(free.std() - 5) < 0.2
-    halves = torch.tensor([Lengths(35, 1.0, spread=5.0, least=5).draw(generator) for _ in range(4000)], dtype=float)
+    halves = torch.tensor(
+        [Lengths(35, 1.0, spread=5.0, min_length=5).draw(generator) for _ in range(4000)], dtype=float
+    )
     assert abs(halves.mean() - 17) < 0.3
-    assert min(Lengths(10, 1.0, spread=5.0, least=5).draw(generator) for _ in range(100)) == 5
+    assert min(Lengths(10, 1.0, spread=5.0, min_length=5).draw(generator) for _ in range(100)) == 5
 
 
 def test_batches_hand_out_the_columns_from_top_to_bottom():

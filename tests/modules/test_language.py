@@ -29,7 +29,7 @@ def module_of(units: int = 4, **changes: Any) -> LanguageModule:
         "bptt": 6,
         "slowness": 0.0,
         "activation": 0.0,
-        "nonmono": 5,
+        "patience_epochs": 5,
         "rollbacks": 2,
     }
     network = LanguageModel(published("darts_v2_rnn"), vocabulary=VOCABULARY, units=units)
@@ -113,7 +113,7 @@ def test_a_step_has_the_learning_rate_times_length_over_bptt_and_the_gradient_is
     assert trace.lr == [2.0]  # as before, after the step
 
 
-def test_the_hidden_state_is_carried_through_an_epoch_and_starts_anew_in_the_next(
+def test_the_hidden_state_is_carried_through_an_epoch_and_starts_again_in_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     module, seen = module_of(), []
@@ -135,12 +135,13 @@ def test_the_hidden_state_is_carried_through_an_epoch_and_starts_anew_in_the_nex
         assert not starts[i].requires_grad
 
 
-@pytest.mark.parametrize("nonmono", [1, 5])
-def test_the_trigger_compares_with_the_best_of_all_but_the_last_epochs(nonmono: int) -> None:
+@pytest.mark.parametrize("patience_epochs", [1, 5])
+def test_the_trigger_compares_with_the_best_of_all_but_the_last_epochs(patience_epochs: int) -> None:
     losses = [5.0, 3.0, 4.0, 4.5, 4.2, 4.1, 3.5, 3.2, 3.05, 3.01, 3.0, 2.9, 3.1]
     for t, loss in enumerate(losses):
-        expected = t > nonmono and loss > min(losses[: t - nonmono])  # v_t > min(v_0 .. v_{t-nonmono-1})
-        assert worse_than_before(losses[:t], loss, nonmono) is expected
+        # v_t > min(v_0 .. v_{t-n-1}) with n = patience_epochs
+        expected = t > patience_epochs and loss > min(losses[: t - patience_epochs])
+        assert worse_than_before(losses[:t], loss, patience_epochs) is expected
     assert not any(worse_than_before([4.0] * t, 9.0, 5) for t in range(6))
     assert worse_than_before([4.0] * 6, 9.0, 5)
 
@@ -148,8 +149,8 @@ def test_the_trigger_compares_with_the_best_of_all_but_the_last_epochs(nonmono: 
 def test_after_the_trigger_the_mean_of_the_weights_is_kept_and_validated_while_sgd_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    losses = iter([5.0, 4.0, 6.0, 7.0, 8.0])  # with nonmono=1 epoch 2 is the first that is worse: 6 > min(5)
-    module, trace, scored = module_of(nonmono=1), Trace(), []
+    losses = iter([5.0, 4.0, 6.0, 7.0, 8.0])  # with patience_epochs=1 epoch 2 is the first that is worse: 6 > min(5)
+    module, trace, scored = module_of(patience_epochs=1), Trace(), []
     end = module.end_of_validation
 
     def given(loss: float) -> None:

@@ -128,7 +128,7 @@ def test_a_weight_step_is_clipped_sgd_on_loss_and_slowness_at_the_scaled_rate() 
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
 
 
-def test_both_streams_are_carried_through_an_epoch_and_start_anew_in_the_next() -> None:
+def test_both_streams_are_carried_through_an_epoch_and_start_again_in_the_next() -> None:
     spy = Spy()
     fit(module_of(spy, epochs=2), Given([6, 6, 4]), 2)
     for i, (train, valid) in enumerate(spy.batches):

@@ -50,7 +50,7 @@ def test_every_parameter_is_an_architecture_parameter_or_a_weight_and_never_both
     assert searched["relaxation.temperature"] is net.arch.relaxation.temperature
 
 
-def test_a_weight_is_told_from_an_architecture_parameter_by_identity_and_not_by_its_name():
+def test_a_weight_is_distinguished_from_an_architecture_parameter_by_identity_and_not_by_its_name():
     net = Bare(build_space("cnn", PAPER, 1))
     net.alphas_of_my_own = nn.Linear(2, 2, bias=False)
     net.stem = nn.ParameterDict({"alphas": torch.ones(1)})

@@ -112,7 +112,7 @@ def test_the_best_cells_are_listed_under_limits(tmp_path, summary_of, capsys):
         (("search=nasbench201", "data=digits", "search.candidates=[none,sep_conv_3x3]"), "is no operation of"),
         (("task=retrain", "data=digits", "train.cutout=0", "genotype=6111"), "use train=nasbench201"),
         (("task=retrain", "data=digits", "train=nasbench201", "genotype=darts_v2"), "use train=darts"),
-        (("task=correlate",), "which search? give run=FOLDER"),
+        (("task=correlate",), "run is missing; give run=FOLDER"),
         (("task=correlate", "run=no_such_folder"), "there is no such folder"),
     ],
 )

@@ -115,7 +115,7 @@ def test_a_language_model_continued_after_a_stop_ends_as_one_never_stopped(
 def test_an_averaged_training_is_continued_with_its_average(
     own: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("darts_pl.modules.language.worse_than_before", lambda losses, loss, nonmono: True)
+    monkeypatch.setattr("darts_pl.modules.language.worse_than_before", lambda losses, loss, patience_epochs: True)
     whole = run(tmp_path / "whole", *RETRAIN, *own)
     stopped_after_first_epoch(monkeypatch, tmp_path / "parts", *RETRAIN, *own)
     assert run(tmp_path / "parts", *RETRAIN, *own, "resume=true") == whole
@@ -159,7 +159,7 @@ def test_a_search_does_not_depend_on_the_test_text(tmp_path: Path) -> None:
         ([*RETRAIN, "data=pydocs", "train.bptt=0"], ["train.bptt=0"]),
     ],
 )
-def test_a_command_that_can_be_mended_ends_with_status_2_and_says_how(
+def test_an_invalid_command_ends_with_status_2_and_says_how_to_fix_it(
     arguments: list[str], words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*arguments, f"hydra.run.dir={tmp_path}"]) == 2

@@ -42,7 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, own: list[str]) -> Path:
     """The folder of a finished training whose best weights are an average, not those of the last step."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("darts_pl.modules.language.worse_than_before", lambda losses, loss, nonmono: True)
+        patch.setattr("darts_pl.modules.language.worse_than_before", lambda losses, loss, patience_epochs: True)
         assert main([*NETWORK, *own, f"hydra.run.dir={folder}"]) == 0
     return folder
 

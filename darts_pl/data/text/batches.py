@@ -29,23 +29,23 @@ class Lengths:
         bptt: the usual length.
         short_probability: probability that a sequence has half the usual length.
         spread: standard deviation of normal noise on it; 0 = none.
-        least: smallest length with noise.
-        most: largest length with noise; None = any.
+        min_length: smallest length with noise.
+        max_length: largest length with noise; None = any.
     """
 
     bptt: int
     short_probability: float = 0.0
     spread: float = 0.0
-    least: int = 1
-    most: int | None = None
+    min_length: int = 1
+    max_length: int | None = None
 
     def draw(self, generator: random.Random) -> int:
         """A length of 1 or more."""
         short = generator.random() < self.short_probability
         if self.spread:
             noisy = generator.normalvariate(self.bptt / 2 if short else self.bptt, self.spread)
-            longest = int(noisy) if self.most is None else min(int(noisy), self.most)
-            return max(self.least, longest)
+            longest = int(noisy) if self.max_length is None else min(int(noisy), self.max_length)
+            return max(self.min_length, longest)
         return max(1, self.bptt // 2) if short else self.bptt
 
 
@@ -134,7 +134,7 @@ class EvaluationSequences:
         tokens: [N], with N of 2 or more.
         batch_size: B.
         bptt: length of the sequences; it changes no score but by rounding.
-        rank, world_size: this process takes its share of the columns.
+        rank, world_size: this process takes its slice of the columns.
     """
 
     def __init__(self, tokens: Tensor, batch_size: int, bptt: int, rank: int = 0, world_size: int = 1) -> None:

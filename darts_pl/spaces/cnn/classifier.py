@@ -14,6 +14,8 @@ from darts_pl.spaces.cnn.plan import CellPlan, plan_cells, preprocess
 from darts_pl.spaces.cnn.stems import build_stem
 from darts_pl.spaces.image_network import ImageNetwork
 
+_CELL_TYPES = ("normal", "reduce")
+
 
 class FinalCell(nn.Module):
     """A cell with the operations of a genotype.
@@ -59,7 +61,7 @@ class Classifier(ImageNetwork):
     """Stem, cells, global average pooling, linear head, and an optional auxiliary tower.
 
     Args:
-        genotype: of kind "cnn".
+        genotype: with a normal and a reduction cell.
         init_channels: C, the width of the first cells (36 in the paper's CIFAR-10 network, 48 in that for
             ImageNet).
         layers: number of cells (20; 14 for ImageNet).
@@ -88,9 +90,10 @@ class Classifier(ImageNetwork):
         stem: str = "cifar",
     ) -> None:
         super().__init__()
-        if genotype.kind != "cnn":
+        if set(genotype.cells) != set(_CELL_TYPES):
             raise UserError(
-                f"a genotype of kind {genotype.kind!r} does not build an image classifier; give one of kind 'cnn'"
+                f"a genotype of kind {genotype.kind!r} does not build an image classifier; give one with the cells "
+                f"{' and '.join(_CELL_TYPES)}, such as genotype=darts_v2"
             )
         genotype.check_operations(names())
         for cell_type, cell in genotype.cells.items():

@@ -11,7 +11,7 @@ from darts_pl.spaces.cnn.stems import Stem
 
 @dataclass(frozen=True)
 class CellPlan:
-    """Where one cell stands in the network.
+    """Where one cell is in the network.
 
     Args:
         in_before: channels of the output of the cell before last.

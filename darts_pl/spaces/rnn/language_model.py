@@ -11,6 +11,7 @@ from darts_pl.errors import UserError
 from darts_pl.genotype import CellGenotype, Genotype
 from darts_pl.ops import activation_function, activations
 from darts_pl.spaces.rnn.sequence import Dropouts, GatedCell, SequenceNetwork
+from darts_pl.spaces.rnn.supernet import CELL_TYPE
 
 
 class _Reader(NamedTuple):
@@ -65,7 +66,7 @@ class LanguageModel(SequenceNetwork):
     """Tied words around one derived recurrent cell.
 
     Args:
-        genotype: of kind "rnn".
+        genotype: with one recurrent cell.
         vocabulary: V, number of words.
         units: H (850 in the paper on Penn Treebank).
         dropouts: in training.
@@ -76,10 +77,10 @@ class LanguageModel(SequenceNetwork):
     """
 
     def __init__(self, genotype: Genotype, *, vocabulary: int, units: int, dropouts: Dropouts | None = None) -> None:
-        if genotype.kind != "rnn":
+        if set(genotype.cells) != {CELL_TYPE}:
             raise UserError(
-                f"a genotype of kind {genotype.kind!r} does not build a language model; give one of kind 'rnn', "
-                "such as genotype=darts_v2_rnn"
+                f"a genotype of kind {genotype.kind!r} does not build a language model; give one with a "
+                f"{CELL_TYPE} cell, such as genotype=darts_v2_rnn"
             )
         genotype.check_operations(activations())
         (cell,) = genotype.cells.values()

@@ -43,7 +43,7 @@ class _Leaving(NamedTuple):
     """The K edges that leave one node, as all steps of a sequence use them."""
 
     matrix: Tensor  # [H, K*2H]
-    shares: tuple[tuple[str, Tensor], ...]  # living activations with their mixing weights [K, 1]
+    activations: tuple[tuple[str, Tensor], ...]  # living activations with their mixing weights [K, 1]
     present: Tensor  # sum of these mixing weights [K, 1]
 
 
@@ -107,14 +107,14 @@ class MixedCell(GatedCell):
             weights = weights.where(torch.tensor(alive, device=weights.device), 0.0)
         living = self._living(alive)
         matrices = torch.cat(list(self.nodes), dim=1)  # [H, nodes*2H]
-        shares = torch.cat([weights.flatten(), weights.new_zeros(1)])[self.columns]  # [edges by source, activations]
+        mixing = torch.cat([weights.flatten(), weights.new_zeros(1)])[self.columns]  # [edges by source, activations]
         prepared = []
-        for source, rows in enumerate(shares.split([len(leaving) for leaving in self.space.leaving_by_source()])):
+        for source, rows in enumerate(mixing.split([len(leaving) for leaving in self.space.leaving_by_source()])):
             columns = rows.unsqueeze(1).unbind(2)  # [K, 1] each
-            shared = tuple(
+            activations = tuple(
                 (name, column) for name, column in zip(self.activations, columns, strict=True) if name in living[source]
             )
-            prepared.append(_Leaving(matrices[:, source * 2 * self.units :], shared, rows.sum(1, keepdim=True)))
+            prepared.append(_Leaving(matrices[:, source * 2 * self.units :], activations, rows.sum(1, keepdim=True)))
         return prepared
 
     def output(self, start: Tensor, mask: Tensor | None, prepared: list[_Leaving]) -> Tensor:
@@ -123,9 +123,9 @@ class MixedCell(GatedCell):
         total = waiting = None  # `waiting`: what the nodes to come have received so far, [B, K, H]
         for leaving in prepared:
             gates, candidates = self.gates_and_candidates(state, mask, leaving.matrix)
-            mixed = torch.zeros_like(gates) if not leaving.shares else None
-            for name, share in leaving.shares:
-                part = share * activation_function(name)(candidates)
+            mixed = torch.zeros_like(gates) if not leaving.activations else None
+            for name, weight in leaving.activations:
+                part = weight * activation_function(name)(candidates)
                 mixed = part if mixed is None else mixed + part
             assert mixed is not None
             received = torch.lerp(leaving.present * state.unsqueeze(1), mixed, gates.sigmoid())
@@ -210,6 +210,6 @@ class RnnSupernet(Supernet):
         """Steps of the batch over `bptt`."""
         return 1.0 if self.bptt is None else len(train[0]) / self.bptt
 
-    def continued(self, batch: tuple[Tensor, ...], carry: Tensor | None) -> tuple[Tensor, ...]:
+    def with_carry(self, batch: tuple[Tensor, ...], carry: Tensor | None) -> tuple[Tensor, ...]:
         """The batch with the hidden state `carry` to start from."""
         return batch if carry is None else (*batch[:2], carry.to(batch[0].device))

@@ -11,8 +11,6 @@ from darts_pl.registry import Registry
 from darts_pl.settings import setting
 from darts_pl.tasks.execution.context import Context
 
-TASKS: Registry[Callable[[Context], Summary]] = Registry("task")
-
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSettings:
@@ -24,6 +22,9 @@ class TaskSettings:
     searches: ClassVar[bool] = False
 
     objective: str | None = setting("the result that a sweep maximises; null = none")
+
+
+TASKS: Registry[Callable[[Context], Summary]] = Registry("task", base=TaskSettings)
 
 
 @dataclass(frozen=True, kw_only=True)

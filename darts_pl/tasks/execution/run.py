@@ -50,7 +50,7 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
         composed: the same as Hydra composed it.
 
     Raises:
-        UserError: if the task is unknown or the command can otherwise be mended.
+        UserError: if the task is unknown or the command is invalid in another way.
     """
     folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
     resolved: Any = OmegaConf.to_container(composed, resolve=True)
@@ -79,7 +79,7 @@ def _exit_status(error: BaseException) -> int:
 def _objective(summary: Summary, name: str) -> float | None:
     """What a sweep maximises; for text, which has no accuracy, a perplexity with a minus sign.
 
-    A trained language model has a perplexity of the valid split, which then stands for that of the test split.
+    A trained language model has a perplexity of the valid split, which then replaces that of the test split.
     """
     perplexities = ["retrain/best_valid_perplexity"] if name.startswith("test/") else []
     perplexities.append(name.replace("accuracy", "perplexity"))

@@ -58,7 +58,7 @@ def find_searched(context: Context) -> Searched:
             data are not those of the run.
     """
     if context.config.run is None:
-        raise UserError("which search? give run=FOLDER of a finished search")
+        raise UserError("run is missing; give run=FOLDER of a finished search")
     folder = _folder(Path(context.config.run))
     if context.folder.path.resolve() in (folder.path.resolve(), Path(context.config.run).resolve()):
         raise UserError(

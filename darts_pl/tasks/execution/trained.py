@@ -57,12 +57,15 @@ def find_trained(context: Context) -> Trained:
     config = context.config
     folder = None if config.run is None else _finished_training(Path(config.run))
     if config.checkpoint is None and folder is None:
-        raise UserError("which network? give run=FOLDER of a finished training, or checkpoint=FILE genotype=NAME")
+        raise UserError("run is missing; give run=FOLDER of a finished training, or checkpoint=FILE genotype=NAME")
     if folder is not None and context.folder.path.resolve() in (
         folder.path.resolve(),
         Path(config.run or "").resolve(),
     ):
-        raise UserError(f"hydra.run.dir={context.folder.path}: is that of run={config.run}, which stays; give another")
+        raise UserError(
+            f"hydra.run.dir={context.folder.path}: is the folder of run={config.run}, which must not be overwritten; "
+            "choose another"
+        )
     if folder is not None:
         config = _as_trained(folder, context)
     if config.genotype is None and folder is not None:

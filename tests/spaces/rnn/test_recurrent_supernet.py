@@ -190,7 +190,7 @@ def test_the_hidden_state_that_is_carried_continues_the_sequence_and_holds_no_gr
     tokens, targets, hidden = batch_of(net, steps=6)
     whole = net.loss((tokens, targets, hidden), net.mixing())
     first = net.loss((tokens[:2], targets[:2], hidden), net.mixing())
-    second = net.loss(net.continued((tokens[2:], targets[2:]), first.carry), net.mixing())
+    second = net.loss(net.with_carry((tokens[2:], targets[2:]), first.carry), net.mixing())
     assert not first.carry.requires_grad
     torch.testing.assert_close(second.carry, whole.carry)
     torch.testing.assert_close((first.loss * 2 + second.loss * 4) / 6, whole.loss)
