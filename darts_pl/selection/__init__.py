@@ -3,22 +3,33 @@
 from darts_pl.selection.magnitude import magnitude, preview_magnitude, strengths, strongest
 from darts_pl.selection.one_path import one_path
 from darts_pl.selection.pairs import pairs, strongest_pairs
+from darts_pl.selection.perturbation import Order, Perturbation, PerturbationSettings, random_order
 from darts_pl.selection.random import random_genotype
 from darts_pl.selection.rules import PREVIEWS, RULES, Selection, selection_rule
 from darts_pl.selection.softmax_magnitude import softmax_magnitude
-from darts_pl.selection.trials import Score, Trials
+from darts_pl.selection.trials import Progress, Score, Size, Trials
+from darts_pl.selection.tuner import Start, Tuner, TuningSettings
 
 __all__ = [
     "PREVIEWS",
     "RULES",
+    "Order",
+    "Perturbation",
+    "PerturbationSettings",
+    "Progress",
     "Score",
     "Selection",
+    "Size",
+    "Start",
     "Trials",
+    "Tuner",
+    "TuningSettings",
     "magnitude",
     "one_path",
     "pairs",
     "preview_magnitude",
     "random_genotype",
+    "random_order",
     "selection_rule",
     "softmax_magnitude",
     "strengths",
