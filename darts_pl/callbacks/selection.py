@@ -8,6 +8,9 @@ import time
 from darts_pl.callbacks.progress import duration
 from darts_pl.selection import Progress
 
+#: Most characters of a decision's name in a line.
+LONGEST = 60
+
 
 class SelectionProgress:
     """A line per decision, with what is left; on a terminal one line that is replaced after every evaluation.
@@ -28,8 +31,9 @@ class SelectionProgress:
         if self._started is None or progress.evaluations >= self._at_start:
             self._started, self._at_start = now, progress.evaluations + 1
         per_evaluation = (now - self._started) / max(self._at_start - progress.evaluations, 1)
+        what = progress.last if len(progress.last) <= LONGEST else f"{progress.last[: LONGEST - 3]}..."
         text = (
-            f"{self.title} {progress.decided}/{progress.decisions}  {progress.last}  "
+            f"{self.title} {progress.decided}/{progress.decisions}  {what}  "
             f"{progress.evaluations} evaluations left, {duration(per_evaluation * progress.evaluations)}"
         )
         last = progress.decided == progress.decisions
