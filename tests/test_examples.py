@@ -116,7 +116,7 @@ def test_a_space_of_ones_own_is_searched_in_every_order_and_a_rule_of_ones_own_d
         arguments = ["search=chain", "select=duel", f"order={order}", "search.epochs=1", "hardware.threads=1"]
         summary = run(own, folder, *arguments)
         decided = json.loads((folder / "selection.json").read_text())
-        assert set(decided) == {f"genotype {index}" for index in range(4)}
+        assert set(decided) == {"settings", *(f"genotype {index}" for index in range(4))}
         genotype = parse(str(summary["genotype"]))
         assert genotype.kind == "chain"
         assert len(genotype.cells["chain"].nodes) == 3

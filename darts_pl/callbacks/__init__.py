@@ -7,6 +7,7 @@ from darts_pl.callbacks.observers import KeepEpochs, RunObservers
 from darts_pl.callbacks.pictures import ArchitecturePictures, PictureLogger
 from darts_pl.callbacks.progress import EpochLines, progress_callbacks
 from darts_pl.callbacks.ranks import CheckRanksAgree, RankStates
+from darts_pl.callbacks.selection import SelectionProgress
 from darts_pl.callbacks.throughput import Throughput
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "PictureLogger",
     "RankStates",
     "RunObservers",
+    "SelectionProgress",
     "StopOnSignal",
     "Throughput",
     "progress_callbacks",

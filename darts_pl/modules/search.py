@@ -149,6 +149,10 @@ class SearchModule(pl.LightningModule):
         weights, alphas = self.optimizers(use_pl_optimizer=False)  # type: ignore[misc]  # with two it is a list
         return weights, alphas
 
+    def alpha_state(self) -> dict[str, Any]:
+        """The state of the optimizer of the architecture parameters."""
+        return self._plain_optimizers()[1].state_dict()
+
     def mean(self, tensors: list[Tensor]) -> list[Tensor]:
         """The mean over ranks, in one flat buffer."""
         if self.trainer.world_size == 1:

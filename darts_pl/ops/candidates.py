@@ -13,6 +13,7 @@ from darts_pl.ops.convolutions import (
     separable_conv,
 )
 from darts_pl.ops.edges import EdgeOperation
+from darts_pl.ops.noise import Noise
 from darts_pl.ops.pooling import Identity, Pool
 from darts_pl.ops.registry import candidate
 
@@ -70,6 +71,12 @@ def nor_conv_1x1(channels: int, stride: int, affine: bool, edges: int) -> ReLUCo
 @candidate("nor_conv_3x3", parallel=True)
 def nor_conv_3x3(channels: int, stride: int, affine: bool, edges: int) -> ReLUConvBN:
     return ReLUConvBN(channels, channels, affine, 3, stride, edges)
+
+
+@candidate("noise")
+def noise(channels: int, stride: int, affine: bool) -> Noise:
+    """Normal noise, which a search should never prefer: the space S4 of RobustDARTS (Zela et al., ICLR 2020)."""
+    return Noise(stride)
 
 
 @candidate("avg_pool_3x3_plain", parallel=True)

@@ -2,12 +2,14 @@
 
 from darts_pl.problems.base import PROBLEMS, Call, Problem, Testing, Training, open_problem, problem_that_gives
 from darts_pl.problems.images import ImageProblem
-from darts_pl.problems.search import SupernetFactory, build_search, build_trials
+from darts_pl.problems.search import SupernetFactory, build_search
 from darts_pl.problems.text import TextProblem
+from darts_pl.problems.trials import Ended, build_trials, trials_of
 
 __all__ = [
     "PROBLEMS",
     "Call",
+    "Ended",
     "ImageProblem",
     "Problem",
     "SupernetFactory",
@@ -18,4 +20,5 @@ __all__ = [
     "build_trials",
     "open_problem",
     "problem_that_gives",
+    "trials_of",
 ]

@@ -20,6 +20,7 @@ from darts_pl.genotype import Genotype
 from darts_pl.modules import Scores
 from darts_pl.records.folder import Summary
 from darts_pl.registry import Registry
+from darts_pl.selection import Size
 from darts_pl.spaces import Outcome, Supernet, space_of
 
 
@@ -141,6 +142,14 @@ class Problem(ABC):
         Raises:
             UserError: if the data do not fit the settings.
         """
+
+    def size(self, genotype: Genotype) -> Size:
+        """How large the final network of a genotype is with the sizes in `train`.
+
+        Raises:
+            UserError: if genotype, data and training recipe do not fit each other, or nobody counts here.
+        """
+        raise UserError(f"data={self.config.data.name}: the size of networks for such data is not known")
 
     @abstractmethod
     def testing(self, network: Any, checkpoint: Path) -> Testing:

@@ -20,6 +20,7 @@ from darts_pl.genotype import Genotype
 from darts_pl.modules import ClassificationScores, ClassifierModule, ClassifierRecipe
 from darts_pl.problems.base import PROBLEMS, Call, Problem, Testing, Training
 from darts_pl.problems.image_data import image_shape, load_images, retrain_data, search_data, test_data
+from darts_pl.selection import Size
 from darts_pl.spaces import (
     ImageNetwork,
     Outcome,
@@ -82,6 +83,12 @@ class ImageProblem(Problem):
             accumulate=train.accumulate,
             tests_checkpoint=True,
         )
+
+    def size(self, genotype: Genotype) -> Size:
+        self.check_genotype(genotype)
+        with torch.device("meta"):
+            network = build(genotype, **space_of(genotype.kind).network_sizes(self.config.train, self.facts))
+        return Size(count_parameters(network), count_multiply_adds(network, *self.shape))
 
     def testing(self, network: ImageNetwork, checkpoint: Path) -> Testing:
         self.refuse_other(checkpoint, "classes", network.classifier.out_features, self.images.classes)

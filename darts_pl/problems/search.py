@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +14,7 @@ from darts_pl.config import Config
 from darts_pl.errors import UserError
 from darts_pl.modules import SearchModule, StageRun
 from darts_pl.problems.base import Problem
-from darts_pl.selection import PREVIEWS, Trials, preview_magnitude
+from darts_pl.selection import PREVIEWS, preview_magnitude
 from darts_pl.spaces import EDGES, RELAXATIONS, SKIPS, SPACES, Parts, SearchSpace, Supernet
 
 
@@ -90,29 +89,3 @@ def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.Lig
         seed=config.seed,
     )
     return module, data
-
-
-def build_trials(
-    config: Config, problem: Problem, module: SearchModule, data: pl.LightningDataModule, folder: Path
-) -> Trials:
-    """What a selection rule may try out on the supernet of a search.
-
-    Args:
-        config: of the command.
-        problem: counts what is right.
-        module: the search, whose supernet is trained.
-        data: its data; the valid half is what is scored.
-        folder: of the run, where the decisions are recorded.
-    """
-    trainer = module.trainer
-    trials = Trials(
-        module.supernet,
-        lambda: iter(data.val_dataloader()),
-        problem.count,
-        journal=folder / "selection.json",
-        writes=trainer.is_global_zero,
-        mean=module.mean,
-        seed=config.seed,
-    )
-    trainer.strategy.barrier("journal")
-    return trials

@@ -22,6 +22,7 @@ from darts_pl.modules import LanguageModule, LanguageRecipe, LanguageScores
 from darts_pl.problems.base import PROBLEMS, Call, Problem, Testing, Training
 from darts_pl.problems.images import naming
 from darts_pl.records.folder import Summary
+from darts_pl.selection import Size
 from darts_pl.spaces import LanguageModel, Outcome, Supernet, build, space_of
 
 
@@ -97,6 +98,12 @@ class TextProblem(Problem):
         return Training(
             module, data, {"parameters": network.count_parameters()}, grad_clip=train.grad_clip, after=after
         )
+
+    def size(self, genotype: Genotype) -> Size:
+        self.check_genotype(genotype)
+        with torch.device("meta"):
+            network = LanguageModel(genotype, vocabulary=len(self.corpus.words), units=self.config.train.units)
+        return Size(network.count_parameters(), None)
 
     def testing(self, network: LanguageModel, checkpoint: Path) -> Testing:
         self.refuse_other(checkpoint, "words", network.vocabulary, len(self.corpus.words))

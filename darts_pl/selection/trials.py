@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
+from operator import length_hint
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +17,7 @@ from torch import Tensor, nn
 from darts_pl import atomic
 from darts_pl.bilevel import Draws, Mean, device_of, evaluate, identity_mean, no_trace
 from darts_pl.errors import UserError
+from darts_pl.genotype import Genotype
 from darts_pl.spaces import Mixing, Outcome, Supernet
 
 
@@ -28,6 +32,37 @@ class Score(NamedTuple):
     loss: float
     accuracy: float | None
 
+
+class Size(NamedTuple):
+    """How large a final network is.
+
+    Args:
+        parameters: number of weights.
+        multiply_adds: for one sample; None where nobody counts them.
+    """
+
+    parameters: int
+    multiply_adds: int | None
+
+
+class Progress(NamedTuple):
+    """How far a rule is.
+
+    Args:
+        decided: decisions so far.
+        decisions: of the whole rule.
+        evaluations: scores that are still to be computed.
+        last: what was decided last, in words.
+    """
+
+    decided: int
+    decisions: int
+    evaluations: int
+    last: str
+
+
+#: Name in the journal under which the settings of the rule are recorded.
+IDENTITY = "settings"
 
 #: From an outcome and its batch: how many samples, and how many of them are right (None = no classes).
 Count = Callable[[Outcome, Any], tuple[int, Tensor | None]]
@@ -48,7 +83,12 @@ class Trials:
             have read it before one of them decides.
         writes: whether this process writes the journal; under several ranks one does.
         mean: mean over ranks.
-        seed: of what a relaxation with a single path draws.
+        seed: of what a relaxation with a single path, or the rule, draws.
+        size: of the final network of a genotype, as it would be trained; None = rules that need it are refused.
+        identity: what the decisions depend on, as plain values. It is recorded before the first decision; a
+            journal of something else is refused.
+        watch: is given the progress after every decision and every score of a rule that says how many it makes.
+        tell: is given lines for the user.
     """
 
     def __init__(
@@ -62,6 +102,10 @@ class Trials:
         writes: bool = True,
         mean: Mean = identity_mean,
         seed: int = 0,
+        size: Callable[[Genotype], Size] | None = None,
+        identity: Mapping[str, Any] | None = None,
+        watch: Callable[[Progress], None] | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         self.supernet = supernet
         self.seed = seed
@@ -70,25 +114,32 @@ class Trials:
         self._tune = tune
         self._path = journal if writes else None
         self._mean = mean
+        self._size = size
+        self._identity = None if identity is None else json.loads(json.dumps(identity))
+        self._watch = watch
+        self._tell = tell
+        self._progress = Progress(0, 0, 0, "")
         self._journal: dict[str, Any] = {}
         self._asked: set[str] = set()
         if journal is not None and journal.is_file():
             self._journal = _read(journal)
+            self._check_identity(journal)
 
-    def score(self, mixing: Mapping[str, Mixing] | None = None) -> Score:
-        """Loss and accuracy over all batches, with the statistics of each batch in BatchNorm.
+    def score(self, mixing: Mapping[str, Mixing] | None = None, fraction: float = 1.0) -> Score:
+        """Loss and accuracy over all batches, or the first of them, with the statistics of each batch in BatchNorm.
 
         Weights, buffers and random state are as before afterwards.
 
         Args:
             mixing: by cell type; None = the expected mixing weights, or, for a relaxation with a single
                 path, drawn ones.
+            fraction: of the batches that is read, above 0, at most 1; at least one batch is.
         """
         supernet, device = self.supernet, device_of(self.supernet)
         totals: list[Tensor] = []
         with torch.no_grad(), no_trace(supernet), _training(supernet):
             carry = None
-            for index, batch in enumerate(self._batches()):
+            for index, batch in enumerate(self._first(fraction)):
                 draws = Draws(self.seed, index)
                 now = mixing
                 if now is None:
@@ -102,27 +153,82 @@ class Trials:
                 totals.append(torch.stack([outcome.loss * samples, correct, outcome.loss.new_tensor(samples)]).double())
         if not totals:
             raise UserError("the valid split holds no batch to score the supernet on")
+        if self._progress.evaluations > 0:
+            self._now(self._progress._replace(evaluations=self._progress.evaluations - 1))
         loss, right, samples = self._mean([torch.stack(totals).sum(0)])[0].tolist()
         return Score(loss / samples, None if self._has_no_classes(outcome, batch) else right / samples)
 
     def _has_no_classes(self, outcome: Outcome, batch: Any) -> bool:
         return self._count(outcome, batch)[1] is None
 
-    def decide(self, name: str, compute: Callable[[], Any]) -> Any:
+    def _first(self, fraction: float) -> Iterable[Any]:
+        if fraction == 1:
+            return self._batches()
+        batches = self._batches()
+        number = length_hint(batches) or sum(1 for _ in self._batches())
+        return islice(batches, max(1, math.ceil(fraction * number)))
+
+    def decide(self, name: str, compute: Callable[[], Any], evaluations: int = 0) -> Any:
         """The recorded answer to a question, or that of `compute`, which is then recorded at once.
 
         Args:
             name: of the question; each is asked once in a run.
             compute: gives plain values, which JSON can hold. What is returned has gone through JSON,
                 so that a resumed rule gets the same types as the first time.
+            evaluations: how many scores `compute` computes; the progress counts them down where the answer is
+                recorded.
         """
         assert name not in self._asked, f"decision {name!r} is asked twice"
         self._asked.add(name)
         if name not in self._journal:
+            if self._identity is not None:
+                self._journal.setdefault(IDENTITY, self._identity)
             self._journal[name] = json.loads(json.dumps(compute()))
-            if self._path is not None:
-                atomic.write(self._path, json.dumps(self._journal, indent=1) + "\n")
+            self.write()
+        elif evaluations:
+            self._now(self._progress._replace(evaluations=max(self._progress.evaluations - evaluations, 0)))
+        if self._progress.decisions:
+            self._now(self._progress._replace(decided=self._progress.decided + 1, last=name))
         return self._journal[name]
+
+    def write(self) -> None:
+        """Write the journal, also where there is no decision in it."""
+        if self._path is not None:
+            atomic.write(self._path, json.dumps(self._journal, indent=1) + "\n")
+
+    def expect(self, *, decisions: int, evaluations: int) -> None:
+        """Say how many decisions and scores the rule will make, for the progress on screen."""
+        self._progress = Progress(0, decisions, evaluations, "")
+
+    def tell(self, line: str) -> None:
+        """Show a line to the user."""
+        if self._tell is not None:
+            self._tell(line)
+
+    def size(self, genotype: Genotype) -> Size:
+        """How large the final network of a genotype is, as it would be trained.
+
+        Raises:
+            UserError: if nobody can tell here.
+        """
+        if self._size is None:
+            raise UserError("this selection rule needs the size of final networks, which is not known here")
+        return self._size(genotype)
+
+    def _now(self, progress: Progress) -> None:
+        self._progress = progress
+        if self._watch is not None:
+            self._watch(progress)
+
+    def _check_identity(self, path: Path) -> None:
+        ours, stored = self._identity, self._journal.get(IDENTITY)
+        if ours is None or not isinstance(stored, dict) or stored == ours:
+            return
+        key = next(one for one in [*ours, *stored] if stored.get(one) != ours.get(one))
+        raise UserError(
+            f"{path}: holds decisions with {key}={stored.get(key)}, and not {key}={ours.get(key)}; "
+            "repeat these settings, or use another hydra.run.dir"
+        )
 
     def tune(self, epochs: int) -> None:
         """Train the supernet for some epochs, alphas then weights as in the search.
@@ -139,7 +245,7 @@ class Trials:
     @property
     def journal(self) -> Mapping[str, Any]:
         """All decisions so far, by name."""
-        return dict(self._journal)
+        return {name: value for name, value in self._journal.items() if name != IDENTITY}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ _CANDIDATES = Range(
     lambda values: (
         len(values) >= 1 and (all(isinstance(one, str) for one in values) or all(_are_names(one) for one in values))
     ),
-    "a list of names, or one such list for each edge",
+    "a list of names, or one such list for each edge of a cell, or of all its cells one after the other",
     ([], [1], ["none", ["none"]], [[]]),
 )
 

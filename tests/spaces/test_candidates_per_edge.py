@@ -1,10 +1,13 @@
 """Candidates as one list for each edge."""
 
+import json
 import random
 
 import pytest
 import torch
+import yaml
 
+from darts_pl.cli import config_folder
 from darts_pl.errors import UserError
 from darts_pl.selection import magnitude, random_genotype
 from darts_pl.spaces import CnnSupernet, RnnSupernet, build_space, cell_space
@@ -104,3 +107,20 @@ def test_a_cell_that_keeps_all_inputs_is_a_cell_space_too():
     cell = cell_space(1, 3, None, ("skip_connect",), lambda names: None)
     assert cell.inputs_per_node == 3
     assert len(cell.edges) == 6
+
+
+@pytest.mark.parametrize("name", ["s1", "s2", "s3", "s4"])
+def test_the_restricted_spaces_are_those_that_were_recorded_from_the_authors_code(goldens, name):
+    recorded = json.loads((goldens / "family" / "rdarts_genotypes.json").read_text())["spaces"][name]
+    values = yaml.safe_load((config_folder() / "search" / f"cnn_{name}.yaml").read_text())["search"]
+    cells = build_space("cnn", values["candidates"], 4).cells
+    assert {kind: [list(one) for one in cell.candidates] for kind, cell in cells.items()} == recorded
+
+
+def test_lists_for_the_edges_of_both_cells_are_given_one_cell_after_the_other():
+    normal, reduce = [["skip_connect"]] * 5, [["sep_conv_3x3", "noise"]] * 5
+    cells = build_space("cnn", [*normal, *reduce], 2).cells
+    assert cells["normal"].candidates == (("skip_connect",),) * 5
+    assert cells["reduce"].candidates == (("sep_conv_3x3", "noise"),) * 5
+    with pytest.raises(UserError, match="9 lists for a cell of 5 edges"):
+        build_space("cnn", [*normal, *reduce[1:]], 2)

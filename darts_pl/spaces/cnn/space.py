@@ -39,8 +39,15 @@ class CnnSpace(Space):
 
     def cells(self, candidates: Sequence[Any], nodes: int) -> SearchSpace:
         kind = KINDS.get(self.kind)
-        cell = cell_space(kind.input_nodes, nodes, kind.inputs_per_node, candidates, check_candidates)
-        return SearchSpace(self.kind, dict.fromkeys(kind.cell_types, cell))
+        types, lists = kind.cell_types, [one for one in candidates if not isinstance(one, str)]
+        edges = sum(kind.input_nodes + index for index in range(nodes))
+        parts = [candidates] * len(types)
+        if (
+            len(lists) == len(candidates) == len(types) * edges
+        ):  # the edges of the normal cell, then of the reduction cell
+            parts = [candidates[start : start + edges] for start in range(0, len(candidates), edges)]
+        cells = [cell_space(kind.input_nodes, nodes, kind.inputs_per_node, one, check_candidates) for one in parts]
+        return SearchSpace(self.kind, dict(zip(types, cells, strict=True)))
 
     def supernet(
         self, settings: Any, facts: Mapping[str, int], parts: Parts, cells: SearchSpace | None = None

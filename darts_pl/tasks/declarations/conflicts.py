@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from darts_pl.config import CROSS_CHECKS, Config
 from darts_pl.data.settings import DATA_KINDS
-from darts_pl.spaces import SPACES
+from darts_pl.spaces import SPACES, Space
 
 #: What a search may run in; bfloat16 in first order only.
 SEARCH_PRECISIONS = ("32-true", "64-true", "bf16-mixed")
@@ -37,6 +38,25 @@ def check_precision(config: Config) -> Iterator[str]:
             f"hardware.precision={precision}: {reason}use hardware.precision=32-true, 64-true, "
             "or bf16-mixed with order=first"
         )
+
+
+@CROSS_CHECKS.register("select")
+def check_rule(config: Config) -> Iterator[str]:
+    """A selection rule works in the space that is searched."""
+    if config.task.searches:
+        yield from misfits_of_rule(config.select, SPACES.get(config.search.space))
+
+
+def misfits_of_rule(select: Any, space: Space) -> Iterator[str]:
+    """Why a selection rule does not work in a space.
+
+    Args:
+        select: settings of the rule; those with a method `misfits` are asked.
+        space: what is searched.
+    """
+    misfits: Callable[[Space], Iterator[str]] | None = getattr(select, "misfits", None)
+    if misfits is not None:
+        yield from misfits(space)
 
 
 @CROSS_CHECKS.register("data")

@@ -21,6 +21,7 @@ from darts_pl.runs.child_processes import end_children
 from darts_pl.tasks.collect import collect
 from darts_pl.tasks.correlate import CorrelateSettings, correlate
 from darts_pl.tasks.declarations.registry import TASKS, SearchAndRetrainSettings, SearchTaskSettings, TaskSettings
+from darts_pl.tasks.derive import derive
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.scores import SCORES, SIZES
 from darts_pl.tasks.export import export
@@ -32,6 +33,7 @@ from darts_pl.tasks.test import test
 from darts_pl.tasks.zoo import zoo
 
 TASKS.add("search", search, settings=SearchTaskSettings)
+TASKS.add("derive", derive, settings=TaskSettings)
 TASKS.add("retrain", retrain, settings=TaskSettings)
 TASKS.add("search_and_retrain", search_and_retrain, settings=SearchAndRetrainSettings)
 TASKS.add("test", test, settings=TaskSettings)

@@ -19,10 +19,10 @@ from darts_pl import interop
 from darts_pl.config import Config, parse_config, upgrade_keys
 from darts_pl.errors import UserError
 from darts_pl.modules import SearchModule
-from darts_pl.problems import Problem, build_search, open_problem
+from darts_pl.problems import Ended, Problem, build_search, open_problem
 from darts_pl.records import RunFolder
 from darts_pl.runs.data_identity import refuse_other_data
-from darts_pl.selection import Trials
+from darts_pl.selection import Start, Trials
 from darts_pl.tasks.execution.context import Context
 
 
@@ -37,6 +37,7 @@ class Searched:
         problem: the data.
         batches: those of the valid split, unaugmented and in order.
         checksum: of the checkpoint file, SHA-256.
+        ended: what a selection rule may score and train.
     """
 
     module: SearchModule
@@ -44,6 +45,7 @@ class Searched:
     problem: Problem
     batches: Callable[[], Iterable[Any]]
     checksum: str
+    ended: Ended
 
     def trials(self, journal: Path | None = None) -> Trials:
         """What scores the supernet; see `Trials`."""
@@ -88,7 +90,11 @@ def find_searched(context: Context) -> Searched:
     def batches() -> Iterable[Any]:
         return (_cast(move_data_to_device(batch, device), dtype) for batch in data.val_dataloader())
 
-    return Searched(module, config, problem, batches, hashlib.sha256(folder.checkpoint.read_bytes()).hexdigest())
+    checksum = hashlib.sha256(folder.checkpoint.read_bytes()).hexdigest()
+    states = checkpoint.get("optimizer_states") or [{}, {}]
+    start = Start(module.stages.total, int(checkpoint.get("global_step") or 0))
+    ended = Ended(module, data, states[1], start, identity={"checkpoint": checksum})
+    return Searched(module, config, problem, batches, checksum, ended)
 
 
 def _cast(batch: Any, dtype: torch.dtype) -> Any:
@@ -106,7 +112,7 @@ def _folder(path: Path) -> RunFolder:
 
 
 def _configuration(folder: RunFolder) -> Config:
-    """What the search was started with, and over it the command's own values of `data` and `hardware`."""
+    """What the search was started with, and over it the command's own values of `data`, `hardware` and `train`."""
     files = [path / ".hydra" / "config.yaml" for path in (folder.path, folder.path.parent)]
     file = next((one for one in files if one.is_file()), files[0])
     try:
@@ -119,6 +125,6 @@ def _configuration(folder: RunFolder) -> Config:
     settings = OmegaConf.create(upgrade_keys(values))
     for override in HydraConfig.get().overrides.task:
         key, _, value = override.lstrip("+").partition("=")
-        if key.startswith(("data.", "hardware.")):
+        if key.startswith(("data.", "hardware.", "train.")):
             OmegaConf.update(settings, key, OmegaConf.from_dotlist([f"value={value}"]).value)
     return parse_config(settings)

@@ -1,0 +1,174 @@
+"""What a selection rule may try out on the supernet of a search, whatever its space and its data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities import move_data_to_device
+
+from darts_pl.bilevel import SearchStep
+from darts_pl.bilevel.inner import Mean, identity_mean
+from darts_pl.callbacks import SelectionProgress
+from darts_pl.config import Config
+from darts_pl.modules import SearchModule
+from darts_pl.problems.base import Problem
+from darts_pl.selection import Start, Trials, Tuner, TuningSettings
+
+#: File in a run's folder with the decisions of its selection rule.
+JOURNAL = "selection.json"
+#: File in a run's folder with the supernet as the rule has trained it so far.
+TUNED = "tuned.pt"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A search that has ended.
+
+    Args:
+        module: with the trained supernet, on the device where it is to be scored and trained.
+        data: its data.
+        alphas: state of the optimizer of the architecture parameters.
+        start: where the search ended.
+        mean: mean over ranks.
+        writes: whether this process writes files and prints.
+        identity: what the decisions depend on beside the rule and the seed.
+    """
+
+    module: SearchModule
+    data: pl.LightningDataModule
+    alphas: Mapping[str, Any]
+    start: Start
+    mean: Mean = identity_mean
+    writes: bool = True
+    identity: Mapping[str, Any] | None = None
+
+
+def build_trials(
+    config: Config, problem: Problem, module: SearchModule, data: pl.LightningDataModule, folder: Path
+) -> Trials:
+    """What a selection rule may try out at the end of a search, on all ranks together.
+
+    Args:
+        config: of the command.
+        problem: counts what is right.
+        module: the search, whose supernet is trained.
+        data: its data; the valid half is what is scored.
+        folder: of the run, where the decisions are recorded.
+    """
+    trainer = module.trainer
+    module.supernet.to(trainer.strategy.root_device)  # Lightning moves it to the CPU when fitting ends
+    ended = Ended(
+        module,
+        data,
+        module.alpha_state(),
+        Start(module.stages.total, trainer.global_step),
+        mean=module.mean,
+        writes=trainer.is_global_zero,
+    )
+    trials = trials_of(config, problem, ended, folder)
+    trainer.strategy.barrier("journal")
+    return trials
+
+
+def trials_of(config: Config, problem: Problem, ended: Ended, folder: Path) -> Trials:
+    """What a selection rule may try out on a search that has ended.
+
+    Args:
+        config: of the search, with the rule of the command.
+        problem: counts what is right.
+        ended: the search.
+        folder: where decisions and the tuned supernet are recorded.
+    """
+    supernet, data = ended.module.supernet, ended.data
+    tell = _show if ended.writes else None
+    return Trials(
+        supernet,
+        lambda: _Batches(data.val_dataloader(), supernet, 1 if config.debug else None),
+        problem.count,
+        tune=_tuner(config, ended, folder / TUNED, tell),
+        journal=folder / JOURNAL,
+        writes=ended.writes,
+        mean=ended.mean,
+        seed=config.seed,
+        size=problem.size,
+        identity={"rule": asdict(config.select), "seed": config.seed, **(ended.identity or {})},
+        watch=SelectionProgress("selection") if ended.writes else None,
+        tell=tell,
+    )
+
+
+def _tuner(config: Config, ended: Ended, file: Path, tell: Callable[[str], None] | None) -> Tuner:
+    module, supernet = ended.module, ended.module.supernet
+    settings = config.select if isinstance(config.select, TuningSettings) else None
+    recipe = module.weight_recipe
+    alphas = module.alpha_recipe.optimizer(supernet)
+    alphas.load_state_dict(dict(ended.alphas))
+    step = SearchStep(
+        supernet,
+        order=module.order,
+        weights=replace(recipe, lr=recipe.lr * (TUNE_LR if settings is None else settings.tune_lr)).optimizer(supernet),
+        alphas=alphas,
+        grad_clip=recipe.grad_clip,
+        radius=module.radius,
+        regulariser=module.regulariser,
+        perturbation=module.perturbation,
+        mean=ended.mean,
+        seed=module.seed,
+    )
+    loader: Any = ended.data.train_dataloader()
+
+    def batches(epoch: int) -> Iterable[Mapping[str, Any]]:
+        loader.sampler.set_epoch(epoch)
+        return _Batches(loader, supernet, 1 if config.debug else None)
+
+    return Tuner(
+        step,
+        batches,
+        ended.start,
+        move_alphas=settings is None or not settings.fix_alpha,
+        file=file,
+        writes=ended.writes,
+        context=_autocast(config.hardware.precision, next(iter(supernet.alphas.values())).device),
+        tell=tell,
+    )
+
+
+#: Fraction of the search's learning rate for rules without a setting of their own, as in DARTS-PT.
+TUNE_LR = 0.1
+
+
+class _Batches:
+    """The batches of a loader on the device and in the dtype of a supernet."""
+
+    def __init__(self, loader: Any, supernet: torch.nn.Module, most: int | None) -> None:
+        self.loader, self.most = loader, most
+        parameter = next(supernet.parameters())
+        self.device, self.dtype = parameter.device, parameter.dtype
+
+    def __len__(self) -> int:
+        return len(self.loader) if self.most is None else min(self.most, len(self.loader))
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self._converted(move_data_to_device(batch, self.device)) for batch in islice(self.loader, self.most))
+
+    def _converted(self, batch: Any) -> Any:
+        if isinstance(batch, Mapping):
+            return {name: self._converted(part) for name, part in batch.items()}
+        return tuple(part.to(self.dtype) if part.is_floating_point() else part for part in batch)
+
+
+def _autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
+    if precision == "bf16-mixed":
+        return lambda: torch.autocast(device.type, torch.bfloat16)
+    return nullcontext
+
+
+def _show(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,160 @@
+"""Magnitude within limits on the final network's size, and on skip connections."""
+
+import functools
+import itertools
+
+import pytest
+import torch
+
+from darts_pl.errors import UserError
+from darts_pl.genotype import CellGenotype, Genotype, Pair
+from darts_pl.selection import (
+    MagnitudeWithin,
+    MagnitudeWithinSettings,
+    Size,
+    SkipLimit,
+    SkipLimitSettings,
+    Trials,
+    magnitude,
+)
+from darts_pl.spaces import build, build_space, count_multiply_adds, count_parameters
+from tests.bare import Bare
+
+CANDIDATES = ("none", "skip_connect", "sep_conv_3x3", "dil_conv_5x5")
+
+
+@functools.cache
+def measure(genotype):
+    if genotype.kind == "nasbench201":
+        network = build(genotype, channels=4, cells=1, classes=3)
+    else:
+        network = build(genotype, init_channels=4, layers=3, classes=3, auxiliary=False)
+    return Size(count_parameters(network), count_multiply_adds(network, 3, 16, 16))
+
+
+def bare(seed, nodes=2, candidates=CANDIDATES, space="cnn"):
+    torch.manual_seed(seed)
+    return Bare(build_space(space, candidates, nodes), alpha_scale=1.0)
+
+
+def trials_of(net, lines=None):
+    return Trials(
+        net, list, lambda outcome, batch: (0, None), size=measure, tell=None if lines is None else lines.append
+    )
+
+
+def log_weight(net, genotype):
+    total = 0.0
+    for name, cell in genotype.cells.items():
+        space, weights = net.space.cells[name], torch.softmax(net.alphas[name].detach(), 1)
+        for target, pairs in zip(space.targets, cell.nodes, strict=True):
+            for operation, source in pairs:
+                edge = space.edges.index((source, target))
+                total += weights[edge, space.candidates[edge].index(operation)].log().item()
+    return total
+
+
+def every_genotype(net):
+    """All genotypes of one node per cell, or of a NAS-Bench-201 cell of two."""
+    if net.space.kind == "nasbench201":
+        (candidates, *_) = net.space.cells["cell"].candidates
+        for a, b, c in itertools.product(candidates, repeat=3):
+            nodes = ((Pair(a, 0),), (Pair(b, 0), Pair(c, 1)))
+            yield Genotype("nasbench201", {"cell": CellGenotype(nodes, concat=(2,))})
+        return
+    cells = [
+        CellGenotype(((Pair(a, 0), Pair(b, 1)),), concat=(2,)) for a, b in itertools.product(CANDIDATES[1:], repeat=2)
+    ]
+    for normal, reduce in itertools.product(cells, repeat=2):
+        yield Genotype("cnn", {"normal": normal, "reduce": reduce})
+
+
+@pytest.mark.parametrize("space", ["cnn", "nasbench201"])
+def test_the_strongest_genotype_within_the_limits_is_that_of_a_search_through_all_of_them(space):
+    candidates = CANDIDATES if space == "cnn" else ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
+    net = bare(2, nodes=1 if space == "cnn" else 2, candidates=candidates, space=space)
+    table = [(log_weight(net, one), *measure(one), one) for one in every_genotype(net)]
+    parameters, multiply_adds = (sorted({row[which] for row in table}) for which in (1, 2))
+    middle = multiply_adds[len(multiply_adds) // 2]
+    for limit, other in [
+        *((one, None) for one in parameters),
+        (None, middle),
+        *((one, middle) for one in parameters[2:]),
+    ]:
+        fitting = [row for row in table if row[1] <= (limit or 1e9) and row[2] <= (other or 1e9)]
+        rule = MagnitudeWithin(MagnitudeWithinSettings(max_parameters=limit, max_multiply_adds=other))
+        found = rule(net, trials_of(net))
+        size = measure(found)
+        assert size.parameters <= (limit or 1e9)
+        assert size.multiply_adds <= (other or 1e9)
+        assert log_weight(net, found) == pytest.approx(max(row[0] for row in fitting), rel=1e-9)
+
+
+def test_sizes_add_up_in_cells_with_several_nodes_where_inputs_are_halved_and_other_sources_are_not():
+    net = bare(4, nodes=3)
+    largest, lines = measure(magnitude(net)).parameters, []
+    for fraction in (0.6, 0.8, 0.9):
+        trials = trials_of(net, lines)
+        limit = int(fraction * largest)
+        found = MagnitudeWithin(MagnitudeWithinSettings(max_parameters=limit, max_multiply_adds=None))(net, trials)
+        recorded = trials.journal["limits"]
+        assert recorded["parameters"] == measure(found).parameters <= limit
+        assert recorded["unlimited_parameters"] == largest
+        lost = log_weight(net, magnitude(net)) - log_weight(net, found)
+        assert recorded["log_likelihood_lost"] == pytest.approx(lost, rel=1e-6)
+        assert f"the limits cost {lost:.3f} of the log likelihood" in lines[-1]
+
+
+def test_without_a_limit_that_binds_it_is_magnitude():
+    net = bare(5, nodes=3)
+    rule = MagnitudeWithin(MagnitudeWithinSettings(max_parameters=10**9, max_multiply_adds=None))
+    assert rule(net, trials_of(net)) == magnitude(net)
+
+
+def test_limits_below_the_smallest_network_are_refused_with_its_size():
+    net = bare(2, nodes=1)
+    sizes = [measure(one) for one in every_genotype(net)]
+    least = min(size.parameters for size in sizes)
+    rule = MagnitudeWithin(MagnitudeWithinSettings(max_parameters=least - 1, max_multiply_adds=None))
+    with pytest.raises(
+        UserError, match=f"max_parameters={least - 1}: the smallest final network .* has {least} "
+    ) as caught:
+        rule(net, trials_of(net))
+    assert len(str(caught.value).splitlines()) == 1
+    cheap = min(size.multiply_adds for size in sizes)
+    rule = MagnitudeWithin(MagnitudeWithinSettings(max_parameters=None, max_multiply_adds=cheap - 1))
+    with pytest.raises(UserError, match=f"max_multiply_adds={cheap - 1}: the smallest final network .* has {cheap} "):
+        rule(net, trials_of(net))
+
+
+def with_alphas(rows):
+    net = bare(0, nodes=2, candidates=("skip_connect", "sep_conv_3x3"))
+    with torch.no_grad():
+        for name in net.alphas:
+            net.alphas[name].copy_(torch.tensor(rows))
+    return net
+
+
+def test_the_weakest_skips_of_the_normal_cell_go_until_few_enough_are_left():
+    # Skips with weights 0.88 and 0.73; 0.95, 0.62 and 0.5, which is also that of its convolution.
+    net = with_alphas([[2.0, 0.0], [1.0, 0.0], [3.0, 0.0], [0.5, 0.0], [0.0, 0.0]])
+    skip, conv = "skip_connect", "sep_conv_3x3"
+    # By hand: first 0.62 goes, which puts the skip of 0.5 in its place, then that one, then 0.73, 0.88 and 0.95.
+    expected = {
+        4: (((skip, 0), (skip, 1)), ((skip, 0), (skip, 1))),
+        3: (((skip, 0), (skip, 1)), ((skip, 0), (conv, 2))),
+        2: (((skip, 0), (conv, 1)), ((skip, 0), (conv, 2))),
+        1: (((conv, 1), (conv, 0)), ((skip, 0), (conv, 2))),
+        0: (((conv, 1), (conv, 0)), ((conv, 2), (conv, 1))),
+    }
+    for most, nodes in expected.items():
+        found = SkipLimit(SkipLimitSettings(max_skips=most))(net, trials_of(net))
+        assert found.cells["normal"].nodes == nodes
+        assert found.cells["reduce"].nodes == expected[4]
+    assert SkipLimit(SkipLimitSettings(max_skips=4))(net, trials_of(net)) == magnitude(net)
+
+
+def test_a_limit_that_other_candidates_cannot_meet_is_refused():
+    net = bare(0, nodes=1, candidates=[["skip_connect"], ["skip_connect", "sep_conv_3x3"]])
+    with pytest.raises(UserError, match=r"select\.max_skips=0: 1 edges of the normal cell have no other candidate"):
+        SkipLimit(SkipLimitSettings(max_skips=0))(net, trials_of(net))

@@ -1,0 +1,118 @@
+"""task=derive: other rules on a finished search."""
+
+import hashlib
+import json
+
+import pytest
+
+from darts_pl.cli import main
+from darts_pl.genotype import parse
+
+SEARCH = (
+    *("data=digits", "order=first", "search.epochs=1", "search.layers=3", "search.init_channels=2", "search.nodes=2"),
+    *(
+        "search.batch_size=256",
+        "search.candidates=[none,skip_connect,sep_conv_3x3]",
+        "hardware=cpu",
+        "hardware.threads=1",
+    ),
+)
+PERTURBATION = ("select=perturbation", "select.tune_epochs=1", "select.criterion=loss")
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("derive") / "search"
+    assert main([*SEARCH, f"hydra.run.dir={folder}"]) == 0
+    return folder
+
+
+def contents(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def decisions(folder):
+    found = json.loads((folder / "selection.json").read_text())
+    return {name: value for name, value in found.items() if name != "settings"}
+
+
+def test_a_rule_decides_on_a_finished_search_as_at_the_end_of_it_and_leaves_its_folder_alone(
+    searched, tmp_path, summary_of
+):
+    before = contents(searched)
+    derived = summary_of(tmp_path / "derived", "task=derive", f"run={searched}", *PERTURBATION)
+    assert contents(searched) == before
+    at_the_end = summary_of(tmp_path / "search", *SEARCH, *PERTURBATION)
+    assert derived["genotype"] == at_the_end["genotype"]
+    assert decisions(tmp_path / "derived") == decisions(tmp_path / "search")
+    assert len(decisions(tmp_path / "derived")) == 2 * (5 + 1)
+    assert (tmp_path / "derived" / "genotype.json").read_text() == (tmp_path / "search" / "genotype.json").read_text()
+
+
+def test_magnitude_derives_what_the_search_has_derived(searched, tmp_path, summary_of):
+    summary = summary_of(tmp_path / "derived", "task=derive", f"run={searched}")
+    assert summary["genotype"] == json.loads((searched / "summary.json").read_text())["genotype"]
+    assert decisions(tmp_path / "derived") == {}
+
+
+def test_a_derived_network_keeps_the_limits_at_the_size_that_is_trained(searched, tmp_path, summary_of, refused):
+    size = ("train.layers=3", "train.init_channels=4", "train.auxiliary_weight=0")
+    command = ("task=derive", f"run={searched}", "select=magnitude_within", *size)
+    message = refused(*command, "select.max_parameters=1")
+    least = int(message.split()[-1])
+    summary_of(tmp_path / "derived", *command, f"select.max_parameters={least}")
+    recorded = decisions(tmp_path / "derived")["limits"]
+    assert recorded["parameters"] == least
+    assert {pair.operation for pair in parse(recorded["genotype"]).cells["normal"].pairs} == {"skip_connect"}
+    trained = summary_of(
+        *(tmp_path / "retrain", "task=retrain", "data=digits", f"genotype={tmp_path / 'derived'}", *size),
+        *("train.epochs=1", "train.cutout=0", "train.batch_size=256", "hardware=cpu", "hardware.threads=1"),
+    )
+    assert trained["parameters"] == recorded["parameters"]
+    assert trained["multiply_adds"] == recorded["multiply_adds"]
+
+
+def test_shared_weights_rank_on_a_finished_search_and_a_repeated_command_scores_nothing(searched, tmp_path, summary_of):
+    command = ("task=derive", f"run={searched}", "select=shared_weights", "select.samples=5")
+    summary = summary_of(tmp_path / "derived", *command)
+    first = contents(tmp_path / "derived")["selection.json"]
+    ranking = decisions(tmp_path / "derived")["ranking"]["genotypes"]
+    assert [row["accuracy"] for row in ranking] == sorted((row["accuracy"] for row in ranking), reverse=True)
+    assert ranking[0]["genotype"] == summary["genotype"]
+    assert summary_of(tmp_path / "derived", *command, "resume=true")["genotype"] == summary["genotype"]
+    assert contents(tmp_path / "derived")["selection.json"] == first
+
+
+def test_what_cannot_be_derived_is_refused_in_one_line(searched, tmp_path, refused):
+    run = f"run={searched}"
+    for arguments, words in (
+        ((), "which search? give run=FOLDER"),
+        (("run=no_such_folder",), "there is no such folder"),
+        ((run, "select=perturb"), "perturb"),
+        ((run, "select=shared_weights", "select.samples=0"), "select.samples=0: must be at least 1"),
+        ((run, "select=magnitude_within", "select.max_parameters=0"), "select.max_parameters=0: must be at least 1"),
+        ((run, "select=magnitude_within"), "give select.max_parameters or select.max_multiply_adds"),
+        ((run, "select=skip_limit", "select.max_skips=-1"), "select.max_skips=-1: must be at least 0"),
+        ((run, "select=perturbation", "select.fraction=0"), "select.fraction=0"),
+        ((run, "search=nasbench201"), "a search with search.space=cnn, and not nasbench201"),
+    ):
+        message = refused("task=derive", *arguments)
+        assert words in message, message
+    (tmp_path / "empty").mkdir()
+    assert "not the folder of a search" in refused("task=derive", f"run={tmp_path / 'empty'}")
+
+
+def test_a_search_that_is_not_finished_is_refused(searched, tmp_path, refused):
+    for name in (".hydra/config.yaml", "checkpoints/last.ckpt", "alphas.npz", "data.json"):
+        (tmp_path / "part" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "part" / name).write_bytes((searched / name).read_bytes())
+    assert "the search is not finished" in refused("task=derive", f"run={tmp_path / 'part'}")
+
+
+def test_a_rule_that_a_space_does_not_have_is_refused_before_the_search(refused):
+    text = ("search=rnn", "data=pydocs", "train=darts_rnn")
+    assert "a search on text has no accuracy" in refused(*text, "select=perturbation")
+    assert "has no skip connections; use select=magnitude" in refused(*text, "select=skip_limit")
+    limits = ("select=magnitude_within", "select.max_multiply_adds=5")
+    assert "nobody counts multiply-adds on text" in refused(*text, *limits)
