@@ -17,12 +17,18 @@ def assignment(key: str, value: str) -> str:
 
 def quoted_assignment(key: str, value: str) -> str | None:
     """``key="value"``, quoted for a shell too; None for a value that Hydra cannot take at all."""
+    argument = hydra_argument(key, value)
+    return None if argument is None else shlex.quote(argument)
+
+
+def hydra_argument(key: str, value: str) -> str | None:
+    """``key="value"`` as Hydra is given it, without a shell; None for a value that Hydra cannot take at all."""
     for quote in ('"', "'"):
         # A backslash counts as an escape only before a quote, also before the closing one.
         escaped = re.sub(rf"(\\*)({quote}|$)", lambda found: _escaped(*found.groups()), value)
         argument = f"{key}={quote}{escaped}{quote}"
         if _read(argument) == value:
-            return shlex.quote(argument)
+            return argument
     return None
 
 

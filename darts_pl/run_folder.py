@@ -44,7 +44,8 @@ class ClaimRunFolder(Callback):
         """Refuse a folder that must not be used; else claim it and tell Hydra its name."""
         try:
             with _hydra_config(config):
-                folder = Path(str(config.hydra.run.dir)).expanduser()
+                text = str(config.hydra.run.dir)
+            folder = folder_named("resume" if config.get("resume") == "" else RUN_KEY, text)
             check_run_folder(config, folder)
             if is_first():
                 claim = _claim(config, folder)
@@ -133,6 +134,17 @@ def check_run_folder(config: DictConfig, folder: Path) -> None:
             else f"there is none in {shown(folder.parent)}"
         )
         raise UserError(f"resume=true: which run? give {RUN_KEY}=FOLDER, or resume=FOLDER; {hint}")
+
+
+def folder_named(key: str, text: str) -> Path:
+    """The folder that a key names; ``~`` is the home folder.
+
+    Raises:
+        UserError: for no text, as a shell's variable without a value leaves it. Its path would be the current folder.
+    """
+    if not text.strip():
+        raise UserError(f"{key} is empty; give {key}=FOLDER, or leave it out")
+    return Path(text).expanduser()
 
 
 def how_to_continue() -> str:

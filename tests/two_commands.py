@@ -17,8 +17,7 @@ PROGRAM = """
 import os, sys, time, types
 from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
-from darts_pl import atomic
-from darts_pl.cli import main
+from darts_pl import atomic, cli
 
 def run_task(config, composed):
     folder = Path(HydraConfig.get().runtime.output_dir)
@@ -30,11 +29,12 @@ def run_task(config, composed):
 
 tasks, runs = types.ModuleType("darts_pl.tasks"), types.ModuleType("darts_pl.runs")
 tasks.run_task, runs.is_rank_zero = run_task, lambda: True
+cli.parse_config = lambda config: config  # the sections are registered by what is not loaded here
 sys.modules |= {"darts_pl.tasks": tasks, "darts_pl.runs": runs}
 Path(f"ready_{os.getpid()}").touch()
 while not Path("start").exists():
     time.sleep(0.001)
-sys.exit(main(sys.argv[1:]))
+sys.exit(cli.main(sys.argv[1:]))
 """
 
 

@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
 from darts_pl.command_line.group_files import groups_of_run
-from darts_pl.quoting import quoted_assignment
+from darts_pl.quoting import hydra_argument, quoted_assignment
 
 #: Keys whose values are paths, or may be.
 PATH_KEYS = ("data.path", "genotype", "run", "runs", "resume", "checkpoint", "hydra.run.dir", "hydra.sweep.dir")
@@ -27,11 +27,12 @@ def prepared(arguments: Sequence[str]) -> list[str]:
     """The arguments as Hydra is given them.
 
     In the values of `PATH_KEYS` a leading ``~`` becomes the home folder, and a name that Hydra would read as a number
-    or a truth value is quoted. ``run=FOLDER`` brings the group choices of that run, where the command gives
-    keys of these groups and does not choose them.
+    or a truth value is quoted. So is the text of a genotype, outside a sweep. ``run=FOLDER`` brings the group choices
+    of that run, where the command gives keys of these groups and does not choose them.
     """
     flags = [argument for argument in arguments if argument in MULTIRUN]
-    result = [_prepared(argument) for argument in arguments if argument not in MULTIRUN]
+    quoted = arguments if flags else map(_quote_genotype, arguments)
+    result = [_prepared(argument) for argument in quoted if argument not in MULTIRUN]
     return [*flags, *result, *groups_of_run(result)]
 
 
@@ -71,6 +72,24 @@ def explain_argument(arguments: Sequence[str]) -> str | None:
         if (quoted := quoted_assignment(key, value)) is not None:
             return f"{key}={value} {reason}: write {quoted}"
     return None
+
+
+def _quote_genotype(argument: str) -> str:
+    """``genotype=TEXT`` in the quotes that Hydra's grammar needs, where it cannot read the text of a genotype."""
+    key, _, value = argument.partition("=")
+    if key.lstrip("+") != "genotype":
+        return argument
+    text = value.strip()
+    if not ("Genotype(" in text or text.lstrip("'\"").startswith("{")):
+        return argument
+    try:
+        if not OverridesParser.create().parse_override(argument).is_sweep_override():
+            return argument
+    except HydraException:
+        pass
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1]
+    return hydra_argument(key, text) or argument
 
 
 def _prepared(argument: str) -> str:

@@ -13,6 +13,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from darts_pl.config.convert import MUST_BE_GIVEN
+from darts_pl.quoting import hydra_argument
+
 #: Groups whose choice belongs to a trained network, in the order in which they are composed.
 RUN_GROUPS = ("train", "data")
 
@@ -55,7 +58,8 @@ def explain_key(key: str, arguments: Sequence[str]) -> str | None:
 
 def groups_of_run(arguments: Sequence[str]) -> list[str]:
     """Overrides such as ``data=imagenet``: the choices of the run that ``run=FOLDER`` names, for groups whose keys the
-    command gives without choosing the group."""
+    command gives without choosing the group; and that run's ``data.path``, where these data need one that the command
+    does not name."""
     run = value_in(arguments, "run")
     if run is None or value_in(arguments, "experiment") is not None:
         return []
@@ -65,7 +69,23 @@ def groups_of_run(arguments: Sequence[str]) -> list[str]:
         choice = _choices(Path(run)).get(group)
         if gives_keys and choice is not None and value_in(arguments, group) is None:
             found += [f"{group}={choice}"] if (config_folder() / group / f"{choice}.yaml").is_file() else []
-    return found
+    return found + _path_of_run(Path(run), [*arguments, *found])
+
+
+def _path_of_run(run: Path, arguments: Sequence[str]) -> list[str]:
+    """``["data.path='FOLDER'"]`` as the run recorded it; empty where the arguments name one or choose other data."""
+    choice = value_in(arguments, "data")
+    given = any(argument.lstrip("+").startswith("data.path=") for argument in arguments)
+    if given or choice is None or choice != _choices(run).get("data"):
+        return []
+    for folder in (run, run.parent):
+        recorded = _loaded(folder / ".hydra" / "config.yaml")
+        data = recorded.get("data") if isinstance(recorded, dict) else None
+        path = data.get("path") if isinstance(data, dict) else None
+        if isinstance(path, str) and path != MUST_BE_GIVEN:
+            argument = hydra_argument("data.path", path)
+            return [] if argument is None else [argument]
+    return []
 
 
 def current_choice(arguments: Sequence[str], group: str) -> str | None:

@@ -16,7 +16,7 @@ from darts_pl.launcher_environment import is_first
 from darts_pl.quoting import assignment
 from darts_pl.records.claim import Claim, claim_folder, claim_new_folder
 from darts_pl.records.latest import newest_folder
-from darts_pl.run_folder import SWEEP_KEY, Refused, is_given, set_hydra
+from darts_pl.run_folder import SWEEP_KEY, Refused, folder_named, is_given, set_hydra
 from darts_pl.sweeps.lost_jobs import wait_for_all
 
 #: In a sweep's folder: one file per job, which names the job's folder.
@@ -87,7 +87,7 @@ class ClaimSweepFolder(Callback):
 
 def _claimed_folder(config: DictConfig) -> Path:
     """The folder of the sweep, claimed by the first process."""
-    folder = Path(str(config.hydra.sweep.dir)).expanduser()
+    folder = folder_named(SWEEP_KEY, str(config.hydra.sweep.dir))
     if not is_first():
         return folder
     resume, overwrite = bool(config.resume), bool(config.overwrite)

@@ -66,3 +66,18 @@ def test_a_key_is_checked_against_the_choices_of_the_run(arguments, words, photo
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert all(word in error for word in words), error
+
+
+@pytest.mark.parametrize("path", ["photos", "/data/my photos (2)", "/data/größe=1, it's [x]"])
+@pytest.mark.parametrize("given", [["data.size=64"], ["data.resize=80", "data.size=64"], ["data=image_folder"]])
+def test_the_path_of_the_data_comes_from_the_run_that_is_read(path, given, photo_run, tmp_path, monkeypatch):
+    (photo_run / ".hydra" / "config.yaml").write_text(yaml.safe_dump({"data": {"path": path}}), encoding="utf-8")
+    calls = put_in_place_of_tasks(monkeypatch, lambda context: {})
+    assert main(["task=test", f"run={photo_run}", *given, f"hydra.run.dir={tmp_path / 'out'}"]) == 0
+    assert calls[0].config.data.path == path
+
+
+def test_other_data_than_those_of_the_run_do_not_get_its_path(photo_run, tmp_path, capsys):
+    (photo_run / ".hydra" / "config.yaml").write_text(yaml.safe_dump({"data": {"path": "photos"}}))
+    assert main(["task=test", f"run={photo_run}", "data=npz", f"hydra.run.dir={tmp_path / 'out'}"]) == 2
+    assert capsys.readouterr().err == "error: data.path is missing; give data.path=...\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -96,3 +97,39 @@ def test_data_and_run_folder_below_the_home_folder_are_found(quote, tmp_path, mo
     assert main(["-m", *TINY, "data.path=none", "seed=1", f"hydra.sweep.dir={quote}~/sweep{quote}"]) == 0
     assert (tmp_path / "sweep" / "data-npz").parent.is_dir()
     assert not Path("~").exists()
+
+
+CELL = [["sep_conv_3x3", 0], ["skip_connect", 1]]
+FIELDS = {"normal": CELL, "normal_concat": [2], "reduce": CELL, "reduce_concat": [2]}
+CALL = f"Genotype({', '.join(f'{name}={value}' for name, value in FIELDS.items())})"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [CALL, f"genotypes.{CALL}", f"MINE = {CALL}", f"epoch 3, loss = 0.1\ngenotype = {CALL}\n", str(FIELDS),
+     json.dumps(FIELDS)],
+)  # fmt: skip
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_the_text_of_a_genotype_is_read_with_any_quotes_around_it(quote, text, tmp_path, monkeypatch):
+    calls = put_in_place_of_tasks(monkeypatch, lambda context: {})
+    arguments = ["task=retrain", f"genotype={quote}{text}{quote}", f"hydra.run.dir={tmp_path / 'run'}"]
+    assert main(arguments) == 0
+    assert calls[0].config.genotype.strip() == text.strip()
+
+
+def test_several_texts_of_genotypes_are_values_of_a_sweep():
+    argument = f"genotype='{json.dumps(FIELDS)}','{json.dumps(FIELDS)}'"
+    assert prepared([argument, "-m"]) == ["-m", argument]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [(["hydra.run.dir="], "hydra.run.dir"), (["hydra.run.dir=' '"], "hydra.run.dir"), (["resume="], "resume"),
+     (["-m", "seed=0,1", "hydra.sweep.dir="], "hydra.sweep.dir")],
+)  # fmt: skip
+def test_a_folder_without_a_name_is_refused(arguments, key, tmp_path, capsys, monkeypatch):
+    """A shell's variable that is not set leaves nothing; the current folder must not become the run's."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["task=zoo", *arguments]) == 2
+    assert capsys.readouterr().err == f"error: {key} is empty; give {key}=FOLDER, or leave it out\n"
+    assert list(tmp_path.iterdir()) == []

@@ -119,6 +119,13 @@ def test_numbers_of_no_known_range_are_refused_with_the_file(case, tmp_path):
         read_photo(str(tmp_path / "odd.tif"))
 
 
+@pytest.mark.parametrize("content", [b"not a photo", b"", b"<!DOCTYPE html><html>", b"\x89PNG\r\n\x1a\n"])
+def test_a_file_that_is_no_photo_is_told_without_the_name_of_a_python_object(content, tmp_path):
+    (tmp_path / "odd.png").write_bytes(content)
+    with pytest.raises(BrokenPhotoError, match=r"odd\.png: not a readable photo \([^<>]+\)$"):
+        read_photo(str(tmp_path / "odd.png"))
+
+
 def test_a_photo_that_is_black_is_read_as_black(tmp_path):
     for name, values in (("deep", np.zeros((4, 4), np.uint16)), ("float", np.zeros((4, 4), np.float32))):
         Image.fromarray(values).save(tmp_path / f"{name}.tif")
