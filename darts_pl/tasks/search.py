@@ -32,6 +32,7 @@ def search(context: Context) -> Summary:
     pl.seed_everything(config.seed, workers=True, verbose=False)
     problem = open_problem(config)
     module, data = build_search(config, problem)
+    select = RULES.build(config.select)  # what fails here fails before the search
     history = ArchitectureHistory(context.folder.path)
     observers = RunObservers(dict(zip(config.observers, module.observers, strict=True)))
     done = fit_and_record(
@@ -45,7 +46,6 @@ def search(context: Context) -> Summary:
         observers=observers,
     )
     if observers.stopped is None:
-        select = RULES.build(config.select)
         genotype = select(module.supernet, build_trials(config, problem, module, data, context.folder.path))
     else:
         genotype = parse(history.genotypes[observers.stopped.epoch + 1])  # the first is that before any epoch

@@ -19,26 +19,26 @@ def more_kinds(monkeypatch):
 
 
 def bars(text):
-    """The fields of ``|op~0|+|op~0|op~1|+...``, as NAS-Bench-201 writes its cells."""
-    found = re.search(r"\|\w+~0\|(?:\+(?:\|\w+~\d+)+\|)*", text)
+    """The fields of ``!op~0!+!op~0!op~1!+...``, much as NAS-Bench-201 writes its cells."""
+    found = re.search(r"!\w+~0!(?:\+(?:!\w+~\d+)+!)*", text)
     if found is None:
         return None
-    return {"cell": [(name, int(source)) for name, source in re.findall(r"(\w+)~(\d+)", found.group())]}
+    return {"part": [(name, int(source)) for name, source in re.findall(r"(\w+)~(\d+)", found.group())]}
 
 
 def with_bars(genotype):
     (cell,) = genotype.cells.values()
-    return "+".join("|" + "".join(f"{pair.operation}~{pair.source}|" for pair in node) for node in cell.nodes)
+    return "+".join("!" + "".join(f"{pair.operation}~{pair.source}!" for pair in node) for node in cell.nodes)
 
 
 def bench():
     return Kind(
-        "bench", ("cell",), input_nodes=1, inputs_per_node=None, concat=None, none=True, parse_text=bars, text=with_bars
+        "bench", ("part",), input_nodes=1, inputs_per_node=None, concat=None, none=True, parse_text=bars, text=with_bars
     )
 
 
-#: A cell that NAS-Bench-201's code prints.
-PRINTED = "|none~0|+|skip_connect~0|nor_conv_3x3~1|+|nor_conv_3x3~0|skip_connect~1|nor_conv_1x1~2|"
+#: A cell in the text form of that kind.
+PRINTED = "!none~0!+!skip_connect~0!nor_conv_3x3~1!+!nor_conv_3x3~0!skip_connect~1!nor_conv_1x1~2!"
 NODES = (
     (Pair("none", 0),),
     (Pair("skip_connect", 0), Pair("nor_conv_3x3", 1)),
@@ -49,7 +49,7 @@ NODES = (
 @pytest.mark.usefixtures("more_kinds")
 def test_a_kind_of_its_own_text_that_keeps_every_earlier_node_is_registered_in_one_place(caplog):
     register_kind(bench)
-    wanted = Genotype("bench", {"cell": CellGenotype(NODES, (3,))})
+    wanted = Genotype("bench", {"part": CellGenotype(NODES, (3,))})
     flat = [tuple(pair) for node in NODES for pair in node]
     with caplog.at_level(logging.WARNING):
         for text in (
@@ -57,8 +57,8 @@ def test_a_kind_of_its_own_text_that_keeps_every_earlier_node_is_registered_in_o
             f"arch: {PRINTED}, 93.1",
             f"Structure(4 nodes with {PRINTED})",
             wanted.to_json(),
-            f"Genotype(cell={flat})",
-            f"{{'cell': {[list(node) for node in NODES]}}}".replace("Pair(operation=", "(").replace("source=", ""),
+            f"Genotype(part={flat})",
+            f"{{'part': {[list(node) for node in NODES]}}}".replace("Pair(operation=", "(").replace("source=", ""),
         ):
             assert parse(text) == wanted
     assert caplog.messages == []
@@ -71,15 +71,15 @@ def test_a_kind_of_its_own_text_that_keeps_every_earlier_node_is_registered_in_o
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ([("a", 0), ("a", 0), ("a", 0)], r"node 2 of the cell cell reads nodes \[0, 0\]; .* each of nodes 0 to 1 once"),
-        ([("a", 0), ("a", 0)], r"cell has 2 pairs; expected 3 for 2 nodes"),
-        ([[("a", 0)], [("a", 1)]], r"node 2 of the cell cell reads nodes \[1\]; in a genotype of kind 'bench'"),
+        ([("a", 0), ("a", 0), ("a", 0)], r"node 2 of the part cell reads nodes \[0, 0\]; .* each of nodes 0 to 1 once"),
+        ([("a", 0), ("a", 0)], r"part has 2 pairs; expected 3 for 2 nodes"),
+        ([[("a", 0)], [("a", 1)]], r"node 2 of the part cell reads nodes \[1\]; in a genotype of kind 'bench'"),
     ],
 )
 def test_a_node_that_must_read_every_earlier_one_is_refused_with_fewer(cell, message):
     register_kind(bench)
     with pytest.raises(UserError, match=message):
-        from_pairs("bench", {"cell": (cell, None)})
+        from_pairs("bench", {"part": (cell, None)})
 
 
 def sparse():
@@ -120,7 +120,7 @@ def test_a_taken_name_is_refused_and_both_places_are_named():
         ({"normal", "normal_concat", "reduce", "reduce_concat"}, "cnn"),
         ({"recurrent", "concat"}, "rnn"),
         ({"left", "left_concat", "right", "right_concat"}, "sparse"),
-        ({"cell"}, "bench"),
+        ({"part"}, "bench"),
     ],
 )
 def test_the_fields_tell_the_kind(fields, kind):

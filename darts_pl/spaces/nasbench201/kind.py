@@ -11,8 +11,11 @@ from darts_pl.spaces.nasbench201.cell import OPERATIONS, Cell, cell_of_pairs, ed
 
 KIND = "nasbench201"
 
-#: What a benchmark's text is made of; a log line that begins with a bar holds more.
-_FORM = re.compile(r"""[\s'"]*\|[\w~|+\s.-]*~[\w~|+\s.-]*['"\s]*""")
+#: A benchmark's text, also inside a log line or a printed object.
+_FORM = re.compile(r"\|(?:\w+~\d+\|)+(?:\+\|(?:\w+~\d+\|)+)*")
+#: What is meant as one, so that a fault in it is reported.
+_MEANT = re.compile(r"""[\s'"]*\|[\w~|+\s.-]*~[\w~|+\s.-]*['"\s]*""")
+
 CELL_TYPE = "cell"
 
 
@@ -55,10 +58,12 @@ def cell_of(genotype: Genotype) -> Cell:
 
 
 def read_text(text: str) -> Genotype | None:
-    """The genotype of a benchmark's text, in quotes or not; None for a text of another form."""
-    if not _FORM.fullmatch(text):
-        return None
-    return genotype_of(parse_text(text, nodes=None))
+    """The genotype of a benchmark's text, in quotes or inside a log line (the last one counts); None for a text of
+    another form."""
+    if _MEANT.fullmatch(text):
+        return genotype_of(parse_text(text, nodes=None))
+    found = _FORM.findall(text)
+    return genotype_of(parse_text(found[-1], nodes=None)) if found else None
 
 
 def write_text(genotype: Genotype) -> str:

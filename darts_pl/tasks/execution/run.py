@@ -98,12 +98,13 @@ def _print_summary(summary: Summary, folder: RunFolder) -> None:
     if isinstance(genotype, str):
         print(cell_text(parse(genotype)))
         print()
-    for name, label, form in SCORES + SIZES:
-        if name in summary:
-            print(f"{label:<23}{form.format(summary[name])}")
+    shown = [(label, form.format(summary[name])) for name, label, form in SCORES + SIZES if name in summary]
     if genotype is not None:
-        print(f"genotype               {genotype}")
-    print(f"folder                 {_shown(folder.path)}")
+        shown.append(("genotype", str(genotype)))
+    width = max((len(label) for label, _ in shown), default=0) + 2
+    for label, value in shown:
+        print(f"{label:<{width}}{value}")
+    print(f"{'folder':<{width}}{_shown(folder.path)}")
 
 
 def _shown(path: Path) -> str:

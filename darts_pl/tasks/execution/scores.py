@@ -5,7 +5,7 @@ SCORES = (
     ("search/valid_accuracy", "search valid accuracy", "{:.4f}"),
     ("search/valid_loss", "search valid loss", "{:.4f}"),
     ("test/accuracy", "test accuracy", "{:.4f}"),
-    ("random/test_accuracy", "random cell's", "{:.4f}"),
+    ("random/test_accuracy", "test accuracy, random cell", "{:.4f}"),
     ("test/top5", "test top 5", "{:.4f}"),
     ("table/cifar10_test", "table, CIFAR-10 test", "{:.2f}"),
     ("table/rank", "table, rank", "{:,}"),
@@ -14,8 +14,8 @@ SCORES = (
     ("search/valid_perplexity", "search perplexity", "{:.2f}"),
     ("retrain/best_valid_perplexity", "valid perplexity", "{:.2f}"),
     ("test/perplexity", "test perplexity", "{:.2f}"),
-    ("random/test_perplexity", "random cell's", "{:.2f}"),
-    ("unigram/perplexity", "word frequencies'", "{:.2f}"),
+    ("random/test_perplexity", "test perplexity, random cell", "{:.2f}"),
+    ("unigram/perplexity", "test perplexity, word-frequency baseline", "{:.2f}"),
 )
 
 #: What is no score, likewise.
