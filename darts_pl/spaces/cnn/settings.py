@@ -49,7 +49,7 @@ class ImageTrainSettings:
     lr_decay: float = setting("factor per epoch of the exponential schedule", between(0, 1, with_low=False))
     warmup_epochs: int = setting("epochs in which the learning rate rises to lr", at_least(0))
     momentum: float = setting("momentum", _FRACTION)
-    nesterov: bool = setting("whether the momentum is Nesterov's", default=False)
+    nesterov: bool = setting("whether the momentum is Nesterov's")
     weight_decay: float = setting("L2 weight decay", at_least(0))
     grad_clip: float | None = setting("largest norm of the gradient", or_null(above(0), "none"))
     cutout: int = setting("side of the erased square in pixels; 0 = none", at_least(0))
