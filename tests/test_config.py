@@ -168,6 +168,10 @@ VARIED = (
     ["task=search_and_retrain", "search=rnn"],
     ["task=lookup", "search=nasbench201"],
     ["task=correlate"],
+    ["select=perturbation"],
+    ["select=shared_weights"],
+    ["select=magnitude_within"],
+    ["select=skip_limit"],
 )
 
 
