@@ -173,6 +173,10 @@ VARIED = (
     ["method=gdas"],
     ["method=dr_nas", "regulariser=kl"],
     *([f"strategy={name}"] for name in STRATEGIES),
+    ["select=perturbation"],
+    ["select=shared_weights"],
+    ["select=magnitude_within"],
+    ["select=skip_limit"],
 )
 
 

@@ -71,6 +71,8 @@ def find_searched(context: Context) -> Searched:
     problem = open_problem(config)
     refuse_other_data(folder.path, problem.identity(), config.data.path)
     module, data = build_search(config, problem)
+    dtype = torch.float64 if config.hardware.precision.startswith("64") else torch.float32
+    module.supernet.to(dtype)  # before the weights are copied into it, which would else be rounded
     checkpoint = dict(interop.read(folder.checkpoint))
     module.on_load_checkpoint(checkpoint)
     try:
@@ -80,8 +82,7 @@ def find_searched(context: Context) -> Searched:
         raise UserError(f"{folder.checkpoint}: not the checkpoint of this search ({reason})") from None
     gpu = torch.cuda.is_available() and config.hardware.accelerator in ("auto", "gpu", "cuda")
     device = torch.device("cuda" if gpu else "cpu")
-    dtype = torch.float64 if config.hardware.precision.startswith("64") else torch.float32
-    module.supernet.to(device, dtype)
+    module.supernet.to(device)
     place = checkpoint.get("epoch")
     if isinstance(place, int):
         where = module.stages.place(place)
