@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from darts_pl.cli import config_folder
 from darts_pl.config import Config, known_keys, nearest_key, parse_config
 from darts_pl.errors import UserError
+from darts_pl.strategies import STRATEGIES
 from darts_pl.tasks import TASKS
 
 EXPERIMENTS = sorted(path.stem for path in (config_folder() / "experiment").glob("*.yaml"))
@@ -171,6 +172,7 @@ VARIED = (
     ["method=pc_darts"],
     ["method=gdas"],
     ["method=dr_nas", "regulariser=kl"],
+    *([f"strategy={name}"] for name in STRATEGIES),
 )
 
 
@@ -199,7 +201,7 @@ def test_every_number_of_the_paper_names_its_source_on_its_line() -> None:
         "train/darts.yaml",
         "train/darts_imagenet.yaml",
     ):
-        lines = (Path(config_folder()) / f"{name}.yaml").read_text().splitlines()
+        lines = (Path(config_folder()) / name).read_text().splitlines()
         numbers = [line for line in lines if re.search(r":\s*[\[\d]", line.split("#")[0])]
         assert numbers
         assert all("#" in line for line in numbers), name

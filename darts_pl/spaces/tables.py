@@ -13,7 +13,7 @@ class Table(ABC):
     """Scores of all genotypes of a space.
 
     A table describes a search and its result. No selection rule, schedule or objective of the program reads it;
-    a user may name one of its values as the objective of a sweep.
+    a user may name one of its values as the objective of a sweep. The evaluator "table" reads `validation` alone.
 
     Attributes:
         main: name of the score by which genotypes are compared unless another one is named.
@@ -43,6 +43,18 @@ class Table(ABC):
 
         Raises:
             UserError: if the table does not have the genotype or the score.
+        """
+
+    @abstractmethod
+    def validation(self, genotype: Genotype, epochs: int) -> tuple[float, float]:
+        """What a search may know of a genotype: its validation score after a training, and the training's seconds.
+
+        Args:
+            genotype: one that the table covers.
+            epochs: of the training.
+
+        Raises:
+            UserError: if the table has no trainings of so many epochs; the message lists those that it has.
         """
 
     @abstractmethod

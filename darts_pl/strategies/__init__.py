@@ -15,10 +15,12 @@ from darts_pl.strategies.models.pnas import Pnas, PnasSettings
 from darts_pl.strategies.q_learning import QLearning, QLearningSettings
 from darts_pl.strategies.race import Budget, best_row, race
 from darts_pl.strategies.random_search import RandomSearch, RandomSettings
+from darts_pl.strategies.space_table import EVALUATORS, SpaceTable, SpaceTableSettings
 from darts_pl.strategies.strategy import STRATEGIES, Proposal, Question, Strategy, build_strategy
 from darts_pl.strategies.successive_halving import SuccessiveHalving, SuccessiveHalvingSettings
 
 __all__ = [
+    "EVALUATORS",
     "STRATEGIES",
     "Bayesian",
     "BayesianSettings",
@@ -53,6 +55,8 @@ __all__ = [
     "RandomSettings",
     "Reinforce",
     "ReinforceSettings",
+    "SpaceTable",
+    "SpaceTableSettings",
     "Strategy",
     "SuccessiveHalving",
     "SuccessiveHalvingSettings",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from darts_pl import atomic
 from darts_pl.errors import UserError
+from darts_pl.records.run_identity import difference
 from darts_pl.settings import above, at_least, or_null, setting
 from darts_pl.strategies.evaluators import CachedEvaluator, Evaluation
 from darts_pl.strategies.strategy import Question, Strategy
@@ -25,7 +26,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What a search may spend; the first that is used up ends it."""
+    """What a search may spend; the first that is used up ends it. A search needs at least one limit."""
 
     evaluations: int | None = setting("questions, repeated ones included", or_null(at_least(1), "any number"))
     simulated_seconds: float | None = setting(
@@ -33,9 +34,11 @@ class Budget:
     )
     seconds: float | None = setting("seconds of wall-clock time, of earlier runs too", or_null(above(0), "any time"))
 
-    def conflicts(self) -> Iterator[tuple[str, str]]:
+    def require_limit(self) -> None:
+        """Raise UserError if there is no limit: the search would never end."""
         if all(getattr(self, one.name) is None for one in fields(self)):
-            yield "evaluations", "give at least one of evaluations, simulated_seconds, seconds"
+            names = ", ".join(f"budget.{one.name}" for one in fields(self))
+            raise UserError(f"budget: a search needs a limit; give at least one of {names}")
 
     def is_used_up(self, history: Sequence[Row]) -> bool:
         """Whether the last row of a history has reached one of the limits."""
@@ -50,14 +53,15 @@ def race(
     budget: Budget,
     folder: Path | None = None,
     *,
+    identity: Mapping[str, Any] | None = None,
     on_row: Callable[[Row], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Row]:
     """The history of a search: a row per question, in the order asked.
 
     A row holds the question's `number`, `integers` and `epochs`; its `scores` (None for a failure), the
-    `failure`, whether it was `repeated`; and what was spent up to and including it: `evaluations`,
-    `simulated_seconds`, `seconds`.
+    `failure`, whether it was `repeated`; its `cost` in simulated seconds; and what was spent up to and
+    including it: `evaluations`, `simulated_seconds`, `seconds`.
 
     Args:
         strategy: newly built; it first receives the answers of the history in `folder`.
@@ -65,14 +69,20 @@ def race(
         budget: what may be spent in all.
         folder: where `history.jsonl` grows by a row per answer, and `strategy.json` holds the state
             after the last one; a stopped search is continued from there. None = in memory only.
-        on_row: called with every new row.
+        identity: by dotted key what determines the search, as values that JSON holds; it is kept with the
+            state, and a folder with another one is refused. None = not checked.
+        on_row: called with every row, those of an earlier run first.
         clock: seconds.
 
     Raises:
-        UserError: if the folder's history is damaged or is that of another strategy or seed, or the
-            budget is in simulated seconds and the evaluator simulates none.
+        UserError: if the budget has no limit, the folder's history is damaged or is that of another search,
+            or the budget is in simulated seconds and the evaluator simulates none.
     """
-    history = [] if folder is None else _resume(strategy, evaluator, folder)
+    budget.require_limit()
+    history = [] if folder is None else _resume(strategy, evaluator, folder, identity)
+    if on_row is not None:
+        for row in history:
+            on_row(row)
     start = clock() - (history[-1]["seconds"] if history else 0.0)
     while not budget.is_used_up(history):
         question = strategy.ask()
@@ -86,7 +96,7 @@ def race(
         row = _row(question, evaluation, history, clock() - start)
         history.append(row)
         if folder is not None:
-            _save(strategy, row, folder)
+            _save(strategy, row, folder, identity)
         if on_row is not None:
             on_row(row)
     return history
@@ -107,22 +117,26 @@ def _row(question: Question, evaluation: Evaluation, history: Sequence[Row], sec
         "scores": None if evaluation.scores is None else list(evaluation.scores),
         "failure": evaluation.failure,
         "repeated": evaluation.repeated,
+        "cost": evaluation.simulated_seconds,
         "evaluations": len(history) + 1,
         "simulated_seconds": before + evaluation.simulated_seconds,
         "seconds": seconds,
     }
 
 
-def _save(strategy: Strategy, row: Row, folder: Path) -> None:
+def _save(strategy: Strategy, row: Row, folder: Path, identity: Mapping[str, Any] | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / HISTORY).open("a", encoding="utf-8") as file:
         file.write(json.dumps(row, allow_nan=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
-    atomic.write(folder / STATE, json.dumps(strategy.state_dict(), allow_nan=False))
+    state = {"identity": None if identity is None else dict(identity), **strategy.state_dict()}
+    atomic.write(folder / STATE, json.dumps(state, allow_nan=False))
 
 
-def _resume(strategy: Strategy, evaluator: CachedEvaluator, folder: Path) -> list[Row]:
+def _resume(
+    strategy: Strategy, evaluator: CachedEvaluator, folder: Path, identity: Mapping[str, Any] | None
+) -> list[Row]:
     """The rows of an earlier run, after which the strategy and the cache are as they were at its end.
 
     The state covers all rows or all but the last few. The strategy receives the answers of the other rows
@@ -131,6 +145,9 @@ def _resume(strategy: Strategy, evaluator: CachedEvaluator, folder: Path) -> lis
     history = _read(folder / HISTORY)
     if (folder / STATE).exists():
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        other = difference(state.get("identity") or {}, identity) if identity is not None else None
+        if other is not None:
+            raise UserError(f"{folder}: the search there has {other}; use another folder")
         if state["seed"] != strategy.seed:
             raise UserError(f"{folder}: the search there has seed={state['seed']}, not {strategy.seed}")
         if state["told"] <= len(history):
@@ -140,12 +157,10 @@ def _resume(strategy: Strategy, evaluator: CachedEvaluator, folder: Path) -> lis
         if list(question.integers) != row["integers"] or question.epochs != row["epochs"]:
             raise UserError(f"{folder / HISTORY}: row {row['number']} is not of this strategy; use another folder")
         strategy.tell(question, row["scores"])
-    before = 0.0
     for row in history:
         scores = None if row["scores"] is None else tuple(row["scores"])
         question = Question(strategy.encoding.decode(row["integers"]), tuple(row["integers"]), row["epochs"])
-        evaluator.remember(question, Evaluation(scores, row["simulated_seconds"] - before, row["failure"]))
-        before = row["simulated_seconds"]
+        evaluator.remember(question, Evaluation(scores, row["cost"], row["failure"]))
     return history
 
 

@@ -157,8 +157,15 @@ class Strategy(ABC):
         self.load_own_state(state["own"])
 
 
-#: Strategies by name; each has its settings in `settings_class`.
-STRATEGIES: Registry[type[Strategy]] = Registry("strategy")
+class Strategies(Registry[type[Strategy]]):
+    """Strategies by name; the settings of each are its `settings_class`."""
+
+    def add(self, name: str, item: type[Strategy], *, settings: type | None = None, origin: Any = None) -> None:
+        """Register a strategy under `name`; see `Registry.register`."""
+        super().add(name, item, settings=item.settings_class, origin=origin)
+
+
+STRATEGIES = Strategies("strategy")
 
 
 def build_strategy(name: str, encoding: Encoding, settings: Any, seed: int) -> Strategy:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from darts_pl.errors import UserError
+from darts_pl.settings import check
 from darts_pl.strategies import Budget, CachedEvaluator, Evaluation, Question, TableEvaluator, best_row, race
 from darts_pl.strategies.race import HISTORY, STATE
 from tests.strategies.conftest import ENCODINGS, fully_connected, small
@@ -133,10 +134,8 @@ def test_the_first_limit_that_is_used_up_ends_the_search():
 
 
 def test_a_budget_without_a_limit_is_refused():
-    from darts_pl.settings import check
-
-    with pytest.raises(UserError, match="give at least one of evaluations"):
-        check(budget(), "budget")
+    with pytest.raises(UserError, match=r"a search needs a limit; give at least one of budget\.evaluations"):
+        race(small("random", ENCODING), CachedEvaluator(table()), budget())
     with pytest.raises(UserError, match=r"budget\.evaluations=0: must be at least 1"):
         check(budget(evaluations=0), "budget")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
+from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.spaces.nasbench201.cell import NODES
 from darts_pl.spaces.nasbench201.kind import CELL_TYPE, KIND, genotype_of
@@ -13,6 +15,9 @@ from darts_pl.spaces.tables import Table
 
 #: The score by which cells are compared unless another one is named.
 MAIN = "cifar10_test"
+
+#: By epochs of a training, the accuracy on validation images after it.
+VALIDATION = MappingProxyType({12: "cifar10_valid_ep12", 200: "cifar10_valid"})
 
 
 class NasBench201Answers(Table):
@@ -29,6 +34,15 @@ class NasBench201Answers(Table):
     def score(self, genotype: Genotype, by: str | None = None) -> float:
         table = NasBench201()
         return float(table.column(by or MAIN)[table.number(genotype)])
+
+    def validation(self, genotype: Genotype, epochs: int) -> tuple[float, float]:
+        if epochs not in VALIDATION:
+            raise UserError(
+                f"table: there is no training of {epochs} epochs; known: {', '.join(map(str, VALIDATION))} epochs"
+            )
+        table = NasBench201()
+        number = table.number(genotype)
+        return float(table.column(VALIDATION[epochs])[number]), epochs * table.epoch_seconds(number)
 
     def summary(self, genotype: Genotype) -> Mapping[str, float]:
         column = NasBench201().column(MAIN)

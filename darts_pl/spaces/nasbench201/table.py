@@ -176,6 +176,10 @@ class NasBench201:
             **{name: float(_percent(name)[number]) for name in ACCURACIES},
         )
 
+    def epoch_seconds(self, named: Named) -> float:
+        """Seconds of one epoch, as in `Entry`; for `named` and errors see `number`."""
+        return float(_arrays()["epoch_seconds"][self.number(named)])
+
     def column(self, by: str) -> np.ndarray:
         """An accuracy of all cells in percent, by number, [15625], read-only.
 

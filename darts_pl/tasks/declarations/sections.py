@@ -18,6 +18,7 @@ from darts_pl.spaces.edges import EDGES
 from darts_pl.spaces.networks import NETWORKS
 from darts_pl.spaces.relaxation import RELAXATIONS
 from darts_pl.spaces.skip import SKIPS
+from darts_pl.strategies import EVALUATORS, STRATEGIES, Budget
 from darts_pl.tasks.declarations.registry import TASKS
 
 #: The sections that choose the parts of a method, beside `order` and `select`.
@@ -36,6 +37,9 @@ register_section("stages", registry=STAGES)
 register_section("observers", registry=OBSERVERS, many=True)
 register_section("order", registry=ORDERS)
 register_section("select", registry=RULES)
+register_section("strategy", registry=STRATEGIES)
+register_section("evaluator", registry=EVALUATORS)
+register_section("budget", settings=Budget)
 register_section("hardware", settings=HardwareSettings)
 register_section("logger", settings=LoggerSettings, registry=LOGGERS)
 

@@ -28,6 +28,7 @@ from darts_pl.tasks.lookup import LookupSettings, lookup
 from darts_pl.tasks.retrain import retrain
 from darts_pl.tasks.search import search
 from darts_pl.tasks.search_and_retrain import search_and_retrain
+from darts_pl.tasks.strategy import strategy
 from darts_pl.tasks.test import test
 from darts_pl.tasks.zoo import zoo
 
@@ -40,6 +41,7 @@ TASKS.add("zoo", zoo, settings=TaskSettings)
 TASKS.add("collect", collect, settings=TaskSettings)
 TASKS.add("correlate", correlate, settings=CorrelateSettings)
 TASKS.add("lookup", lookup, settings=LookupSettings)
+TASKS.add("strategy", strategy, settings=TaskSettings)
 
 
 def run_task(config: Config, composed: DictConfig) -> float | None:

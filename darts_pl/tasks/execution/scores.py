@@ -2,6 +2,7 @@
 
 #: Name in the summary, what the screen calls it, how it is written.
 SCORES = (
+    ("strategy/score", "best score", "{:.4f}"),
     ("search/valid_accuracy", "search valid accuracy", "{:.4f}"),
     ("search/valid_loss", "search valid loss", "{:.4f}"),
     ("test/accuracy", "test accuracy", "{:.4f}"),

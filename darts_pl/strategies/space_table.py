@@ -1,0 +1,60 @@
+"""The evaluators that a command can choose, and the one that there is: the table of the search space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from darts_pl.errors import UserError
+from darts_pl.registry import Registry
+from darts_pl.settings import at_least, setting
+from darts_pl.spaces import SPACES, Space
+from darts_pl.strategies.encoding import Encoding
+from darts_pl.strategies.evaluators import Evaluation, Evaluator
+from darts_pl.strategies.strategy import Question
+
+#: Evaluators by name; one is built from its settings, the space and the encoding of its genotypes.
+EVALUATORS: Registry[type[Evaluator]] = Registry("evaluator")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceTableSettings:
+    """The table of the search space."""
+
+    epochs: int = setting("epochs of the training whose validation score counts; NAS-Bench-201: 12 or 200", at_least(1))
+
+
+@EVALUATORS.register("table", settings=SpaceTableSettings)
+class SpaceTable:
+    """Looks up what the training of a genotype scored on validation images, and how many seconds it took.
+
+    Args:
+        settings: which training.
+        space: whose table is read.
+        encoding: of the genotypes that will be asked.
+
+    Raises:
+        UserError: if the space has no table, or one without these genotypes or without such a training.
+    """
+
+    def __init__(self, settings: SpaceTableSettings, space: Space, encoding: Encoding) -> None:
+        if space.table is None:
+            known = " or ".join(f"search={name}" for name in SPACES if SPACES.get(name).table is not None)
+            raise UserError(
+                f"evaluator=table with search.space={space.name}: there is no table of {space.adjective} genotypes; "
+                f"use {known}"
+            )
+        example = encoding.decode(encoding.draw(Random(0)))
+        if not space.table.covers(example):
+            raise UserError(f"evaluator=table: the table does not have cells of this size, such as {example}")
+        self.settings, self.table = settings, space.table
+        self.table.validation(example, settings.epochs)
+
+    def __call__(self, question: Question) -> Evaluation:
+        """The score after the question's epochs, or after those of the settings.
+
+        Raises:
+            UserError: if the table has no trainings of so many epochs.
+        """
+        score, seconds = self.table.validation(question.genotype, question.epochs or self.settings.epochs)
+        return Evaluation((score,), seconds)

@@ -1,0 +1,214 @@
+"""Searches without gradients through commands: what they find, what they leave, and what they refuse."""
+
+import csv
+import json
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darts_pl.cli import main
+from darts_pl.genotype import read
+from darts_pl.interruption import interrupt
+from darts_pl.spaces import build_space
+from darts_pl.spaces.nasbench201 import OPERATIONS, NasBench201, genotype_of
+from darts_pl.strategies import (
+    Budget,
+    CachedEvaluator,
+    Encoding,
+    SpaceTable,
+    TableEvaluator,
+    best_row,
+    build_strategy,
+    race,
+)
+from darts_pl.strategies.race import HISTORY, STATE
+from tests.strategies.conftest import CONF, settings_of
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "strategies.md").read_text(encoding="utf-8")
+COMMANDS = [
+    command.replace("\\\n", " ").split()
+    for command in re.findall(r"^python run\.py (task=strategy(?:.*\\\n)*.*)$", DOCUMENT, flags=re.MULTILINE)
+]
+SEARCH = ("task=strategy", "strategy=evolution_small", "search=nasbench201", "evaluator=table", "seed=3")
+
+
+def encoding() -> Encoding:
+    return Encoding(build_space("nasbench201", OPERATIONS, 3), every_edge=True)
+
+
+def arrays(epochs: int) -> TableEvaluator:
+    """The evaluator that the published comparison uses, from whole columns of the table."""
+    table = NasBench201()
+    decisions = encoding()
+    entries = [table.cell(number) for number in range(len(table))]
+    integers = np.array([decisions.encode(genotype_of(cell)) for cell in entries])
+    seconds = np.array([table.epoch_seconds(number) for number in range(len(table))])
+    columns = {12: "cifar10_valid_ep12", 200: "cifar10_valid"}
+    return TableEvaluator(decisions, integers, {epochs: table.column(columns[epochs])}, seconds)
+
+
+def direct(evaluator: TableEvaluator, budget: Budget) -> list:
+    strategy = build_strategy("evolution", encoding(), settings_of("evolution_small"), 3)
+    return race(strategy, CachedEvaluator(evaluator, charge_repeats=True), budget)
+
+
+def rows_of(folder: Path) -> list:
+    rows = [json.loads(line) for line in (folder / HISTORY).read_text().splitlines()]
+    return without_time(rows)
+
+
+def without_time(rows: list) -> list:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("strategy") / "run"
+    assert main([*SEARCH, "budget.simulated_seconds=12000", f"hydra.run.dir={folder}"]) == 0
+    return folder
+
+
+def test_the_command_finds_what_the_race_on_arrays_of_the_table_finds(searched):
+    history = direct(arrays(12), Budget(evaluations=None, simulated_seconds=12000, seconds=None))
+    found, expected = rows_of(searched), without_time(history)
+    costs = [(row.pop("cost"), row.pop("simulated_seconds")) for row in [*found, *expected]]
+    assert found == expected
+    assert np.array(costs[: len(found)]) == pytest.approx(np.array(costs[len(found) :]), rel=1e-9)
+    best = best_row(history)
+    genotype = encoding().decode(best["integers"])
+    assert read(searched / "genotype.json") == genotype
+    summary, entry = json.loads((searched / "summary.json").read_text()), NasBench201().lookup(genotype)
+    assert summary["strategy"] == "evolution"
+    assert summary["strategy/evaluations"] == len(history)
+    assert summary["strategy/score"] == entry.cifar10_valid_ep12
+    assert summary["table/cifar10_test"] == entry.cifar10_test
+    assert (searched / "cells.svg").is_file()
+    assert (searched / "cells.png").is_file()
+
+
+def test_the_table_of_metrics_has_the_best_score_so_far_against_the_budget(searched):
+    rows = list(csv.DictReader((searched / "metrics.csv").read_text().splitlines()))
+    history = rows_of(searched)
+    scores = [row["scores"][0] for row in history]
+    assert [float(row["strategy/score"]) for row in rows] == scores
+    assert [float(row["strategy/best_score"]) for row in rows] == np.maximum.accumulate(scores).tolist()
+    assert [float(row["simulated_seconds"]) for row in rows] == [row["simulated_seconds"] for row in history]
+    assert [int(row["evaluations"]) for row in rows] == list(range(1, len(rows) + 1))
+
+
+@pytest.mark.parametrize("state", ["kept", "lost"])
+def test_a_search_that_stopped_goes_on_with_the_same_questions_and_answers(searched, tmp_path, state):
+    assert main([*SEARCH, "budget.evaluations=40", f"hydra.run.dir={tmp_path}"]) == 0
+    with (tmp_path / HISTORY).open("a") as file:
+        file.write('{"number": 40, "integ')  # as a process leaves it that is killed while it writes
+    if state == "lost":
+        (tmp_path / STATE).unlink()
+    assert main([*SEARCH, "budget.simulated_seconds=12000", f"resume={tmp_path}"]) == 0
+    assert rows_of(tmp_path) == rows_of(searched)
+    summaries = [json.loads((folder / "summary.json").read_text()) for folder in (tmp_path, searched)]
+    assert [{**one, "seconds": 0} for one in summaries[:1]] == [{**one, "seconds": 0} for one in summaries[1:]]
+
+
+def test_a_search_that_is_terminated_says_how_to_continue_it(searched, tmp_path, monkeypatch, capsys):
+    look_up = SpaceTable.__call__
+
+    def terminated(self, question):
+        if question.number == 30:
+            interrupt(signal.SIGTERM)
+        return look_up(self, question)
+
+    command = (*SEARCH, "budget.simulated_seconds=12000", f"hydra.run.dir={tmp_path}")
+    with monkeypatch.context() as patch:
+        patch.setattr(SpaceTable, "__call__", terminated)
+        assert main(command) == 143
+    error = capsys.readouterr().err
+    assert f"saved {tmp_path / HISTORY}" in error
+    assert "repeat the command with resume=true" in error
+    assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 1 + 30
+    assert main([*command, "resume=true"]) == 0
+    assert rows_of(tmp_path) == rows_of(searched)
+    columns = [
+        [row | {"seconds": None} for row in csv.DictReader((folder / "metrics.csv").read_text().splitlines())]
+        for folder in (tmp_path, searched)
+    ]
+    assert columns[0] == columns[1]
+
+
+def test_a_search_opens_no_data(searched, tmp_path):
+    arguments = ("data=npz", f"data.path={tmp_path / 'missing.npz'}", f"hydra.run.dir={tmp_path / 'run'}")
+    assert main([*SEARCH, "budget.simulated_seconds=12000", *arguments]) == 0
+    assert rows_of(tmp_path / "run") == rows_of(searched)
+
+
+def test_scores_are_those_after_the_chosen_epochs(tmp_path):
+    arguments = ("evaluator.epochs=200", "budget.evaluations=12", f"hydra.run.dir={tmp_path}")
+    assert main([*SEARCH, *arguments]) == 0
+    table = NasBench201()
+    for row in rows_of(tmp_path):
+        entry = table.lookup(encoding().decode(row["integers"]))
+        assert row["scores"] == [entry.cifar10_valid]
+        assert row["cost"] == pytest.approx(200 * entry.epoch_seconds)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[1])
+def test_every_command_of_the_page_ends_with_the_best_of_its_answers(command, tmp_path, summary_of):
+    summary = summary_of(tmp_path, *command, "budget.evaluations=18")
+    rows = rows_of(tmp_path)
+    longest = max(row["epochs"] or 12 for row in rows)
+    assert summary["strategy/score"] == max(row["scores"][0] for row in rows if (row["epochs"] or 12) == longest)
+    entry = NasBench201().lookup(summary["genotype"])
+    assert summary["strategy/score"] == (entry.cifar10_valid_ep12 if longest == 12 else entry.cifar10_valid)
+
+
+def test_the_page_has_a_command_for_every_strategy_and_names_no_other_evaluator():
+    assert {one.partition("=")[2] for one in re.findall(r"evaluator=\w+", DOCUMENT)} == {"table"}
+    assert {settings_of(command[1].partition("=")[2])["name"] for command in COMMANDS} == {
+        settings_of(path.stem)["name"] for path in CONF.glob("*.yaml")
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("strategy=evolutoin", "budget.evaluations=3"), "unknown strategy 'evolutoin'; did you mean 'evolution'"),
+        (("strategy.name=evolutoin", "budget.evaluations=3"), "unknown strategy 'evolutoin'; did you mean 'evolution'"),
+        ((), "budget: a search needs a limit; give at least one of budget.evaluations, budget.simulated_seconds"),
+        (("budget.evaluations=0",), "budget.evaluations=0: must be at least 1"),
+        (("budget.simulated_seconds=-1",), "budget.simulated_seconds=-1"),
+        (
+            ("search=cnn", "budget.evaluations=3"),
+            "there is no table of convolutional genotypes; use search=nasbench201",
+        ),
+        (("search.nodes=4", "budget.evaluations=3"), "the table does not have cells of this size"),
+        (("evaluator.epochs=50", "budget.evaluations=3"), "there is no training of 50 epochs; known: 12, 200 epochs"),
+        (("strategy=evolution", "strategy.sample=0", "budget.evaluations=3"), "strategy.sample=0: must be at least 1"),
+        (("strategy=nsga2", "budget.evaluations=3"), "the evaluator gives 1; use strategy.objectives=1"),
+        (("strategy=successive_halving", "budget.evaluations=3"), "there is no training of 2 epochs"),
+        (("evaluator.name=train", "budget.evaluations=3"), "unknown evaluator 'train'; known: table"),
+    ],
+)
+def test_what_makes_no_search_is_refused_in_one_line(arguments, message, refused):
+    error = refused("task=strategy", "search=nasbench201", *arguments)
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("strategy=random", "strategy.name=evolution, and not strategy.name=random"),
+        ("strategy.sample=4", "strategy.sample=3, and not strategy.sample=4"),
+        ("seed=4", "seed=3, and not seed=4"),
+        ("evaluator.epochs=200", "evaluator.epochs=12, and not evaluator.epochs=200"),
+    ],
+)
+def test_a_folder_of_another_search_is_refused_and_stays_as_it_is(searched, tmp_path, capsys, change, message):
+    folder = tmp_path / "run"
+    shutil.copytree(searched, folder)
+    assert main([*SEARCH, "budget.evaluations=200", f"hydra.run.dir={folder}", "resume=true", change]) == 2
+    assert f"the search there has {message}; use another folder" in capsys.readouterr().err
+    assert (folder / HISTORY).read_bytes() == (searched / HISTORY).read_bytes()
