@@ -4,7 +4,14 @@ from darts_pl.config.config import CommandSettings, Config
 from darts_pl.config.convert import convert, type_name
 from darts_pl.config.parse import CROSS_CHECKS, known_keys, nearest_key, parse_config, unknown_key
 from darts_pl.config.sections import SECTIONS, Choice, Fixed, Group, Parts, Section, register_section
-from darts_pl.config.upgrade import flatten, old_keys, upgrade_arguments, upgrade_keys, upgrade_stored
+from darts_pl.config.upgrade import (
+    flatten,
+    old_keys,
+    upgrade_arguments,
+    upgrade_configuration,
+    upgrade_keys,
+    upgrade_stored,
+)
 
 __all__ = [
     "CROSS_CHECKS",
@@ -26,6 +33,7 @@ __all__ = [
     "type_name",
     "unknown_key",
     "upgrade_arguments",
+    "upgrade_configuration",
     "upgrade_keys",
     "upgrade_stored",
 ]

@@ -32,7 +32,8 @@ DROPPED: Mapping[str, Callable[[Flat], bool]] = {
 }
 
 
-#: Keys that came later -> what runs did before they came.
+#: Keys that came later -> what runs did before they came; where that differs, or where not all choices have the key, by
+#: the value of the key in `BY_OTHER`.
 LATER: Mapping[str, Any] = {
     "method": "darts",
     "relaxation.name": "softmax",
@@ -44,15 +45,22 @@ LATER: Mapping[str, Any] = {
     "stages.warmup_epochs": 0,
     "observers": {},
     "search.weights.nesterov": False,
-    "search.pool_norm": True,
-    "search.last_norm": False,
-    "train.nesterov": False,
+    "search.pool_norm": {"cnn": True},
+    "search.last_norm": {"cnn": False},
+    "train.nesterov": {"classifier": False},
     "search.alphas.scale": 1e-3,
     "data.split": {"images": "index", "photos": "stratified"},
-    "data.split_seed": 0,
+    "data.split_seed": {"images": 0, "photos": 0},
+    "data.layout": {"images": "auto"},
 }
-#: Of these keys `LATER` says what runs did by the value of another one.
-BY_OTHER: Mapping[str, str] = {"data.split": "data.kind"}
+BY_OTHER: Mapping[str, str] = {
+    "search.pool_norm": "search.space",
+    "search.last_norm": "search.space",
+    "train.nesterov": "train.network",
+    "data.split": "data.kind",
+    "data.split_seed": "data.kind",
+    "data.layout": "data.kind",
+}
 
 
 def upgrade_keys(values: Mapping[Any, Any]) -> dict[str, Any]:
@@ -64,6 +72,16 @@ def upgrade_keys(values: Mapping[Any, Any]) -> dict[str, Any]:
     return _nested(_renamed(flatten(values)))
 
 
+def upgrade_configuration(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """The configuration that a run of any version left, with the keys that came later.
+
+    Args:
+        values: as plain values.
+    """
+    flat = _renamed(flatten(values))
+    return _nested(flat | _later(flat))
+
+
 def upgrade_stored(stored: Flat, now: Flat) -> dict[str, Any]:
     """Flat settings that a run of any version stored, as this version would store them.
 
@@ -73,10 +91,20 @@ def upgrade_stored(stored: Flat, now: Flat) -> dict[str, Any]:
             `stored` where these have it.
     """
     flat = _renamed(stored)
-    later = {key: value for key, value in LATER.items() if key in now and key not in flat}
-    for key in later.keys() & BY_OTHER.keys():
-        later[key] = LATER[key].get(flat.get(BY_OTHER[key]))
-    return flat | later
+    return flat | {key: value for key, value in _later(flat).items() if key in now}
+
+
+def _later(flat: Flat) -> dict[str, Any]:
+    """The keys that came later than these settings, with what runs did before they came."""
+    result = {}
+    for key, value in LATER.items():
+        if key in flat:
+            continue
+        if key not in BY_OTHER:
+            result[key] = value
+        elif flat.get(BY_OTHER[key]) in value:
+            result[key] = value[flat.get(BY_OTHER[key])]
+    return result
 
 
 def upgrade_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

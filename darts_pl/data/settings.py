@@ -59,12 +59,10 @@ class LabelledSettings(DataSettings):
     split: str = setting(
         "how a search cuts its halves: every class in proportion, or the first and the last images",
         one_of(STRATIFIED, INDEX),
-        default=STRATIFIED,
     )
     split_seed: int = setting(
         "which images of a class form the train half of a stratified split; independent of `seed`",
         between(0, 2**32 - 1),
-        default=0,
     )
 
 
@@ -83,7 +81,6 @@ class ImageSettings(LabelledSettings):
     layout: str = setting(
         "of arrays with channels: [N, H, W, C], [N, C, H, W], or the one that the shape allows",
         one_of(AUTO, NHWC, NCHW),
-        default=AUTO,
     )
 
 

@@ -150,7 +150,7 @@ def test_a_state_differs_where_the_stage_or_its_facts_do():
 
 def test_one_stage_has_all_epochs_and_a_warm_up_of_at_most_as_many():
     assert SingleStage().plan(7) == (Stage(7),)
-    settings = SingleStageSettings(name="single", warmup_epochs=3)
+    settings = SingleStageSettings(warmup_epochs=3)
     assert SingleStage(settings).plan(7) == (Stage(7, 3),)
     assert SingleStage(settings).plan(2) == (Stage(2, 2),)
     net = factory()

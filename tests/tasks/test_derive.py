@@ -87,7 +87,7 @@ def test_shared_weights_rank_on_a_finished_search_and_a_repeated_command_scores_
 def test_what_cannot_be_derived_is_refused_in_one_line(searched, tmp_path, refused):
     run = f"run={searched}"
     for arguments, words in (
-        ((), "which search? give run=FOLDER"),
+        ((), "run is missing; give run=FOLDER"),
         (("run=no_such_folder",), "there is no such folder"),
         ((run, "select=perturb"), "perturb"),
         ((run, "select=shared_weights", "select.samples=0"), "select.samples=0: must be at least 1"),

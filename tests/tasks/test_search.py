@@ -75,8 +75,6 @@ def test_a_search_continued_after_a_stop_ends_as_one_never_stopped(
         torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
         for name in ("whole", "parts")
     ]
-    kept = [state.pop("supernet.arch._extra_state") for state in weights]  # the one that is no tensor
-    assert kept[0] == kept[1]
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 

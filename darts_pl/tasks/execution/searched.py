@@ -16,7 +16,7 @@ from pytorch_lightning.utilities import move_data_to_device
 from yaml import YAMLError
 
 from darts_pl import interop
-from darts_pl.config import Config, parse_config, upgrade_keys
+from darts_pl.config import Config, parse_config, upgrade_configuration
 from darts_pl.errors import UserError
 from darts_pl.modules import SearchModule
 from darts_pl.problems import Ended, Problem, build_search, open_problem
@@ -67,7 +67,7 @@ def find_searched(context: Context) -> Searched:
             f"hydra.run.dir={context.folder.path}: is the folder of run={context.config.run}, which must not be "
             "overwritten; choose another"
         )
-    config = _configuration(folder)
+    config = _configuration(folder, context)
     problem = open_problem(config)
     refuse_other_data(folder.path, problem.identity(), config.data.path)
     module, data = build_search(config, problem)
@@ -112,7 +112,7 @@ def _folder(path: Path) -> RunFolder:
     raise UserError(f"run={path}: not the folder of a search (task=search or search_and_retrain)")
 
 
-def _configuration(folder: RunFolder) -> Config:
+def _configuration(folder: RunFolder, context: Context) -> Config:
     """What the search was started with, and over it the command's own values of `data`, `hardware` and `train`."""
     files = [path / ".hydra" / "config.yaml" for path in (folder.path, folder.path.parent)]
     file = next((one for one in files if one.is_file()), files[0])
@@ -123,7 +123,7 @@ def _configuration(folder: RunFolder) -> Config:
         assert isinstance(values, dict)
     except (OSError, ValueError, AssertionError, YAMLError, OmegaConfBaseException):
         raise UserError(f"{file}: not the configuration of a run") from None
-    settings = OmegaConf.create(upgrade_keys(values))
+    settings = OmegaConf.create(dict(context.resolved) | upgrade_configuration(values))
     for override in HydraConfig.get().overrides.task:
         key, _, value = override.lstrip("+").partition("=")
         if key.startswith(("data.", "hardware.", "train.")):

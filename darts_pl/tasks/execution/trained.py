@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 from yaml import YAMLError
 
-from darts_pl.config import Config, parse_config, upgrade_keys
+from darts_pl.config import Config, parse_config, upgrade_configuration
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.problems import Problem, problem_that_gives
@@ -134,7 +134,7 @@ def _configuration_of(folder: RunFolder) -> DictConfig | None:
         assert isinstance(run, DictConfig)
         values = OmegaConf.to_container(run)
         assert isinstance(values, dict)
-        run = OmegaConf.create(upgrade_keys(values))
+        run = OmegaConf.create(upgrade_configuration(values))
         sections = {name: OmegaConf.to_container(run[name], resolve=True) for name in ("data", "train", "hardware")}
         settings = OmegaConf.create(sections)
         assert "precision" in settings.hardware
