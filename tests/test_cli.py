@@ -68,7 +68,7 @@ CELLS = f"Genotype(normal={PAIRS}, normal_concat=[2], reduce={PAIRS}, reduce_con
         (["task=search_and_retrain", "data=digits", "train.cutout=8"], ["train.cutout=8", "8x8"]),
         ([*RETRAIN, "train.warmup_epochs=5", "train.epochs=4"], ["train.warmup_epochs=5", "train.epochs=4"]),
         ([*RETRAIN, "train.stem=imagenet", "train.init_channels=1"], ["train.init_channels=1", "at least 2"]),
-        (["task=retrain", "data=digits", f"genotype={CELLS}"], ["quote the text of a genotype twice", "genotype=FILE"]),
+        (["task=retrain", "data=digits", f"genotype={CELLS}"], ["node 3 of the normal cell is neither read nor"]),
         (["task=retrain", "data=digits", f'genotype="x{CELLS}"'], ["genotype=xGenotype(", "neither a file"]),
         (["hardware=gpu", "data=digits"], ["gpu", "hardware=cpu"]),
         (["hardware.devices=foo", "data=digits"], ["devices=foo"]),

@@ -48,13 +48,13 @@ def load_images(config: Config) -> Images:
             f"data: images of {images.height}x{images.width} pixels are too small; "
             f"the networks need {SMALLEST_IMAGE}x{SMALLEST_IMAGE} or more"
         )
-    if config.task.name in ("retrain", "search_and_retrain"):
+    if config.task.name == "search_and_retrain":  # before the search
         _refuse_wide_cutout(config, images)
     return images
 
 
 def _refuse_wide_cutout(config: Config, images: Images) -> None:
-    """Raise UserError for a cutout as wide as the images, also before a search whose result is trained afterwards."""
+    """Raise UserError for a cutout as wide as the images."""
     _, height, width = image_shape(config, images)
     side = min(height, width)
     if config.train.cutout >= side:
@@ -99,6 +99,7 @@ def retrain_data(config: Config, images: Images, min_batch_size: int = 1) -> pl.
     Raises:
         UserError: if the data do not fit the settings.
     """
+    _refuse_wide_cutout(config, images)
     loading = _loading(config, "train", cutout=config.train.cutout, min_batch_size=min_batch_size)
     return _retrain_module(config, images, loading)
 

@@ -43,7 +43,7 @@ def find_genotype(wanted: str | None) -> Genotype:
     try:
         genotype.check_operations(space_of(genotype.kind).operations())
     except UserError as error:
-        raise error if is_text(wanted) else UserError(f"{wanted:.80}: {error}") from None
+        raise error if is_text(wanted) else UserError(f"{wanted}: {error}") from None
     return genotype
 
 

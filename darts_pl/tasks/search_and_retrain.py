@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import time
 
+from darts_pl.errors import UserError
 from darts_pl.genotype import parse
 from darts_pl.records.folder import Summary
 from darts_pl.report import save_cells
 from darts_pl.runs import is_rank_zero
 from darts_pl.selection import random_genotype
-from darts_pl.spaces import build_space
+from darts_pl.spaces import SPACES, build_space
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.retrain import train_genotype
 from darts_pl.tasks.search import search
 
 
 def search_and_retrain(context: Context) -> Summary:
-    """Runs in the subfolders `search/`, `retrain/` and, if asked for, `random/`; returns a joint summary."""
+    """Runs in the subfolders `search/`, `retrain/` and, if asked for, `random/`; returns a joint summary.
+
+    Raises:
+        UserError: if the space has no final network, before the search; and as `search` and `train_genotype` do.
+    """
     started = time.monotonic()
+    searched_space = SPACES.get(context.config.search.space)
+    if searched_space.training is None:
+        raise UserError(searched_space.no_network)
     config, folder = context.config, context.folder
     searched = search(context.for_subfolder("search"))
     genotype = parse(str(searched["genotype"]))  # not from the file, which another rank may still be writing
