@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, is_dataclass
 from typing import Any, Generic, TypeVar
@@ -145,7 +146,8 @@ class Registry(Generic[Item]):
             arguments, named: what every component of this sort receives.
 
         Raises:
-            UserError: if there is no such component, or it does not take these arguments.
+            UserError: if there is no such component, it does not take these arguments, or a component of a user
+                raises an exception.
         """
         component: Any = self.get(settings.name)
         if self._settings[settings.name] is not NoSettings:
@@ -160,7 +162,31 @@ class Registry(Generic[Item]):
             ) from None
         except ValueError:  # a component without a signature, such as one written in C
             pass
-        return component(*arguments, **named)
+        try:
+            return component(*arguments, **named)
+        except UserError:
+            raise
+        except Exception as error:
+            if self._is_ours(settings.name):
+                raise
+            raise UserError(f"{self.what} {settings.name!r} of {self._reason(settings.name, error)}") from error
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether this package defines the component."""
+        return self._origins[name][0].partition(".")[0] == __name__.partition(".")[0]
+
+    def _reason(self, name: str, error: Exception) -> str:
+        """One line: the innermost place in the component's module that raised it, which exception, its message.
+
+        An exception that did not pass through that module, such as that of an inherited constructor, is reported
+        with the place where the component is defined.
+        """
+        module, _, place = self._origins[name]
+        for frame, line in traceback.walk_tb(error.__traceback__):
+            if frame.f_globals.get("__name__") == module:
+                place = f"{frame.f_code.co_filename}:{line}"
+        text = " ".join(str(error).split())
+        return f"{place}: {type(error).__name__}{f': {text}' if text else ''}"
 
     def list(self) -> tuple[str, ...]:
         """All names, in the order of registration."""

@@ -131,6 +131,20 @@ def test_a_task_of_ones_own_reads_a_run(own: list[str], tmp_path: Path) -> None:
     assert summary["steady/normal"] == (strongest[1] == strongest[2]).mean()
 
 
+@pytest.mark.parametrize("task", ["task=retrain", "task=search_and_retrain"])
+def test_a_space_without_a_final_network_is_refused_before_anything_is_trained(
+    task: str, own: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    genotype = "Genotype(chain=[[('relu', 0)], [('tanh', 1)], [('identity', 2)]], chain_concat=[3])"
+    (tmp_path / "genotype.txt").write_text(genotype)
+    given = [f"genotype={tmp_path / 'genotype.txt'}"] if task == "task=retrain" else []
+    arguments = [*own, task, "search=chain", *given, f"hydra.run.dir={tmp_path / 'refused'}"]
+    assert main(arguments) == 2
+    shown = capsys.readouterr()
+    assert "error: search.space=chain has no network to train\n" in shown.err
+    assert "search 1/" not in shown.out
+
+
 def test_a_value_outside_the_range_of_ones_own_setting_is_refused(
     own: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -111,11 +111,40 @@ def test_an_operation_of_the_user_with_another_shape_is_one_line_with_its_file(
     assert "must make [2, 2, 8, 8]" in message
 
 
+def test_a_component_of_the_user_that_raises_while_it_is_built_is_one_line_with_its_file(
+    module: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = module(
+        "import json\nfrom darts_pl.spaces.relaxation import RELAXATIONS, Softmax\n\n\n"
+        "@RELAXATIONS.register('mine')\nclass Mine(Softmax):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.table = read()\n\n\n"
+        "def read():\n    return json.loads('{')\n"
+    )
+    (tmp_path / "groups" / "relaxation").mkdir(parents=True)
+    (tmp_path / "groups" / "relaxation" / "mine.yaml").write_text("name: mine\n")
+    message = refused(["--config-dir", "groups", "imports=[own_code]", "relaxation=mine", *SEARCH], capsys)
+    reason = "Expecting property name enclosed in double quotes"  # the innermost line of the user, not that of json
+    assert message.startswith(f"error: relaxation 'mine' of {path}:13: JSONDecodeError: {reason}")
+
+
+def test_a_component_of_the_user_that_lacks_a_method_is_one_line_with_the_place_of_its_definition(
+    module: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = module(
+        "from darts_pl.spaces.relaxation import RELAXATIONS, Relaxation\n\n\n"
+        "@RELAXATIONS.register('mine')\nclass Mine(Relaxation):\n    pass\n"
+    )
+    (tmp_path / "groups" / "relaxation").mkdir(parents=True)
+    (tmp_path / "groups" / "relaxation" / "mine.yaml").write_text("name: mine\n")
+    message = refused(["--config-dir", "groups", "imports=[own_code]", "relaxation=mine", *SEARCH], capsys)
+    assert message.startswith(f"error: relaxation 'mine' of own_code.Mine ({path}:4): TypeError: Can't instantiate")
+    assert "expected" in message
+
+
 OWN_RELAXATION = """
 from dataclasses import dataclass
-import torch
 from darts_pl.settings import above, setting
-from darts_pl.spaces.relaxation import RELAXATIONS
+from darts_pl.spaces.relaxation import RELAXATIONS, Softmax
 
 @dataclass(frozen=True, kw_only=True)
 class WarmSettings:
@@ -123,8 +152,13 @@ class WarmSettings:
     floor: float | None = setting("smallest weight")
 
 @RELAXATIONS.register("warm", settings=WarmSettings)
-def warm(alphas):
-    return torch.softmax(alphas, dim=-1)
+class Warm(Softmax):
+    def __init__(self, settings):
+        super().__init__()
+        self.tau, self.floor = settings.tau, settings.floor
+
+    def expected(self, alphas, live):
+        return super().expected(alphas / self.tau, live)
 """
 
 
@@ -137,7 +171,7 @@ def warm(alphas):
         (["+relaxation.tua=1"], "unknown key relaxation.tua; did you mean relaxation.tau?"),
         (["relaxation.floor=0.1"], None),
         (["~relaxation.tau"], "relaxation.tau is missing; give relaxation.tau=..., or choose relaxation=warm"),
-        (["relaxation.name=warmer"], "unknown relaxation 'warmer'; did you mean 'warm'? known: softmax, warm"),
+        (["relaxation.name=warmer"], "unknown relaxation 'warmer'; did you mean 'warm'? known: softmax, "),
     ],
 )
 def test_settings_of_a_component_of_the_user_are_checked_like_ours(
@@ -160,10 +194,11 @@ def test_settings_of_a_component_of_the_user_are_checked_like_ours(
 THEIR_CODE = """
 from darts_pl.tasks import TASKS
 from darts_pl.tasks.declarations.registry import TaskSettings
-from darts_pl.spaces.relaxation import RELAXATIONS, softmax
+from darts_pl.spaces.relaxation import RELAXATIONS, Softmax
 
-def sharp(alphas):
-    return softmax(5 * alphas)
+class Sharp(Softmax):
+    def expected(self, alphas, live):
+        return super().expected(5 * alphas, live)
 
 @TASKS.register("their_task", settings=TaskSettings)
 def their_task(context):
@@ -173,7 +208,7 @@ def their_task(context):
     return summary
 
 def register():
-    RELAXATIONS.register("sharp")(sharp)
+    RELAXATIONS.register("sharp")(Sharp)
 """
 THEIR_FILES = {
     "relaxation/sharp.yaml": "name: sharp\n",
@@ -212,13 +247,15 @@ def test_an_installed_package_brings_components_and_group_files(tmp_path: Path) 
 
 def test_a_part_that_the_command_line_names_wins_over_the_method_and_nothing_is_left_of_it(tmp_path: Path) -> None:
     install(tmp_path / "site", "their_package", "their_package:register", THEIR_CODE, THEIR_FILES)
-    folder = tmp_path / "run"
-    for arguments in (["method=theirs", "relaxation=softmax"], ["relaxation=softmax", "method=theirs"]):
+    for index, arguments in enumerate(
+        [["method=theirs", "relaxation=softmax"], ["relaxation=softmax", "method=theirs"]]
+    ):
+        folder = tmp_path / str(index)
         assert main(["task=their_task", *arguments, f"hydra.run.dir={folder}"]) == 0
         assert json.loads((folder / "summary.json").read_text())["relaxation"] == "softmax"
-    composed = (folder / ".hydra" / "config.yaml").read_text()
-    assert "relaxation:\n  name: softmax\n" in composed
-    assert "sharp" not in composed
+        composed = (folder / ".hydra" / "config.yaml").read_text()
+        assert "relaxation:\n  name: softmax\n" in composed
+        assert "sharp" not in composed
 
 
 def test_a_broken_plugin_is_named_in_one_line_and_the_others_are_loaded(

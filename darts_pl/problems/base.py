@@ -191,6 +191,8 @@ class Problem(ABC):
     def check_genotype(self, genotype: Genotype) -> None:
         """Raise UserError unless genotype, data and training recipe fit each other."""
         config, space = self.config, space_of(genotype.kind)
+        if space.training is None:
+            raise UserError(space.no_network)
         if space.data != self.gives:
             other = problem_that_gives(space.data)
             raise UserError(

@@ -74,7 +74,8 @@ class Space(ABC):
         adjective: what a genotype of this space is called, such as "convolutional".
         builds: what its final network is, such as "an image classifier".
         example: name of a published genotype.
-        training: the value of `train.network` that trains its final networks.
+        training: the value of `train.network` that trains its final networks; None = it has no final network,
+            and `network` and `network_sizes` are not overridden.
         recipe: a choice of the group `train` that does so.
         table: what is known of all its genotypes, for look-ups; None = nothing.
     """
@@ -88,8 +89,8 @@ class Space(ABC):
     adjective: ClassVar[str]
     builds: ClassVar[str]
     example: ClassVar[str]
-    training: ClassVar[str]
-    recipe: ClassVar[str]
+    training: ClassVar[str | None] = None
+    recipe: ClassVar[str | None] = None
     table: ClassVar[Table | None] = None
 
     @abstractmethod
@@ -117,22 +118,30 @@ class Space(ABC):
             cells: what is searched, where it is not what the settings say (a later stage).
         """
 
-    @abstractmethod
     def network(self, genotype: Genotype, **sizes: Any) -> nn.Module:
         """The final network of a genotype, untrained.
 
         Raises:
-            UserError: if the genotype builds no such network.
+            UserError: if the genotype builds no such network, or the space has no final network.
         """
+        raise UserError(self.no_network)
 
-    @abstractmethod
     def network_sizes(self, train: Any, facts: Mapping[str, int]) -> Mapping[str, Any]:
         """The arguments of `network` for a training.
 
         Args:
             train: the settings of `train.network`.
             facts: sizes that the data determine.
+
+        Raises:
+            UserError: if the space has no final network.
         """
+        raise UserError(self.no_network)
+
+    @property
+    def no_network(self) -> str:
+        """The message where a final network is asked of a space that has none."""
+        return f"search.space={self.name} has no network to train"
 
     def sizes_of(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Any] | None:
         """The arguments of `network` for the network that a state dict under our names belongs to; None = they
@@ -159,10 +168,10 @@ class Space(ABC):
         """
         return Genotype(cells.kind, {name: _draw_cell(name, cell, generator) for name, cell in cells.cells.items()})
 
-    @abstractmethod
     def published_sizes(self, genotype: Genotype) -> Mapping[str, tuple[int, int | None]]:
         """By name of a network of the literature, such as "cifar", its (parameters, multiply-adds for one
         sample) with this genotype; None where nobody counts multiply-adds."""
+        return {}
 
 
 def _draw_cell(name: str, cell: CellSpace, generator: random.Random) -> CellGenotype:

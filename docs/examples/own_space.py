@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from darts_pl.errors import UserError
-from darts_pl.genotype import Genotype, Kind, register_kind
+from darts_pl.genotype import Kind, register_kind
 from darts_pl.ops import activation_function, activations, check_activations
 from darts_pl.settings import at_least, between, setting
 from darts_pl.spaces import (
@@ -91,11 +90,5 @@ class ChainSpace(Space):
         cells = cells or self.cells(settings.candidates, settings.nodes)
         return ChainSupernet(cells, pixels, settings.width, facts["classes"], parts, settings.alphas.scale)
 
-    def network(self, genotype: Genotype, **sizes: Any) -> nn.Module:
-        raise UserError("this example stops at the search; build the final network here")
-
     def operations(self) -> Sequence[str]:
         return activations()
-
-    def published_sizes(self, genotype: Genotype) -> Mapping[str, tuple[int, int | None]]:
-        return {}
