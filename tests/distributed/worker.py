@@ -121,7 +121,15 @@ def search(order, folder, processes, batch_size, fault=None):
         scores=LossScore,
     )
     recorder = Recorder(fault)
-    hardware = HardwareSettings("cpu", processes, "64-true", "ddp" if processes > 1 else "auto", None, False, None)
+    hardware = HardwareSettings(
+        accelerator="cpu",
+        devices=processes,
+        precision="64-true",
+        strategy="ddp" if processes > 1 else "auto",
+        nodes=None,
+        deterministic=False,
+        threads=None,
+    )
     trainer = build_trainer(
         hardware, RunFolder(Path(folder)), epochs=EPOCHS, callbacks=[RankStates(), recorder, CheckRanksAgree()]
     )

@@ -161,7 +161,7 @@ def outcome(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[s
     with np.load(folder / "alphas.npz") as alphas:
         kept = dict(alphas)
     state = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-    decided = state.pop("supernet.arch._extra_state")  # the one that is no tensor
+    decided = json.loads(bytes(state.pop("supernet.arch._extra_state").tolist()))
     assert all(not values["fixed"] and all(map(all, values["live"])) for values in decided.values())
     return summary, kept, state
 

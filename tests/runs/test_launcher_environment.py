@@ -13,7 +13,15 @@ TASK |= {"SLURM_NTASKS_PER_NODE": "2", "SLURM_PROCID": "3", "SLURM_LOCALID": "1"
 
 
 def hardware(devices=1):
-    return HardwareSettings("cpu", devices, "32-true", "auto", None, False, None)
+    return HardwareSettings(
+        accelerator="cpu",
+        devices=devices,
+        precision="32-true",
+        strategy="auto",
+        nodes=None,
+        deterministic=False,
+        threads=None,
+    )
 
 
 @pytest.fixture

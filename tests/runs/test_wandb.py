@@ -260,7 +260,8 @@ def test_the_environment_decides_then_the_configuration_then_whether_somebody_is
     if environment is not None:
         monkeypatch.setenv("WANDB_MODE", environment)
     labels = Labels("n", None, "search", ())
-    WandbSink(WandbSettings(configured, "p", None, 5.0), tmp_path, {}, labels, resume=False).close(0)
+    settings = WandbSettings(mode=configured, project="p", entity=None, timeout=5.0)
+    WandbSink(settings, tmp_path, {}, labels, resume=False).close(0)
     assert asked == [mode]
 
 
@@ -273,7 +274,11 @@ def test_a_server_that_cannot_be_reached_leaves_an_offline_run(
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     with caplog.at_level(logging.WARNING):
         sink = WandbSink(
-            WandbSettings(None, "p", None, 1.0), tmp_path, {"a": 1}, Labels("n", None, "search", ()), resume=False
+            WandbSettings(mode=None, project="p", entity=None, timeout=1.0),
+            tmp_path,
+            {"a": 1},
+            Labels("n", None, "search", ()),
+            resume=False,
         )
     sink.log_metrics({"x/y": 1.5}, 7)
     sink.close(0)

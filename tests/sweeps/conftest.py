@@ -10,7 +10,7 @@ import pytest
 
 from darts_pl.cli import main
 from darts_pl.records.job_record import read_record
-from darts_pl.tasks import run
+from darts_pl.tasks import TASKS
 from darts_pl.tasks.execution.context import Context
 from tests.tiny_sweep import write_images
 
@@ -56,8 +56,8 @@ def put_in_place_of_tasks(monkeypatch: pytest.MonkeyPatch, found: Found) -> list
         context.folder.write_summary(summary)
         return summary
 
-    items = {**dict.fromkeys(run.TASKS, search), "collect": run.TASKS.get("collect")}
-    monkeypatch.setattr(run.TASKS, "_items", items)
+    items = {**dict.fromkeys(TASKS, search), "collect": TASKS.get("collect")}
+    monkeypatch.setattr(TASKS, "_items", items)
     return calls
 
 

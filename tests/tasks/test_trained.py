@@ -1,6 +1,7 @@
 """A trained network, found again: scored to the last digit, exported, or refused with the reason."""
 
 import importlib.util
+import itertools
 import json
 import os
 import shutil
@@ -170,9 +171,15 @@ def test_commands_that_name_no_network_are_refused(tmp_path, refused):
 
 def test_a_command_that_would_write_into_the_run_that_it_reads_is_refused(run, tmp_path, capsys):
     shutil.copytree(run, tmp_path / "run")
-    for task in ("test", "export"):
-        assert main([f"task={task}", f"run={tmp_path / 'run'}", f"hydra.run.dir={tmp_path / 'run'}"]) == 2
-        assert "give another" in capsys.readouterr().err
+    refusals = {
+        (): "holds a run; add resume=true to continue it, overwrite=true to replace it, or choose another",
+        ("resume=true",): "must not be overwritten; choose another",
+        ("overwrite=true",): "lies in the folder that overwrite=true replaces; choose another hydra.run.dir",
+    }
+    for task, (more, words) in itertools.product(("test", "export"), refusals.items()):
+        places = [f"run={tmp_path / 'run'}", f"hydra.run.dir={tmp_path / 'run'}"]
+        assert main([f"task={task}", *places, *more]) == 2
+        assert words in capsys.readouterr().err
     for name in ("summary.json", "genotype.json", "checkpoints/last.ckpt"):
         assert (tmp_path / "run" / name).read_bytes() == (run / name).read_bytes()
 
