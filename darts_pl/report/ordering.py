@@ -14,7 +14,8 @@ import numpy as np
 Columns = list[list[int]]
 Links = Sequence[np.ndarray]
 
-#: Starts, alternately at random and from the best order with this fraction of its columns shuffled.
+#: Starts, alternately from the given order, shuffled after the first, and from the best order with this fraction of its
+#: columns shuffled.
 STARTS, SHUFFLED = 40, 0.4
 #: Starts after which an order without crossings is good enough.
 MIN_STARTS = 8
