@@ -103,10 +103,10 @@ def _print_summary(summary: Summary, folder: RunFolder) -> None:
     shown = [(label, form.format(summary[name])) for name, label, form in SCORES + SIZES if name in summary]
     if genotype is not None:
         shown.append(("genotype", str(genotype)))
-    width = max((len(label) for label, _ in shown), default=0) + 2
+    shown.append(("folder", _shown(folder.path)))
+    width = max(len(label) for label, _ in shown) + 2
     for label, value in shown:
         print(f"{label:<{width}}{value}")
-    print(f"{'folder':<{width}}{_shown(folder.path)}")
 
 
 def _shown(path: Path) -> str:
