@@ -53,6 +53,7 @@ KINDS: dict[str, Callable[[], list[Path]]] = {
     "drnas_file": lambda: matching("family/drnas_*.pt", present=("mask_normal",)),
     "drnas_wider_file": lambda: matching("family/drnas_*.pt", present=("k_after",)),
     "drnas_genotypes_file": lambda: sorted(FOLDER.glob("family/drnas_genotypes*.json")),
+    "hessian_file": lambda: matching("family/*.pt", present=("hessian_plus_weight_decay",)),
     "noise_file": lambda: matching("family/rdarts_*.pt", present=("noise",)),
     "perturbation_file": lambda: sorted(FOLDER.glob("perturbation_*.pt")),
     "network_file": lambda: [
