@@ -83,15 +83,15 @@ def _reason(error: BaseException) -> str:
         return " ".join(str(error).split())
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"
-    inside = Path(__file__).parent
+    mine = __name__.partition(".")[0]
     frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<")
-        and not Path(frame.filename).is_relative_to(inside)
-        and not Path(frame.filename).is_relative_to(Path(importlib.__file__).parent)
+        (str(frame.f_globals.get("__name__")).partition(".")[0], f"{frame.f_code.co_filename}:{line}: ")
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if not frame.f_code.co_filename.startswith("<")
     ]
-    place = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
+    theirs = [(package, place) for package, place in frames if package not in (mine, "importlib")]
+    # The innermost place in the user's own code, not in a library that it called.
+    place = [place for package, place in theirs if package == theirs[0][0]][-1] if theirs else ""
     text = " ".join(str(error).split())
     return f"{place}{type(error).__name__}{f': {text}' if text else ''}"
 

@@ -70,6 +70,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         ("import math\n1 / 0\n", 2, ["ZeroDivisionError: division by zero"]),
         ("def f(:\n", 1, ["SyntaxError: invalid syntax"]),
         ("import sys\n\nsys.exit(3)\n", 3, ["SystemExit: 3"]),
+        ("import json\n\njson.loads('{')\n", 3, ["JSONDecodeError: "]),  # raised in a library
         ("import no_such_package\n", 1, ["ModuleNotFoundError: No module named 'no_such_package'"]),
         (
             "from darts_pl.ops import candidate\n\n\n"
