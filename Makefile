@@ -25,7 +25,7 @@ test: $(INSTALLED_DEV) ## run the tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=12 $(ARGS)
 
 test-slow: $(INSTALLED_DEV) ## run the longer tests, which `make test` leaves out
-	$(BIN)/python -m pytest -m slow --durations=12 $(ARGS)
+	$(BIN)/python -m pytest -m slow -n $(WORKERS) --durations=12 $(ARGS)
 
 check: $(INSTALLED_DEV) ## lint, formatting and types
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, get_type_hints
@@ -38,6 +39,7 @@ GROUPS = sorted(
 COMPONENTS = [(name, label) for name, section in SECTIONS.items() for _, label, _ in section.schemas()]
 
 
+@functools.cache
 def parsed(*overrides: str) -> Config:
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         return parse_config(compose("config", overrides=["task=zoo", "data.path=FILE", *overrides]))
