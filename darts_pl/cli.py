@@ -130,7 +130,9 @@ def _in_new_words(config: DictConfig) -> DictConfig:
     if not lines:
         return config
     _say_renamed(lines)
-    return OmegaConf.create(upgrade_keys(OmegaConf.to_container(config, resolve=True)))  # type: ignore[arg-type]
+    resolved = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(resolved, dict)
+    return OmegaConf.create(upgrade_keys(resolved))
 
 
 def _say_renamed(lines: Sequence[str]) -> None:

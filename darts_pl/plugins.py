@@ -16,12 +16,11 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from hydra.core.config_search_path import ConfigSearchPath
@@ -47,7 +46,7 @@ def load_plugins() -> None:
         _seen.add((plugin.name, plugin.value))
         try:
             found = plugin.load()
-            if isinstance(found, Callable) and not isinstance(found, ModuleType):  # type: ignore[arg-type]
+            if callable(found):  # a module is not
                 found()
         except (KeyboardInterrupt, Interrupted):
             raise

@@ -80,7 +80,7 @@ class Registry(Generic[Item]):
         self.check_name(name)
 
         def add(item: Given) -> Given:
-            self.add(name, item, settings=settings, origin=origin)  # type: ignore[arg-type]
+            self.add(name, item, settings=settings, origin=origin)  # type: ignore[arg-type]  # Given is the item's own type
             return item
 
         return add

@@ -52,7 +52,7 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         checkpoint[SETTINGS_KEY] = self.settings
         if trainer.state.stage == RunningStage.VALIDATING:
-            # An interrupted validation is repeated: Lightning is told that it has started and processed nothing.
+            # An interrupted validation is repeated: the counts say that it has started and processed nothing.
             counts = dict.fromkeys(("ready", "started"), 1) | dict.fromkeys(("processed", "completed"), 0)
             none_yet = dict.fromkeys(counts, 0)
             checkpoint["loops"]["fit_loop"][_VALIDATION] = {

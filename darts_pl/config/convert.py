@@ -88,7 +88,7 @@ def _value(hint: Any, value: Any, key: str) -> Any:
         element = (get_args(kind) or (Any, Any))[1]
         return {name: _value(element, one, _join(key, str(name))) for name, one in value.items()}
     try:
-        return _SCALARS[kind](value=value, is_optional=False)._value()  # type: ignore[abstract]
+        return _SCALARS[kind](value=value, is_optional=False)._value()  # type: ignore[abstract]  # every entry of _SCALARS is a concrete class
     except OmegaConfBaseException:
         raise UserError(f"{key}={value}: must be {_IN_WORDS[kind]}") from None
 

@@ -1,4 +1,4 @@
-"""Batches as functions of (epoch, index), whatever they hold."""
+"""Batches of any data as functions of (epoch, index)."""
 
 from __future__ import annotations
 

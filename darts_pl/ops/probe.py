@@ -102,6 +102,7 @@ def _on_meta(call: Callable[[], Any], label: str) -> None:
     try:
         found = call()
     except RuntimeError as error:
+        # torch raises NotImplementedError, a RuntimeError, where an operation does not run on this device.
         if "device" not in str(error) or isinstance(error, NotImplementedError):
             return
         elsewhere = True

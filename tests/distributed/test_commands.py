@@ -111,7 +111,7 @@ def still_running(folder):
 
 @pytest.mark.slow
 def test_a_training_in_two_processes_steps_as_one_with_the_joint_batch(tmp_path):
-    """BatchNorm normalises each half of the batch by itself, so only what is close is compared."""
+    """BatchNorm normalises each half of the batch on its own, so the results are only close."""
     train = ["task=retrain", "genotype=darts_v1", "data=digits", "train.layers=3", "train.init_channels=4"]
     train += ["train.epochs=4", "train.cutout=0", "train.drop_path=0", "train.auxiliary_weight=0"]
     alone = finished(tmp_path / "alone", *train, "train.batch_size=96")

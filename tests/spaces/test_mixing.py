@@ -210,7 +210,7 @@ def test_what_is_fixed_follows_the_network_to_another_dtype():
 
 
 class Watching(Softmax):
-    """Keeps what it is told of the epoch."""
+    """Records every call of `start_epoch`."""
 
     def __init__(self):
         super().__init__()
