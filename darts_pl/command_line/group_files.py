@@ -9,12 +9,10 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from darts_pl.config.convert import MUST_BE_GIVEN
 from darts_pl.quoting import hydra_argument
+from darts_pl.records.configuration import CHOICES, CONFIG, read_yaml
 
 #: Groups whose choice belongs to a trained network, in the order in which they are composed.
 RUN_GROUPS = ("train", "data")
@@ -79,7 +77,7 @@ def _path_of_run(run: Path, arguments: Sequence[str]) -> list[str]:
     if given or choice is None or choice != _choices(run).get("data"):
         return []
     for folder in (run, run.parent):
-        recorded = _loaded(folder / ".hydra" / "config.yaml")
+        recorded = read_yaml(folder / CONFIG)
         data = recorded.get("data") if isinstance(recorded, dict) else None
         path = data.get("path") if isinstance(data, dict) else None
         if isinstance(path, str) and path != MUST_BE_GIVEN:
@@ -97,7 +95,7 @@ def current_choice(arguments: Sequence[str], group: str) -> str | None:
     if group == "train":
         files.append(("data", current_choice(arguments, "data") or ""))
     for folder, name in files:
-        found = _loaded(config_folder() / folder / f"{name}.yaml")
+        found = read_yaml(config_folder() / folder / f"{name}.yaml")
         for one in found.get("defaults", []) if isinstance(found, dict) else []:
             if isinstance(one, dict) and isinstance(choice := one.get(f"override /{group}"), str):
                 return choice
@@ -127,7 +125,7 @@ def _run_folder(arguments: Sequence[str]) -> Path | None:
 def _choices(run: Path) -> Mapping[str, str]:
     """The group choices of a run, by group; empty if it left none."""
     for folder in (run, run.parent):
-        found = _loaded(folder / ".hydra" / "hydra.yaml")
+        found = read_yaml(folder / CHOICES)
         choices = found.get("hydra", {}).get("runtime", {}).get("choices", {}) if isinstance(found, dict) else {}
         if choices:
             return {group: choice for group, choice in choices.items() if isinstance(choice, str)}
@@ -135,7 +133,7 @@ def _choices(run: Path) -> Mapping[str, str]:
 
 
 def _default(group: str) -> str | None:
-    found = _loaded(config_folder() / "config.yaml")
+    found = read_yaml(config_folder() / "config.yaml")
     defaults = found.get("defaults", []) if isinstance(found, dict) else []
     return next((one[group] for one in defaults if isinstance(one, dict) and group in one), None)
 
@@ -143,7 +141,7 @@ def _default(group: str) -> str | None:
 @cache
 def _keys(file: Path, group: str) -> frozenset[str]:
     """The dotted keys that a file of a group brings, with those of the files in its defaults list."""
-    found = _loaded(file)
+    found = read_yaml(file)
     if not isinstance(found, dict):
         return frozenset()
     keys = set(_flat(found.get(group, {}) if _is_global(file) else found, ""))
@@ -166,10 +164,3 @@ def _flat(values: Any, prefix: str) -> list[str]:
         for key in (f"{prefix}{name}", *_flat(value, f"{prefix}{name}."))
         if name != "defaults" or prefix
     ]
-
-
-def _loaded(file: Path) -> Any:
-    try:
-        return OmegaConf.to_container(OmegaConf.load(file))
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException):
-        return None

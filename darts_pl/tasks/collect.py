@@ -8,15 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
-from yaml import YAMLError
 
 from darts_pl import atomic
 from darts_pl.errors import UserError
+from darts_pl.records.configuration import CONFIG, OVERRIDES, read_yaml
 from darts_pl.records.folder import Summary
 from darts_pl.records.job_record import FAILED, FINISHED, RUNNING, read_record, read_summary
 from darts_pl.report.run_table import RunRow, differing, in_groups, markdown, run_csv, table_cells
@@ -66,10 +64,10 @@ def read_run(folder: Path) -> RunRow | None:
     A job that its sweep began again is unfinished until it ends, whatever an earlier one left there.
     """
     record, summary = read_record(folder), read_summary(folder)
-    settings = record.settings if record is not None else _settings(folder / ".hydra" / "config.yaml")
+    settings = record.settings if record is not None else _settings(folder / CONFIG)
     if settings.get("task", {}).get("name") == "collect":
         return None
-    overrides = record.overrides if record is not None else _overrides(folder / ".hydra" / "overrides.yaml")
+    overrides = record.overrides if record is not None else _overrides(folder / OVERRIDES)
     state = record.state if record is not None else FINISHED
     if state == RUNNING or (state == FINISHED and summary is None):
         state = UNFINISHED
@@ -100,20 +98,13 @@ def _naturally(path: Path) -> tuple[int, str]:
 
 
 def _settings(file: Path) -> dict[str, Any]:
-    found = _loaded(file)
+    found = read_yaml(file)
     return found if isinstance(found, dict) else {}
 
 
 def _overrides(file: Path) -> list[str]:
-    found = _loaded(file)
+    found = read_yaml(file)
     return [str(one) for one in found] if isinstance(found, list) else []
-
-
-def _loaded(file: Path) -> Any:
-    try:
-        return OmegaConf.to_container(OmegaConf.load(file))
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException):
-        return None
 
 
 def _with_genotypes(headings: list[str], cells: list[list[str]], rows: list[RunRow]) -> str:

@@ -10,17 +10,15 @@ from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import OmegaConf
 from pytorch_lightning.utilities import move_data_to_device
-from yaml import YAMLError
 
 from darts_pl import interop
-from darts_pl.config import Config, parse_config, upgrade_configuration
+from darts_pl.config import Config, parse_config
 from darts_pl.errors import UserError
 from darts_pl.modules import SearchModule
 from darts_pl.problems import Ended, Problem, build_search, open_problem
-from darts_pl.records import RunFolder
+from darts_pl.records import CONFIG, RunFolder, read_configuration
 from darts_pl.runs.data_identity import refuse_other_data
 from darts_pl.selection import Start, Trials
 from darts_pl.tasks.execution.context import Context
@@ -114,16 +112,10 @@ def _folder(path: Path) -> RunFolder:
 
 def _configuration(folder: RunFolder, context: Context) -> Config:
     """What the search was started with, and over it the command's own values of `data`, `hardware` and `train`."""
-    files = [path / ".hydra" / "config.yaml" for path in (folder.path, folder.path.parent)]
-    file = next((one for one in files if one.is_file()), files[0])
-    try:
-        stored = OmegaConf.load(file)
-        assert isinstance(stored, DictConfig)
-        values = OmegaConf.to_container(stored, resolve=True)
-        assert isinstance(values, dict)
-    except (OSError, ValueError, AssertionError, YAMLError, OmegaConfBaseException):
-        raise UserError(f"{file}: not the configuration of a run") from None
-    settings = OmegaConf.create(dict(context.resolved) | upgrade_configuration(values))
+    run = read_configuration(folder.path)
+    if run is None:
+        raise UserError(f"{folder.path / CONFIG}: not the configuration of a run")
+    settings = OmegaConf.create(dict(context.resolved) | run)
     for override in HydraConfig.get().overrides.task:
         key, _, value = override.lstrip("+").partition("=")
         if key.startswith(("data.", "hardware.", "train.")):

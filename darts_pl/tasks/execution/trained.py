@@ -10,16 +10,14 @@ from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import OmegaConf
 from torch import nn
-from yaml import YAMLError
 
-from darts_pl.config import Config, parse_config, upgrade_configuration
+from darts_pl.config import Config, parse_config
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.problems import Problem, problem_that_gives
-from darts_pl.records import RunFolder
+from darts_pl.records import RunFolder, read_configuration
 from darts_pl.records.folder import read_genotype
 from darts_pl.spaces import space_of
 from darts_pl.tasks.execution.context import Context
@@ -108,10 +106,10 @@ def _as_trained(folder: RunFolder, context: Context) -> Config:
     Single values that the command gives, such as ``data.path``, hold in either case.
     """
     given = HydraConfig.get().overrides.task
-    run = _configuration_of(folder)
-    if run is None or any(override.startswith("experiment=") for override in given):
+    found = read_configuration(folder.path, "data", "train", "hardware")
+    if found is None or any(override.startswith("experiment=") for override in given):
         return context.config
-    settings = OmegaConf.create(dict(context.resolved))
+    run, settings = OmegaConf.create(found), OmegaConf.create(dict(context.resolved))
     if not any(override.startswith("hardware.precision=") for override in given):
         settings.hardware.precision = run.hardware.precision
     if all(not override.startswith("data=") or override == f"data={run.data.get('name')}" for override in given):
@@ -121,23 +119,3 @@ def _as_trained(folder: RunFolder, context: Context) -> Config:
                 OmegaConf.update(run, key, OmegaConf.select(settings, key))
         settings.data, settings.train = run.data, run.train
     return parse_config(settings)
-
-
-def _configuration_of(folder: RunFolder) -> DictConfig | None:
-    """What the run was started with; None if it left no configuration."""
-    files = [path / ".hydra" / "config.yaml" for path in (folder.path, folder.path.parent)]
-    found = [file for file in files if file.is_file()]
-    if not found:
-        return None
-    try:
-        run = OmegaConf.load(found[0])
-        assert isinstance(run, DictConfig)
-        values = OmegaConf.to_container(run)
-        assert isinstance(values, dict)
-        run = OmegaConf.create(upgrade_configuration(values))
-        sections = {name: OmegaConf.to_container(run[name], resolve=True) for name in ("data", "train", "hardware")}
-        settings = OmegaConf.create(sections)
-        assert "precision" in settings.hardware
-    except (OSError, ValueError, AssertionError, YAMLError, OmegaConfBaseException):
-        raise UserError(f"{found[0]}: not the configuration of a run; name the data with data=...") from None
-    return settings
