@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from darts_pl.genotype import KINDS, CellGenotype, Genotype, Kind, Pair
+from darts_pl.genotype import KINDS, Genotype, Kind, Pair
 from darts_pl.ops import NONE
 from darts_pl.selection.rules import selection_rule
 from darts_pl.selection.trials import Trials
@@ -53,13 +53,11 @@ def strongest(space: SearchSpace, weights: Mapping[str, Tensor]) -> Genotype:
         space: cell types, edges, candidates.
         weights: per cell type the mixing weights [edges, candidates].
     """
-    cells, kind = {}, KINDS.get(space.kind)
+    nodes, kind = {}, KINDS.get(space.kind)
     for name, cell in space.cells.items():
         rows = weights[name].detach().cpu().tolist()
-        nodes = tuple(_node(cell, rows, target, kind) for target in cell.targets)
-        output = cell.targets if kind.concat is not None else cell.targets[-1:]
-        cells[name] = CellGenotype(nodes, concat=tuple(output))
-    return Genotype(space.kind, cells)
+        nodes[name] = [_node(cell, rows, target, kind) for target in cell.targets]
+    return space.genotype(nodes)
 
 
 def _node(cell: CellSpace, rows: list[list[float]], target: int, kind: Kind) -> tuple[Pair, ...]:

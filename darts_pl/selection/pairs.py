@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from darts_pl.genotype import CellGenotype, Genotype, Pair
+from darts_pl.genotype import Genotype, Pair
 from darts_pl.ops import NONE
 from darts_pl.selection.magnitude import strengths
 from darts_pl.selection.rules import selection_rule
@@ -42,12 +42,11 @@ def strongest_pairs(space: SearchSpace, weights: Mapping[str, Tensor]) -> Genoty
         space: cell types, edges, candidates.
         weights: per cell type the mixing weights [edges, candidates].
     """
-    cells = {}
+    nodes = {}
     for name, cell in space.cells.items():
         rows = weights[name].detach().cpu().tolist()
-        nodes = tuple(_node(cell, rows, target) for target in cell.targets)
-        cells[name] = CellGenotype(nodes, concat=tuple(cell.targets))
-    return Genotype(space.kind, cells)
+        nodes[name] = [_node(cell, rows, target) for target in cell.targets]
+    return space.genotype(nodes)
 
 
 def _node(cell: CellSpace, rows: list[list[float]], target: int) -> tuple[Pair, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from darts_pl.genotype import KINDS, CellGenotype, Genotype, Pair
+from darts_pl.genotype import KINDS, Genotype, Pair
 from darts_pl.ops import NONE
 from darts_pl.selection.criterion import CRITERIA, harm, misfits_of_criterion
 from darts_pl.selection.rules import RULES
@@ -207,19 +207,17 @@ class _Projection:
 
     def genotype(self) -> Genotype:
         """What was decided; the pairs of a node are listed by source."""
-        kind, cells = KINDS.get(self.space.kind), {}
+        nodes = {}
         for name, cell in self.space.cells.items():
-            nodes = tuple(
-                tuple(
+            nodes[name] = [
+                [
                     Pair(cell.candidates[edge][self.chosen[name][edge]], cell.edges[edge][0])
                     for edge in cell.entering(target)
                     if edge in self.chosen[name]
-                )
+                ]
                 for target in cell.targets
-            )
-            output = cell.targets if kind.concat is not None else cell.targets[-1:]
-            cells[name] = CellGenotype(nodes, concat=tuple(output))
-        return Genotype(self.space.kind, cells)
+            ]
+        return self.space.genotype(nodes)
 
     def _usable(self, name: str, target: int) -> list[int]:
         """The edges of a node that can be kept."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from darts_pl.errors import UserError
-from darts_pl.genotype import KINDS, CellGenotype, Genotype, Pair
+from darts_pl.genotype import Genotype, Pair
 from darts_pl.ops import NONE
 from darts_pl.selection.trials import Size
 from darts_pl.selection.units import Unit
@@ -30,11 +30,11 @@ class PairSizes:
 
     def __init__(self, space: SearchSpace, measure: Callable[[Genotype], Size]) -> None:
         self.space, self.measure = space, measure
-        self.kind = KINDS.get(space.kind)
         first = next(iter(space.cells.values())).candidates[0]
         self.operation = next(name for name in first if name != NONE)
-        self.counts_multiply_adds = measure(self._reference()).multiply_adds is not None
-        self.base = self.amounts(self._reference())
+        size = measure(self._reference())
+        self.counts_multiply_adds = size.multiply_adds is not None
+        self.base = size.parameters, size.multiply_adds or 0
         self._added: dict[PairClass, Amounts] = {}
 
     def amounts(self, genotype: Genotype) -> Amounts:
@@ -57,18 +57,16 @@ class PairSizes:
 
     def _reference(self, unit: Unit | None = None, pair: Pair | None = None) -> Genotype:
         """The genotype whose pairs all have one operation and the first sources, with one pair replaced."""
-        cells = {}
+        nodes: dict[str, list[list[Pair]]] = {}
         for name, cell in self.space.cells.items():
-            nodes = []
+            nodes[name] = []
             for target in cell.targets:
                 pairs = [Pair(self.operation, source) for source in range(min(cell.inputs_per_node, target))]
                 if unit is not None and pair is not None and (unit.cell_type, unit.target) == (name, target):
                     same = [index for index, one in enumerate(pairs) if one.source == pair.source]
                     pairs[same[0] if same else -1] = pair
-                nodes.append(tuple(pairs))
-            output = cell.targets if self.kind.concat is not None else cell.targets[-1:]
-            cells[name] = CellGenotype(tuple(nodes), concat=tuple(output))
-        return Genotype(self.space.kind, cells)
+                nodes[name].append(pairs)
+        return self.space.genotype(nodes)
 
 
 def refuse_other_size(predicted: Amounts, measured: Amounts) -> None:

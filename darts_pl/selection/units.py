@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from darts_pl.genotype import KINDS, CellGenotype, Genotype, Pair
+from darts_pl.genotype import KINDS, Genotype, Pair
 from darts_pl.selection.perturbation import eligible
 from darts_pl.spaces import CellSpace, SearchSpace, Supernet
 
@@ -93,12 +93,9 @@ def assemble(space: SearchSpace, units: Sequence[Unit], options: Sequence[Option
     for unit, option in zip(units, options, strict=True):
         pairs = [option.pairs[position] for position in option.order] if ranked else list(option.pairs)
         nodes.setdefault((unit.cell_type, unit.target), []).extend(pairs)
-    kind, cells = KINDS.get(space.kind), {}
-    for name, cell in space.cells.items():
-        output = cell.targets if kind.concat is not None else cell.targets[-1:]
-        found = tuple(tuple(nodes.get((name, target), ())) for target in cell.targets)
-        cells[name] = CellGenotype(found, concat=tuple(output))
-    return Genotype(space.kind, cells)
+    return space.genotype(
+        {name: [nodes.get((name, target), []) for target in cell.targets] for name, cell in space.cells.items()}
+    )
 
 
 def log_likelihood(space: SearchSpace, genotype: Genotype, weights: Mapping[str, Tensor]) -> float:

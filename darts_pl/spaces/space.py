@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from darts_pl.errors import UserError
+from darts_pl.genotype import KINDS, CellGenotype, Genotype, Pair
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,27 @@ class SearchSpace:
 
     kind: str
     cells: Mapping[str, CellSpace]
+
+    def genotype(self, nodes: Mapping[str, Iterable[Iterable[Pair]]]) -> Genotype:
+        """The genotype with these pairs.
+
+        All intermediate nodes of a cell are concatenated, or its last node is the output where the kind of
+        genotypes has it so.
+
+        Args:
+            nodes: by cell type the pairs of every intermediate node, in order.
+
+        Raises:
+            UserError: if `Genotype` refuses them.
+        """
+        every = KINDS.get(self.kind).concat is not None
+        return Genotype(
+            self.kind,
+            {
+                name: CellGenotype(tuple(map(tuple, nodes[name])), tuple(cell.targets if every else cell.targets[-1:]))
+                for name, cell in self.cells.items()
+            },
+        )
 
 
 #: Names of candidates: the same for every edge, or a list for each edge.
