@@ -12,17 +12,8 @@ import numpy as np
 from darts_pl.genotype import from_pairs
 from darts_pl.spaces import CellSpace, SearchSpace, build_space
 from darts_pl.strategies import Encoding, Evaluation, Features, Integers, Question, TableEvaluator
+from per_edge import CANDIDATES
 
-CANDIDATES = (
-    "none",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
 #: Epochs after which a cell of NAS-Bench-201 is scored, as in the published runs.
 EPOCHS = 12
 #: Epochs that count as a whole evaluation of the synthetic objective.
@@ -33,7 +24,7 @@ NOISE = 0.02
 
 def convolutional_encoding() -> Encoding:
     """The paper's convolutional space: two cell types, 4 nodes, 7 operations."""
-    return Encoding(build_space("cnn", CANDIDATES, 4))
+    return Encoding(build_space("cnn", tuple(CANDIDATES), 4))
 
 
 def fully_connected_encoding(operations: tuple[str, ...], nodes: int = 3) -> Encoding:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.recordings import FOLDER
+
 os.environ["MPLBACKEND"] = "Agg"  # no window
 os.environ["WANDB_MODE"] = "offline"  # no account, no network
 os.environ["WANDB_SILENT"] = "true"
@@ -20,7 +22,7 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="session")
 def goldens() -> Path:
     """The folder of the recorded reference numbers."""
-    return Path(os.environ.get("DARTS_GOLDENS") or Path(__file__).parent / "goldens")
+    return FOLDER
 
 
 @pytest.fixture(autouse=True)

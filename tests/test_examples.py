@@ -5,19 +5,17 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from darts_pl import plugins
 from darts_pl.callbacks import LastCheckpoint
 from darts_pl.cli import main
-from darts_pl.config import SECTIONS, Choice
 from darts_pl.genotype import KINDS, parse
 from darts_pl.tasks import TASKS
+from tests.registrations import forgotten_after
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 MODULES = ("own_method", "own_rule", "own_space", "own_task")
@@ -30,17 +28,8 @@ SMALL += ["search.candidates=[skip_connect,max_pool_3x3]", "search.epochs=2", "o
 @pytest.fixture(autouse=True)
 def forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test registers and imports is forgotten after it."""
-    for registry in [section.registry for section in SECTIONS.values() if isinstance(section, Choice)] + [KINDS]:
-        for part in ("_items", "_origins", "_settings"):
-            monkeypatch.setattr(registry, part, dict(getattr(registry, part)))
-    monkeypatch.setattr(plugins, "_seen", set())
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if name.split(".")[0] in (*MODULES, "their_parts"):
-            del sys.modules[name]
-    importlib.invalidate_caches()
+    with forgotten_after(monkeypatch, (KINDS,), lambda name: name.split(".")[0] in (*MODULES, "their_parts")):
+        yield
 
 
 @pytest.fixture(params=["folder", "package"])

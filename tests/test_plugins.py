@@ -13,32 +13,19 @@ import pytest
 from darts_pl import plugins
 from darts_pl.bilevel.orders import ORDERS
 from darts_pl.cli import main
-from darts_pl.config import SECTIONS, Choice
 from darts_pl.ops import ACTIVATIONS, CANDIDATES
 from darts_pl.spaces.relaxation import RELAXATIONS
 from darts_pl.tasks import TASKS
+from tests.registrations import forgotten_after
 
-REGISTRIES = [
-    *(section.registry for section in SECTIONS.values() if isinstance(section, Choice)),
-    *(CANDIDATES, ACTIVATIONS),
-]
 SEARCH = ["data=digits", "search.layers=3", "search.init_channels=2", "search.nodes=1", "debug=true", "order=first"]
 
 
 @pytest.fixture(autouse=True)
 def forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test registers and imports is forgotten after it."""
-    for registry in REGISTRIES:
-        for part in ("_items", "_origins", "_settings"):
-            monkeypatch.setattr(registry, part, dict(getattr(registry, part)))
-    monkeypatch.setattr(plugins, "_seen", set())
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if name.startswith(("own_", "their_")):
-            del sys.modules[name]
-    importlib.invalidate_caches()
+    with forgotten_after(monkeypatch, (CANDIDATES, ACTIVATIONS), lambda name: name.startswith(("own_", "their_"))):
+        yield
 
 
 @pytest.fixture
@@ -51,6 +38,18 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], P
         path.write_text(text)
         importlib.invalidate_caches()
         return path
+
+    return write
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> Callable[[str, str], list[str]]:
+    """Writes a file of the group `relaxation`; returns the arguments that choose it."""
+
+    def write(name: str, text: str) -> list[str]:
+        (tmp_path / "groups" / "relaxation").mkdir(parents=True)
+        (tmp_path / "groups" / "relaxation" / f"{name}.yaml").write_text(text)
+        return ["--config-dir", "groups", "imports=[own_code]", f"relaxation={name}"]
 
     return write
 
@@ -113,7 +112,7 @@ def test_an_operation_of_the_user_with_another_shape_is_one_line_with_its_file(
 
 
 def test_a_component_of_the_user_that_raises_while_it_is_built_is_one_line_with_its_file(
-    module: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    module: Callable[[str], Path], group: Callable[[str, str], list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = module(
         "import json\nfrom darts_pl.spaces.relaxation import RELAXATIONS, Softmax\n\n\n"
@@ -121,23 +120,19 @@ def test_a_component_of_the_user_that_raises_while_it_is_built_is_one_line_with_
         "        super().__init__()\n        self.table = read()\n\n\n"
         "def read():\n    return json.loads('{')\n"
     )
-    (tmp_path / "groups" / "relaxation").mkdir(parents=True)
-    (tmp_path / "groups" / "relaxation" / "mine.yaml").write_text("name: mine\n")
-    message = refused(["--config-dir", "groups", "imports=[own_code]", "relaxation=mine", *SEARCH], capsys)
+    message = refused([*group("mine", "name: mine\n"), *SEARCH], capsys)
     reason = "Expecting property name enclosed in double quotes"  # the innermost line of the user, not that of json
     assert message.startswith(f"error: relaxation 'mine' of {path}:13: JSONDecodeError: {reason}")
 
 
 def test_a_component_of_the_user_that_lacks_a_method_is_one_line_with_the_place_of_its_definition(
-    module: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    module: Callable[[str], Path], group: Callable[[str, str], list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = module(
         "from darts_pl.spaces.relaxation import RELAXATIONS, Relaxation\n\n\n"
         "@RELAXATIONS.register('mine')\nclass Mine(Relaxation):\n    pass\n"
     )
-    (tmp_path / "groups" / "relaxation").mkdir(parents=True)
-    (tmp_path / "groups" / "relaxation" / "mine.yaml").write_text("name: mine\n")
-    message = refused(["--config-dir", "groups", "imports=[own_code]", "relaxation=mine", *SEARCH], capsys)
+    message = refused([*group("mine", "name: mine\n"), *SEARCH], capsys)
     assert message.startswith(f"error: relaxation 'mine' of own_code.Mine ({path}:4): TypeError: Can't instantiate")
     assert "expected" in message
 
@@ -179,13 +174,11 @@ def test_settings_of_a_component_of_the_user_are_checked_like_ours(
     given: list[str],
     words: str | None,
     module: Callable[[str], Path],
-    tmp_path: Path,
+    group: Callable[[str, str], list[str]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     module(OWN_RELAXATION)
-    (tmp_path / "groups" / "relaxation").mkdir(parents=True)
-    (tmp_path / "groups" / "relaxation" / "warm.yaml").write_text("name: warm\ntau: 5.0\nfloor: null\n")
-    command = ["--config-dir", "groups", "imports=[own_code]", "relaxation=warm", *SEARCH, *given]
+    command = [*group("warm", "name: warm\ntau: 5.0\nfloor: null\n"), *SEARCH, *given]
     if words is None:
         assert main([*command, "task=zoo", "hydra.run.dir=run"]) == 0
     else:

@@ -12,6 +12,7 @@ from darts_pl.problems import ImageProblem
 from darts_pl.spaces import Classifier, CnnSupernet, build_space
 from darts_pl.zoo import ZOO
 from tests.interop.reference import Network, randomised
+from tests.registrations import keep_registrations
 
 #: The table of operations in the authors' cnn/operations.py.
 OPERATIONS = (
@@ -152,8 +153,7 @@ def square(channels: int, stride: int, affine: bool, edges: int) -> EdgeOperatio
 
 
 def test_own_candidates_come_back_bit_for_bit_in_final_and_search_networks(monkeypatch):
-    for table in ("_items", "_origins", "_settings"):
-        monkeypatch.setattr(registry.CANDIDATES, table, dict(getattr(registry.CANDIDATES, table)))
+    keep_registrations(monkeypatch, [registry.CANDIDATES])
     candidate("own_plain")(plain)
     candidate("own_square", parallel=True)(square)
     own = ("own_plain", "own_square", "conv_7x1_1x7")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,8 @@ import torch
 
 from darts_pl.callbacks import LastCheckpoint
 from darts_pl.cli import main
+
+ROOT = Path(__file__).parents[2]
 
 #: Four batches per epoch.
 SMALL = ("data=digits", "search.layers=3", "search.nodes=2", "search.batch_size=240", "search.alphas.lr=0.1")
@@ -49,6 +54,19 @@ def killed_search(folder: Path, epoch: int, batch: int | None, *arguments: str) 
         patch.setattr(LastCheckpoint, "on_train_batch_end", after_batch)
         with pytest.raises(Killed):
             search(folder, *arguments)
+
+
+def run_in_two_processes(folder: Path, *arguments: str, **variables: str) -> int:
+    """Run a search of three layers as a command of two processes; returns its exit status.
+
+    The log goes to `folder` with the ending .log. With the variable DIE_AFTER=N the first process is killed behind
+    the checkpoint of epoch N (tests.methods.dying, which `arguments` must import).
+    """
+    command = [sys.executable, str(ROOT / "run.py"), *arguments, f"hydra.run.dir={folder}"]
+    command += ["hardware=ddp_cpu", "data=digits", "search.layers=3", "search.batch_size=120", "search.nodes=2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | variables
+    with folder.with_suffix(".log").open("a") as log:
+        return subprocess.run(command, env=environment, stdout=log, stderr=log, timeout=300, check=False).returncode
 
 
 def left_by(folder: Path) -> dict[str, Any]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +10,9 @@ import torch
 
 from darts_pl.bilevel import Draws, InnerStep, first_order
 from darts_pl.spaces import Dirichlet, Gumbel, GumbelSettings, Relaxation
+from tests.methods.conftest import run_in_two_processes
 from tests.methods.test_contracts import METHODS, overrides
 from tests.smooth import CLASSES, FEATURES, SmoothNet
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -39,16 +35,9 @@ def test_the_mean_of_two_ranks_is_the_gradient_of_one_with_the_joint_batch(relax
 def test_two_processes_that_are_killed_and_resumed_are_bitwise_two_never_stopped(
     method: str, tmp_path: Path, assert_same_run: Callable[[Path, Path], None]
 ) -> None:
-    command = [sys.executable, str(ROOT / "run.py"), *overrides(method), "hardware=ddp_cpu", "data=digits"]
-    command += ["imports=[tests.methods.dying]", "search.batch_size=120", "search.nodes=2", "search.layers=3"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-
     def run(name: str, *more: str, **variables: str) -> int:
-        whole = [*command, *more, f"hydra.run.dir={tmp_path / name}"]
-        with (tmp_path / f"{name}.log").open("a") as log:
-            return subprocess.run(
-                whole, env=environment | variables, stdout=log, stderr=log, timeout=300, check=False
-            ).returncode
+        arguments = [*overrides(method), "imports=[tests.methods.dying]", *more]
+        return run_in_two_processes(tmp_path / name, *arguments, **variables)
 
     assert run("whole") == 0, (tmp_path / "whole.log").read_text()
     assert run("parts", DIE_AFTER="0") != 0

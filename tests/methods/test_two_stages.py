@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +11,8 @@ import pytest
 import torch
 
 from tests.methods import toy_stages
-from tests.methods.conftest import killed_search, left_by, search
+from tests.methods.conftest import killed_search, left_by, run_in_two_processes, search
 
-ROOT = Path(__file__).parents[2]
 NAMES = ("none", "skip_connect", "max_pool_3x3", "sep_conv_3x3")
 ARGUMENTS = (
     "imports=[tests.methods.toy_stages]",
@@ -109,16 +105,10 @@ def test_a_search_killed_in_either_stage_and_resumed_is_bitwise_one_never_stoppe
 def test_two_processes_build_the_same_second_stage_and_resume_in_it_bitwise(
     arguments: tuple[str, ...], tmp_path: Path, assert_same_run: Callable[[Path, Path], None]
 ) -> None:
-    command = [sys.executable, str(ROOT / "run.py"), *arguments, "hardware=ddp_cpu", "data=digits", "search.layers=3"]
-    command += ["imports=[tests.methods.toy_stages,tests.methods.dying]", "search.batch_size=120", "search.nodes=2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    imports = "imports=[tests.methods.toy_stages,tests.methods.dying]"
 
     def run(name: str, *more: str, **variables: str) -> int:
-        whole = [*command, *more, f"hydra.run.dir={tmp_path / name}"]
-        with (tmp_path / f"{name}.log").open("a") as log:
-            return subprocess.run(
-                whole, env=environment | variables, stdout=log, stderr=log, timeout=300, check=False
-            ).returncode
+        return run_in_two_processes(tmp_path / name, *arguments, imports, *more, **variables)
 
     assert run("whole") == 0, (tmp_path / "whole.log").read_text()
     assert run("parts", DIE_AFTER="2") != 0  # in the second stage

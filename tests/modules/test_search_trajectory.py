@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -19,8 +18,8 @@ from darts_pl.modules import ClassificationScores, LanguageScores, SearchModule
 from darts_pl.runs import quiet_lightning
 from darts_pl.spaces import CnnSupernet, RnnSupernet, build_space
 from tests.paper import CANDIDATES
+from tests.recordings import FOLDER
 
-FOLDER = Path(os.environ.get("DARTS_GOLDENS") or Path(__file__).parents[1] / "goldens")
 TRAJECTORIES = sorted(FOLDER.glob("cnn_trajectory*.pt"))
 #: Names of the alphas in the recordings.
 ALPHA_KEYS = {"normal": "alphas_normal", "reduce": "alphas_reduce", "recurrent": "alphas"}

@@ -20,13 +20,13 @@ from darts_pl.ops import (
     names,
 )
 from darts_pl.spaces import CnnSupernet, build_space
+from tests.registrations import keep_registrations
 
 
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch):
     """What a test registers is forgotten after it."""
-    for part in ("_items", "_origins", "_settings"):
-        monkeypatch.setattr(CANDIDATES, part, dict(getattr(CANDIDATES, part)))
+    keep_registrations(monkeypatch, [CANDIDATES])
 
 
 def dilated(channels, stride, affine):

@@ -18,6 +18,7 @@ from darts_pl.ops import (
     names,
     registry,
 )
+from tests.registrations import keep_registrations
 
 C, K, B = 4, 3, 2
 PLACES = [(1,), (0, 2)]
@@ -49,8 +50,7 @@ def own_parallel(channels, stride, affine, edges):
 
 @pytest.fixture(autouse=True)
 def _own_candidates(monkeypatch):
-    for table in ("_items", "_origins", "_settings"):
-        monkeypatch.setattr(registry.CANDIDATES, table, dict(getattr(registry.CANDIDATES, table)))
+    keep_registrations(monkeypatch, [registry.CANDIDATES])
     candidate("own_ordinary")(own_ordinary)
     candidate("own_parallel", parallel=True)(own_parallel)
 

@@ -1,21 +1,19 @@
 """Which recorded files are compared, and the largest error that each of them showed."""
 
 import functools
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
-FOLDER = Path(os.environ.get("DARTS_GOLDENS") or Path(__file__).parents[1] / "goldens")
+from tests.recordings import FOLDER, Agreement
 
 #: Largest max|difference| / max|recorded| that counts as equal.
 TOLERANCE = 1e-6
 
-_errors: dict[str, dict[str, float]] = {}
+_agreement = Agreement(TOLERANCE)
 
 
 @functools.lru_cache(maxsize=1)
@@ -94,33 +92,12 @@ def quantities() -> Callable[[Path], Callable[[str], Any]]:
 
 
 @pytest.fixture(scope="session")
-def agrees() -> Callable[[Path, str, Tensor, Tensor], None]:
+def agrees() -> Agreement:
     """Asserts that a tensor is the recorded one, and keeps the error for the summary."""
-
-    def check(path: Path, what: str, ours: Tensor, recorded: Tensor) -> None:
-        assert ours.shape == recorded.shape, f"{what}: {tuple(ours.shape)} against {tuple(recorded.shape)}"
-        assert ours.dtype == torch.float64, f"{what} was computed in {ours.dtype}"
-        recorded = recorded.double()
-        largest = recorded.abs().max().item()
-        difference = (ours.detach() - recorded).abs().max().item()
-        error = difference / largest if largest else difference
-        kept = _errors.setdefault(path.name, {})
-        kept[what] = max(kept.get(what, 0.0), error)
-        assert error <= TOLERANCE, f"{path.name}: {what} is off by {error:.1e}"
-
-    return check
+    return _agreement
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
     yield
-    if _errors:
-        terminalreporter.section("largest relative error against recorded numbers")
-    for name, errors in sorted(_errors.items()):
-        quantities: dict[str, float] = {}
-        for what, error in errors.items():
-            quantity = what.split()[0]
-            quantities[quantity] = max(quantities.get(quantity, 0.0), error)
-        terminalreporter.write_line(f"{name}: {max(quantities.values()):.1e}")
-        for quantity, error in quantities.items():
-            terminalreporter.write_line(f"    {quantity}: {error:.1e}")
+    _agreement.write(terminalreporter, "largest relative error against recorded numbers")

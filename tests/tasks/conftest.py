@@ -1,5 +1,6 @@
 """Commands in process: what they leave, and what they refuse."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,17 @@ import pytest
 from PIL import Image
 
 from darts_pl.cli import main
+
+
+def finished(folder: Path, *arguments: str) -> Path:
+    """The folder of a command that must succeed."""
+    assert main([*arguments, f"hydra.run.dir={folder}"]) == 0
+    return folder
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table that a run wrote."""
+    return list(csv.DictReader(path.read_text().splitlines()))
 
 
 @pytest.fixture
@@ -32,8 +44,7 @@ def summary_of() -> Callable[..., dict[str, object]]:
     """Runs a command that must succeed; returns its summary."""
 
     def run(folder: Path, *arguments: str) -> dict[str, object]:
-        assert main([*arguments, f"hydra.run.dir={folder}"]) == 0
-        return json.loads((folder / "summary.json").read_text())
+        return json.loads((finished(folder, *arguments) / "summary.json").read_text())
 
     return run
 

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from darts_pl.cli import main
 from darts_pl.genotype import parse
+from tests.tasks.conftest import finished
 
 SEARCH = (
     *("data=digits", "order=first", "search.epochs=1", "search.layers=3", "search.init_channels=2", "search.nodes=2"),
@@ -22,9 +22,7 @@ PERTURBATION = ("select=perturbation", "select.tune_epochs=1", "select.criterion
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("derive") / "search"
-    assert main([*SEARCH, f"hydra.run.dir={folder}"]) == 0
-    return folder
+    return finished(tmp_path_factory.mktemp("derive") / "search", *SEARCH)
 
 
 def contents(folder):

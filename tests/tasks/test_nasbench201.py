@@ -11,21 +11,16 @@ from darts_pl.cli import main
 from darts_pl.selection import random_genotype
 from darts_pl.spaces import build_space
 from darts_pl.spaces.nasbench201 import OPERATIONS, NasBench201, genotype_of, parse_text
+from tests.tasks.conftest import csv_rows, finished
 
 RESNET = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
 TINY = ("search.cells=1", "search.init_channels=2", "hardware.threads=1")
 SEARCH = ("search=nasbench201", "data=digits", "order=first", "search.epochs=2", "search.batch_size=256", *TINY)
 
 
-def rows_of(path):
-    return list(csv.DictReader(path.read_text().splitlines()))
-
-
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("nasbench201") / "search"
-    assert main([*SEARCH, "search.alphas.lr=0.3", f"hydra.run.dir={folder}"]) == 0
-    return folder
+    return finished(tmp_path_factory.mktemp("nasbench201") / "search", *SEARCH, "search.alphas.lr=0.3")
 
 
 def test_a_search_ends_with_what_the_table_says_of_its_cell_and_logs_it_for_every_epoch(searched):
@@ -43,7 +38,7 @@ def test_a_search_ends_with_what_the_table_says_of_its_cell_and_logs_it_for_ever
         "table/random_std": pytest.approx(12.93, abs=0.01),
     }
     assert {name: value for name, value in summary.items() if name.startswith("table/")} == expected
-    rows = rows_of(searched / "metrics.csv")
+    rows = csv_rows(searched / "metrics.csv")
     genotypes = [json.loads(line) for line in (searched / "genotypes.jsonl").read_text().splitlines()][1:]
     for row, genotype in zip(rows, genotypes, strict=True):
         cell = [OPERATIONS.index(operation) for operation, _ in genotype["cell"]]
@@ -133,7 +128,7 @@ def test_the_network_of_a_cell_is_trained_and_tested_again(tmp_path, summary_of)
 def test_shared_weights_are_correlated_with_the_table_and_a_stopped_comparison_goes_on(searched, tmp_path, summary_of):
     command = ("task=correlate", f"run={searched}", "task.genotypes=12", "task.resamples=50")
     summary = summary_of(tmp_path / "whole", *command)
-    rows = rows_of(tmp_path / "whole" / "scores.csv")
+    rows = csv_rows(tmp_path / "whole" / "scores.csv")
     known, shared = ([float(row[name]) for row in rows] for name in ("score", "shared_weights"))
     assert summary["correlate/kendall"] == pytest.approx(stats.kendalltau(shared, known).statistic)
     assert summary["correlate/spearman"] == pytest.approx(stats.spearmanr(shared, known).statistic)
@@ -150,7 +145,7 @@ def test_shared_weights_are_correlated_with_the_table_and_a_stopped_comparison_g
     part.mkdir()
     (part / "decisions.json").write_text(json.dumps(first))
     summary_of(part, *command, "resume=true")
-    again = [float(row["shared_weights"]) for row in rows_of(part / "scores.csv")]
+    again = [float(row["shared_weights"]) for row in csv_rows(part / "scores.csv")]
     assert again == [7.0 if row["genotype"] in first else value for row, value in zip(rows, shared, strict=True)]
 
 
@@ -167,7 +162,7 @@ def test_shared_weights_are_correlated_with_scores_in_a_file_on_any_space(tmp_pa
         rows.writerows([str(genotype), 10 + number] for number, genotype in enumerate(genotypes))
     command = ("task=correlate", f"run={folder}")
     summary = summary_of(tmp_path / "correlate", *command, f"task.scores={tmp_path / 'known.csv'}")
-    found = rows_of(tmp_path / "correlate" / "scores.csv")
+    found = csv_rows(tmp_path / "correlate" / "scores.csv")
     assert [row["genotype"] for row in found] == [str(genotype) for genotype in genotypes]
     shared = [float(row["shared_weights"]) for row in found]
     assert summary["correlate/kendall"] == pytest.approx(stats.kendalltau(shared, range(6)).statistic)

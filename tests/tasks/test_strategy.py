@@ -1,6 +1,5 @@
 """Searches without gradients through commands: what they find, what they leave, and what they refuse."""
 
-import csv
 import json
 import re
 import shutil
@@ -27,6 +26,7 @@ from darts_pl.strategies import (
 )
 from darts_pl.strategies.race import HISTORY, STATE
 from tests.strategies.conftest import CONF, settings_of
+from tests.tasks.conftest import csv_rows, finished
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "strategies.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -67,9 +67,7 @@ def without_time(rows: list) -> list:
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("strategy") / "run"
-    assert main([*SEARCH, "budget.simulated_seconds=12000", f"hydra.run.dir={folder}"]) == 0
-    return folder
+    return finished(tmp_path_factory.mktemp("strategy") / "run", *SEARCH, "budget.simulated_seconds=12000")
 
 
 def test_the_command_finds_what_the_race_on_arrays_of_the_table_finds(searched):
@@ -91,7 +89,7 @@ def test_the_command_finds_what_the_race_on_arrays_of_the_table_finds(searched):
 
 
 def test_the_table_of_metrics_has_the_best_score_so_far_against_the_budget(searched):
-    rows = list(csv.DictReader((searched / "metrics.csv").read_text().splitlines()))
+    rows = csv_rows(searched / "metrics.csv")
     history = rows_of(searched)
     scores = [row["scores"][0] for row in history]
     assert [float(row["strategy/score"]) for row in rows] == scores
@@ -131,10 +129,7 @@ def test_a_search_that_is_terminated_says_how_to_continue_it(searched, tmp_path,
     assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 1 + 30
     assert main([*command, "resume=true"]) == 0
     assert rows_of(tmp_path) == rows_of(searched)
-    columns = [
-        [row | {"seconds": None} for row in csv.DictReader((folder / "metrics.csv").read_text().splitlines())]
-        for folder in (tmp_path, searched)
-    ]
+    columns = [[row | {"seconds": None} for row in csv_rows(folder / "metrics.csv")] for folder in (tmp_path, searched)]
     assert columns[0] == columns[1]
 
 

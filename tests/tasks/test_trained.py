@@ -14,6 +14,7 @@ from darts_pl import interop
 from darts_pl.cli import main
 from darts_pl.tasks import zoo as zoo_task
 from darts_pl.zoo import ZOO
+from tests.tasks.conftest import finished
 
 NETWORK = ["genotype=darts_v1", "data=digits", "train.layers=3", "train.init_channels=2", "train.epochs=1"]
 NETWORK += ["train.batch_size=128", "train.cutout=0", "train.drop_path=0"]
@@ -22,9 +23,8 @@ NETWORK += ["train.batch_size=128", "train.cutout=0", "train.drop_path=0"]
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The folder of a finished training, with a tower, a weight average, and accumulated batches."""
-    folder = tmp_path_factory.mktemp("trained") / "run"
-    assert main(["task=retrain", *NETWORK, "train.ema=0.5", "train.accumulate=2", f"hydra.run.dir={folder}"]) == 0
-    return folder
+    arguments = ("task=retrain", *NETWORK, "train.ema=0.5", "train.accumulate=2")
+    return finished(tmp_path_factory.mktemp("trained") / "run", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ from darts_pl.interop import export_supernet
 from darts_pl.ops import candidate, names, registry
 from darts_pl.spaces import CellSpace, CnnSupernet, Mixing, SearchSpace, build_space
 from tests.paper import CANDIDATES as PAPER
+from tests.registrations import keep_registrations
+from tests.spaces.cnn.two_forms import assert_same, both
 
 
 def supernet_of(space, **sizes):
@@ -30,12 +32,6 @@ def with_alive(net, alive):
     return {name: mixing._replace(alive=alive[name]) for name, mixing in net.mixing().items()}
 
 
-def logits_and_gradients(logits, parameters):
-    cotangent = torch.linspace(-1, 1, logits.numel(), dtype=logits.dtype).view_as(logits)
-    found = torch.autograd.grad(logits, list(parameters.values()), cotangent, allow_unused=True, materialize_grads=True)
-    return logits, dict(zip(parameters, found, strict=True))
-
-
 def ragged_space():
     candidates = (
         ("skip_connect", "sep_conv_3x3", "dil_conv_3x3"),
@@ -54,18 +50,9 @@ def test_what_is_dead_on_an_edge_counts_nothing_there_though_it_is_alive_on_anot
 ):
     net, alive = supernet_of(space), drawn_alive(space, seed)
     images = torch.randn(3, 3, 8, 8, dtype=torch.float64)
-    parameters = net.weights() | net.architecture()
-    logits, gradients = logits_and_gradients(net(images, with_alive(net, alive)), parameters)
     # Edge by edge every candidate is computed, and a dead one gets the constant 0 as its mixing weight.
     weights = {name: mixing.weights.where(torch.tensor(alive[name]), 0.0) for name, mixing in net.mixing().items()}
-    state = export_supernet(net, net.state_dict(keep_vars=True))
-    candidates = {name: cell.candidates for name, cell in space.cells.items()}
-    plain = edge_by_edge(images, state, len(net.cells), candidates, weights)
-    expected, expected_gradients = logits_and_gradients(plain, parameters)
-    torch.testing.assert_close(logits, expected, rtol=1e-9, atol=1e-9)
-    largest = max(gradient.abs().max().item() for gradient in expected_gradients.values())
-    for name, gradient in expected_gradients.items():
-        torch.testing.assert_close(gradients[name], gradient, rtol=0, atol=1e-9 * largest, msg=name)
+    assert_same(both(net, images, edge_by_edge, mixing=with_alive(net, alive), edgewise_weights=weights))
 
 
 def test_a_dead_edge_leaves_its_rows_of_weights_and_statistics_as_they_are():
@@ -95,8 +82,7 @@ def test_a_dead_edge_leaves_its_rows_of_weights_and_statistics_as_they_are():
 @pytest.fixture
 def own(monkeypatch):
     """A candidate without a form for K edges."""
-    for table in ("_items", "_origins", "_settings"):
-        monkeypatch.setattr(registry.CANDIDATES, table, dict(getattr(registry.CANDIDATES, table)))
+    keep_registrations(monkeypatch, [registry.CANDIDATES])
 
     @candidate("own")
     def own(channels, stride, affine):
@@ -130,17 +116,7 @@ def test_a_supernet_of_few_channels_gives_what_it_gives_edge_by_edge(
     net = supernet_of(build_space("cnn", PAPER, nodes), init_channels=channels).train(training)
     if not training:  # the running statistics are those of the start: mean 0, variance 1
         monkeypatch.setitem(edge_by_edge.__globals__, "norm", lambda x: x / (1 + 1e-5) ** 0.5)
-    images = torch.randn(3, 3, 8, 8, dtype=torch.float64)
-    parameters = net.weights() | net.architecture()
-    logits, gradients = logits_and_gradients(net(images, net.mixing()), parameters)
-    weights = {name: mixing.weights for name, mixing in net.mixing().items()}
-    state = export_supernet(net, dict(net.named_parameters()))
-    candidates = {name: cell.candidates for name, cell in net.space.cells.items()}
-    expected, expected_gradients = logits_and_gradients(edge_by_edge(images, state, 3, candidates, weights), parameters)
-    torch.testing.assert_close(logits, expected, rtol=1e-9, atol=1e-9)
-    largest = max(gradient.abs().max().item() for gradient in expected_gradients.values())
-    for name, gradient in expected_gradients.items():
-        torch.testing.assert_close(gradients[name], gradient, rtol=0, atol=1e-9 * largest, msg=name)
+    assert_same(both(net, torch.randn(3, 3, 8, 8, dtype=torch.float64), edge_by_edge))
 
 
 def test_edge_weights_multiply_what_an_edge_gives(edge_by_edge):

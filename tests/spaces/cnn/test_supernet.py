@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from darts_pl.errors import UserError
-from darts_pl.interop import export_supernet
 from darts_pl.spaces import CellSpace, CnnSupernet, Parts, Relaxation, SearchSpace, build_space, fix_weights, reductions
 from tests.paper import CANDIDATES as PAPER
+from tests.spaces.cnn.two_forms import assert_same, both
 
 
 def supernet(space, dtype=torch.float64, **sizes):
@@ -18,31 +18,6 @@ def supernet(space, dtype=torch.float64, **sizes):
     nn.init.normal_(net.stem[1].weight)
     nn.init.normal_(net.stem[1].bias)
     return net
-
-
-def both(net, images, edge_by_edge, alphas_in_use=True, mixing=None):
-    """Logits and the gradients of alphas and weights, ours and edge by edge."""
-    parameters = net.weights() | (net.architecture() if alphas_in_use else {})
-    mixing = mixing or net.mixing()
-    weights = {name: values.weights for name, values in mixing.items()}
-    candidates = {name: cell.candidates for name, cell in net.space.cells.items()}
-    state = export_supernet(net, net.state_dict(keep_vars=True))
-    results = []
-    for logits in (net(images, mixing), edge_by_edge(images, state, len(net.cells), candidates, weights)):
-        cotangent = torch.linspace(-1, 1, logits.numel(), dtype=logits.dtype).view_as(logits)
-        gradients = torch.autograd.grad(
-            logits, list(parameters.values()), cotangent, retain_graph=True, materialize_grads=True, allow_unused=True
-        )
-        results.append((logits, dict(zip(parameters, gradients, strict=True))))
-    return results
-
-
-def assert_same(results, tolerance=1e-9):
-    (logits, gradients), (expected, expected_gradients) = results
-    torch.testing.assert_close(logits, expected, rtol=tolerance, atol=tolerance)
-    largest = max(values.abs().max().item() for values in expected_gradients.values())
-    for name, values in expected_gradients.items():
-        torch.testing.assert_close(gradients[name], values, rtol=0, atol=tolerance * largest, msg=name)
 
 
 # nodes, layers, classes, in_channels, height, width
