@@ -1,4 +1,4 @@
-"""The convolutional supernet and the same network written edge by edge: their outputs, and whether they are the same."""
+"""The convolutional supernet and the same network written edge by edge: their outputs, and whether they agree."""
 
 import torch
 
