@@ -171,6 +171,8 @@ VARIED = (
     ["task=correlate"],
     ["method=pc_darts"],
     ["method=gdas"],
+    ["method=sdarts_rs"],
+    ["method=sdarts_adv"],
     ["method=dr_nas", "regulariser=kl"],
     *([f"strategy={name}"] for name in STRATEGIES),
     ["select=perturbation"],

@@ -1,6 +1,6 @@
 """The gradient of the architecture parameters, and one step of a search, in plain torch."""
 
-from darts_pl.bilevel.draws import Draws
+from darts_pl.bilevel.draws import Draws, seeded
 from darts_pl.bilevel.inner import InnerStep, Mean, identity_mean
 from darts_pl.bilevel.observers import OBSERVERS, Observer, RollBack, Stop
 from darts_pl.bilevel.orders import (
@@ -13,7 +13,16 @@ from darts_pl.bilevel.orders import (
     second_order,
     second_order_exact,
 )
-from darts_pl.bilevel.passes import device_of, drawn_pass, evaluate, gradients, no_trace
+from darts_pl.bilevel.passes import (
+    batch_statistics,
+    device_of,
+    drawn_pass,
+    evaluate,
+    evaluation_mode,
+    full_precision,
+    gradients,
+    no_trace,
+)
 from darts_pl.bilevel.perturbation import PERTURBATIONS, Perturbation
 from darts_pl.bilevel.regulariser import REGULARISERS, Regulariser
 from darts_pl.bilevel.stages import STAGES, Factory, Facts, SingleStage, Stage, Stages
@@ -45,10 +54,13 @@ __all__ = [
     "StepResult",
     "Stop",
     "WeightRecipe",
+    "batch_statistics",
     "device_of",
     "drawn_pass",
     "evaluate",
+    "evaluation_mode",
     "first_order",
+    "full_precision",
     "gradients",
     "identity_mean",
     "no_trace",
@@ -56,4 +68,5 @@ __all__ = [
     "scaled_lr",
     "second_order",
     "second_order_exact",
+    "seeded",
 ]

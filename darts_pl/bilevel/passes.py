@@ -105,6 +105,28 @@ def no_trace(supernet: Supernet) -> Iterator[None]:
                 torch._foreach_copy_(group, copies)
 
 
+@contextmanager
+def evaluation_mode(supernet: Supernet) -> Iterator[None]:
+    """Within it every module is in evaluation mode: nothing is dropped, and BatchNorm uses its running statistics."""
+    before = {module: module.training for module in supernet.modules()}
+    try:
+        supernet.eval()
+        yield
+    finally:
+        for module, mode in before.items():
+            module.training = mode
+
+
+@contextmanager
+def batch_statistics(supernet: Supernet) -> Iterator[None]:
+    """Within it nothing is dropped, and normalisations use the statistics of the batch."""
+    with evaluation_mode(supernet):
+        for module in supernet.modules():
+            if hasattr(module, "running_mean"):
+                module.training = True
+        yield
+
+
 def _by_type(tensors: Iterable[Tensor]) -> list[list[Tensor]]:
     """Tensors of one device and dtype together: only such are copied in one call."""
     groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}

@@ -237,7 +237,7 @@ def test_dr_nas_goes_on_in_its_second_stage_with_fewer_candidates_and_more_chann
     assert found["search/lr"][1] == pytest.approx(0.001 + 0.024 / 2)  # one cosine over both stages, at its middle
 
 
-@pytest.mark.parametrize("method", [method for method in METHODS if method != "darts"])
+@pytest.mark.parametrize("method", ["dr_nas", "gdas", "pc_darts"])  # those that promise it
 def test_a_method_saves_less_for_its_backward_pass_than_darts(method: str) -> None:
     def spent(name: str) -> Cost:
         supernet = supernet_of(name, "search.init_channels=16")
