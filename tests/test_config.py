@@ -173,6 +173,7 @@ VARIED = (
     ["method=gdas"],
     ["method=sdarts_rs"],
     ["method=sdarts_adv"],
+    ["edges=drop_path", "observers=[curvature,early_stop,adaptive_decay,freeze]"],
     ["method=dr_nas", "regulariser=kl"],
     *([f"strategy={name}"] for name in STRATEGIES),
     ["select=perturbation"],

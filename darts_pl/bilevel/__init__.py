@@ -1,5 +1,6 @@
 """The gradient of the architecture parameters, and one step of a search, in plain torch."""
 
+from darts_pl.bilevel.curvature import largest_alpha_eigenvalue, largest_eigenvalue
 from darts_pl.bilevel.draws import Draws, seeded
 from darts_pl.bilevel.inner import InnerStep, Mean, identity_mean
 from darts_pl.bilevel.observers import OBSERVERS, Observer, RollBack, Stop
@@ -63,6 +64,8 @@ __all__ = [
     "full_precision",
     "gradients",
     "identity_mean",
+    "largest_alpha_eigenvalue",
+    "largest_eigenvalue",
     "no_trace",
     "order",
     "scaled_lr",

@@ -247,7 +247,7 @@ def _at_moved_weights(
     found = gradients(outcome.loss, searched + moved)
     with torch.no_grad():
         averaged = mean(list(found[len(searched) :]))
-        vector, _ = clip_by_norm(averaged, inner.clip)
+        vector, _ = clip_by_norm(inner.moving(averaged), inner.clip)
     return _Moved(outcome, list(found[: len(searched)]), averaged, vector, coefficient)
 
 

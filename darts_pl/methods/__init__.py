@@ -1,6 +1,17 @@
-"""What single methods need beside the shared parts: regularisers, stages, and what goes with them."""
+"""What single methods need beside the shared parts: regularisers, perturbations, observers, stages."""
 
+from darts_pl.methods.alignment import GradientAlignment, SkipCount, layer_gradients
+from darts_pl.methods.curvature import (
+    AdaptiveDecay,
+    AdaptiveDecaySettings,
+    Curvature,
+    CurvatureSettings,
+    EarlyStop,
+    EarlyStopSettings,
+    local_averages,
+)
 from darts_pl.methods.dirichlet_divergence import DirichletDivergence, DirichletDivergenceSettings
+from darts_pl.methods.freezing import Freeze, FreezeSettings, watched_operations
 from darts_pl.methods.perturbations import (
     AdversarialPerturbation,
     AdversarialPerturbationSettings,
@@ -13,15 +24,28 @@ from darts_pl.methods.widening import widen
 from darts_pl.methods.widening_stages import WideningStages, WideningStagesSettings
 
 __all__ = [
+    "AdaptiveDecay",
+    "AdaptiveDecaySettings",
     "AdversarialPerturbation",
     "AdversarialPerturbationSettings",
+    "Curvature",
+    "CurvatureSettings",
     "DirichletDivergence",
     "DirichletDivergenceSettings",
+    "EarlyStop",
+    "EarlyStopSettings",
+    "Freeze",
+    "FreezeSettings",
+    "GradientAlignment",
     "MixingPerturbation",
     "RandomPerturbation",
     "RandomPerturbationSettings",
+    "SkipCount",
     "WideningStages",
     "WideningStagesSettings",
     "as_mixing",
+    "layer_gradients",
+    "local_averages",
+    "watched_operations",
     "widen",
 ]

@@ -17,6 +17,7 @@ from darts_pl.spaces.cnn import (
     size_of,
     tower_fits,
 )
+from darts_pl.spaces.edge_kinds.drop_path import DropPath, DropPathEdges, DropPathSettings
 from darts_pl.spaces.edge_kinds.partial_channels import PartialChannels, PartialChannelsSettings, PartialEdges
 from darts_pl.spaces.edge_kinds.single_path import DrawnEdges, SinglePath, SinglePathSettings
 from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges, Part
@@ -65,6 +66,9 @@ __all__ = [
     "Dirichlet",
     "Drawing",
     "DrawnEdges",
+    "DropPath",
+    "DropPathEdges",
+    "DropPathSettings",
     "Dropouts",
     "Edges",
     "FinalCell",

@@ -25,6 +25,8 @@ from tests.methods.conftest import killed_search, search
 METHODS = sorted(path.stem for path in config_folder().glob("method/*.yaml"))
 #: What a method needs to be tiny.
 TINY = {
+    "r_darts": ("observers.early_stop.every=1",),
+    "oles": ("observers.freeze.window=1", "observers.freeze.threshold=0.8"),
     "dr_nas": ("edges.k=4", "stages.k=[2]", "stages.keep=[2]", "stages.warmup_epochs=0"),
 }
 COMMON = (
