@@ -67,7 +67,8 @@ class GradientAlignment(Observer):
         self._steps += 1
 
     def on_epoch_end(self, epoch: int, search: SearchStep) -> Stop | RollBack | None:
-        self._metrics = {} if self._total is None else {"splits": float(self._total) / self._steps}
+        if self._total is not None:
+            self._metrics["splits"] = float(self._total) / self._steps
         self._total, self._steps = None, 0
         assert search.valid_batch is not None, "the alignment of layers is measured on a batch of the valid split"
         draws = Draws(search.seed, 0, epoch, 0)
@@ -81,10 +82,11 @@ class GradientAlignment(Observer):
         return self._metrics
 
     def state_dict(self) -> dict[str, Any]:
-        return {"total": None if self._total is None else self._total.clone(), "steps": self._steps}
+        total = None if self._total is None else self._total.clone()
+        return {"total": total, "steps": self._steps, "metrics": dict(self._metrics)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._total, self._steps = state["total"], state["steps"]
+        self._total, self._steps, self._metrics = state["total"], state["steps"], dict(state["metrics"])
 
 
 def cosine(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
@@ -170,7 +172,7 @@ class SkipCount(Observer):
 
     def on_epoch_end(self, epoch: int, search: SearchStep) -> Stop | RollBack | None:
         genotype = preview_magnitude(search.supernet)
-        skip, self._metrics = space_of(genotype.kind).skip, {}
+        skip = space_of(genotype.kind).skip
         if skip is None:
             return None
         for name, values in search.supernet.mixing().items():
@@ -187,3 +189,9 @@ class SkipCount(Observer):
 
     def metrics(self) -> Mapping[str, float]:
         return self._metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"metrics": dict(self._metrics)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._metrics = dict(state["metrics"])

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from darts_pl.bilevel import OBSERVERS, Observer, SearchStep
+from darts_pl.bilevel import OBSERVERS, Observer, RollBack, SearchStep, Stop
 from darts_pl.bilevel.orders import AlphaGradient
 from darts_pl.ops import EdgeByEdge, FactorizedReduce
 from darts_pl.settings import at_least, between, setting
@@ -90,6 +90,8 @@ class Freeze(Observer):
         self._stopped = torch.zeros(0, dtype=torch.bool)  # [operations]
         self._before: dict[str, Tensor] = {}  # train gradients of the step before
         self._masks: dict[str, Tensor] = {}
+        self._epoch = torch.zeros(2)  # of the epoch so far: sum and count of the similarities
+        self._metrics: dict[str, float] = {}
 
     def on_step_start(self, step: int, search: SearchStep) -> None:
         if self._supernet is search.supernet:
@@ -102,7 +104,7 @@ class Freeze(Observer):
             self._sums = self._counts = torch.zeros(total)
             self._stopped, self._before = torch.zeros(total, dtype=torch.bool), {}
         self._sums, self._counts = self._sums.to(like), self._counts.to(like)
-        self._stopped = self._stopped.to(like.device)
+        self._stopped, self._epoch = self._stopped.to(like.device), self._epoch.to(like)
         self._before = {name: values.to(like.device) for name, values in self._before.items()}
         self._refresh()
 
@@ -131,6 +133,7 @@ class Freeze(Observer):
             similarity: [operations].
         """
         there = similarity.isfinite()
+        self._epoch = self._epoch + torch.stack([similarity.nansum(), there.sum()])
         self._sums = self._sums + torch.where(there, similarity, 0.0)
         self._counts = self._counts + there
         full = self._counts == self.window + 1
@@ -166,12 +169,17 @@ class Freeze(Observer):
     def rolled_back(self, then: Mapping[str, Any]) -> None:
         self.load_state_dict(then)
 
+    def on_epoch_end(self, epoch: int, search: SearchStep) -> Stop | RollBack | None:
+        total, count = self._epoch.tolist()
+        if count:
+            self._metrics["similarity"] = total / count
+        if len(self._stopped):
+            self._metrics["frozen_fraction"] = float(self._stopped.double().mean())
+        self._epoch = torch.zeros_like(self._epoch)
+        return None
+
     def metrics(self) -> Mapping[str, float]:
-        found = {"frozen_fraction": float(self._stopped.double().mean())} if len(self._stopped) else {}
-        begun = self._counts > 0
-        if len(begun) and bool(begun.any()):
-            found["similarity"] = float((self._sums[begun] / self._counts[begun]).mean())
-        return found
+        return self._metrics
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -179,8 +187,11 @@ class Freeze(Observer):
             "counts": self._counts.clone(),
             "stopped": self._stopped.clone(),
             "before": {name: values.clone() for name, values in self._before.items()},
+            "epoch": self._epoch.clone(),
+            "metrics": dict(self._metrics),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._sums, self._counts, self._stopped = state["sums"], state["counts"], state["stopped"]
         self._before, self._supernet, self._masks = dict(state["before"]), None, {}
+        self._epoch, self._metrics = state["epoch"], dict(state["metrics"])

@@ -158,9 +158,8 @@ def test_every_recorded_sequence_of_similarities_freezes_where_recorded(oles_gen
     assert recorded["freeze_sequences"]
     for sequence in recorded["freeze_sequences"]:
         observer = Freeze(FreezeSettings(window=20, threshold=0.4, added=True))
-        observer.load_state_dict(
-            {"sums": torch.zeros(1).double(), "counts": torch.zeros(1), "stopped": torch.zeros(1).bool(), "before": {}}
-        )
+        sums = torch.zeros(1, dtype=torch.float64)
+        observer.load_state_dict(observer.state_dict() | {"sums": sums, "counts": sums, "stopped": sums.bool()})
         observer._refresh = lambda: None  # there is no supernet here
         found = None
         for number, similarity in enumerate(sequence["similarities"]):
