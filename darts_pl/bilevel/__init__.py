@@ -2,6 +2,7 @@
 
 from darts_pl.bilevel.curvature import largest_alpha_eigenvalue, largest_eigenvalue
 from darts_pl.bilevel.draws import Draws, seeded
+from darts_pl.bilevel.implicit import Neumann, NeumannSettings, Unrolled, UnrolledSettings
 from darts_pl.bilevel.inner import InnerStep, Mean, identity_mean
 from darts_pl.bilevel.observers import OBSERVERS, Observer, RollBack, Stop
 from darts_pl.bilevel.orders import (
@@ -43,6 +44,8 @@ __all__ = [
     "Hypergradient",
     "InnerStep",
     "Mean",
+    "Neumann",
+    "NeumannSettings",
     "Observer",
     "OrderSettings",
     "Perturbation",
@@ -54,6 +57,8 @@ __all__ = [
     "Stages",
     "StepResult",
     "Stop",
+    "Unrolled",
+    "UnrolledSettings",
     "WeightRecipe",
     "batch_statistics",
     "device_of",

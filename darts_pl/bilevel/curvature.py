@@ -47,9 +47,7 @@ def largest_alpha_eigenvalue(
         gradient = torch.cat([part.flatten() for part in gradients(loss, alphas, create_graph=True)])
 
         def product(vector: Tensor) -> Tensor:
-            parts = torch.autograd.grad(
-                gradient, alphas, vector.to(gradient), retain_graph=True, allow_unused=True, materialize_grads=True
-            )
+            parts = gradients([gradient], alphas, [vector.to(gradient)], retain_graph=True)
             (found,) = mean([torch.cat([part.flatten() for part in parts])])
             return found.double().cpu() + weight_decay * vector
 

@@ -12,10 +12,10 @@ from darts_pl.bilevel.observers import Observer
 
 
 def frozen_by(observers: Iterable[Observer]) -> dict[str, Tensor]:
-    """By the name of a weight where one observer or more freezes it; see `Observer.frozen`."""
+    """By the name of a weight where one observer or more freezes it; see `Observer.frozen_entries`."""
     found: dict[str, Tensor] = {}
     for observer in observers:
-        for name, mask in observer.frozen().items():
+        for name, mask in observer.frozen_entries().items():
             found[name] = found[name] | mask if name in found else mask
     return found
 
@@ -29,7 +29,7 @@ def held(
     Args:
         optimizer: SGD, which moves the weights within.
         weights: by name.
-        frozen: by name a mask, see `Observer.frozen`.
+        frozen: by name a mask, see `Observer.frozen_entries`.
     """
     with torch.no_grad():
         before = {name: weights[name].detach().clone() for name in frozen}

@@ -55,11 +55,19 @@ class InnerStep:
             weights: w.
             gradient: of the training loss with respect to w, without weight decay.
         """
+        moved, _, coefficient = self.stepped(weights, gradient)
+        return moved, coefficient
+
+    def stepped(
+        self, weights: list[Tensor], gradient: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor], Tensor | None]:
+        """As `moved`, with the momentum buffers after the step as the second result."""
         clipped, coefficient = clip_by_norm(self.moving(gradient), self.clip)
-        direction = torch._foreach_add(clipped, weights, alpha=self.weight_decay)
+        direction = list(torch._foreach_add(clipped, weights, alpha=self.weight_decay))
         if self.buffers is not None and self.momentum:
             torch._foreach_add_(direction, list(self.buffers), alpha=self.momentum)
-        return list(torch._foreach_add(weights, self.moving(list(direction)), alpha=-self.lr)), coefficient
+        direction = self.moving(direction)
+        return list(torch._foreach_add(weights, direction, alpha=-self.lr)), direction, coefficient
 
 
 def total_norm(tensors: list[Tensor]) -> Tensor:

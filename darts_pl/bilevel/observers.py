@@ -83,7 +83,7 @@ class Observer:
             gradients: by the names of `Supernet.weights`; None for a weight that does not move.
         """
 
-    def frozen(self) -> Mapping[str, Tensor]:
+    def frozen_entries(self) -> Mapping[str, Tensor]:
         """By the names of `Supernet.weights` a mask, bool, of the weight's shape or one that is broadcast to it.
 
         Where it is true the weight does not move, whatever momentum and weight decay are, its gradient does

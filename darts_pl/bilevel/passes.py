@@ -78,11 +78,12 @@ def gradients(
     vectors: Sequence[Tensor] | None = None,
     *,
     create_graph: bool = False,
+    retain_graph: bool | None = None,
 ) -> list[Tensor]:
     """Gradient of `of` (or of the inner product with `vectors`) for each of `tensors`; zero for one
     that the pass did not use, such as a weight of a masked candidate."""
     return list(
-        torch.autograd.grad(of, tensors, vectors, create_graph=create_graph, allow_unused=True, materialize_grads=True)
+        torch.autograd.grad(of, tensors, vectors, retain_graph, create_graph, allow_unused=True, materialize_grads=True)
     )
 
 

@@ -151,7 +151,7 @@ class Freeze(Observer):
             gradient = gradients[name]
             self._before[name] = torch.zeros_like(weights[name]) if gradient is None else gradient.detach().clone()
 
-    def frozen(self) -> Mapping[str, Tensor]:
+    def frozen_entries(self) -> Mapping[str, Tensor]:
         return self._masks
 
     def _refresh(self) -> None:

@@ -48,10 +48,10 @@ class ZeroGradients(Recording):
     """Gives frozen operations gradients of zero instead, under which momentum and weight decay go on."""
 
     def on_weight_gradient(self, step, gradients):
-        for name, mask in super().frozen().items():
+        for name, mask in super().frozen_entries().items():
             gradients[name] = gradients[name].masked_fill(mask, 0.0)
 
-    def frozen(self):
+    def frozen_entries(self):
         return {}
 
 

@@ -153,7 +153,7 @@ class Seen:
     def __init__(self, net):
         self.net = net
 
-    def frozen(self):
+    def frozen_entries(self):
         return {}
 
     def on_step_start(self, step, search):
