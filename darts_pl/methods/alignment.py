@@ -143,7 +143,10 @@ def layer_gradients(
 def _cells(supernet: Supernet) -> Iterator[tuple[str, list[LeavingEdges]]]:
     """The cell type of every mixed cell, and its edges by source node."""
     for module in supernet.modules():
-        edges = [child for child in getattr(module, "mixed", ()) if isinstance(child, LeavingEdges)]
+        children: Any = getattr(module, "mixed", None)
+        if not isinstance(children, nn.ModuleList):
+            continue
+        edges = [child for child in children if isinstance(child, LeavingEdges)]
         if edges:
             only = next(iter(supernet.space.cells))
             yield str(getattr(module, "cell_type", only)), edges

@@ -120,8 +120,8 @@ class Freeze(Observer):
         """The similarities of an operation on its K edges [K], and whether they count, bool [K]."""
         cosines, counted = [], []
         for name in watched.names:
-            before = self._before[name].unflatten(0, (watched.edges, -1)).flatten(2)  # [K, outputs, others]
-            now = valid[name].unflatten(0, (watched.edges, -1)).flatten(2)
+            shape = (watched.edges, len(valid[name]) // watched.edges, -1)  # [K, outputs, others]
+            before, now = self._before[name].reshape(shape), valid[name].reshape(shape)
             counted.append(before.any(2).any(1) & now.any(2).any(1))
             cosines.append(torch.cosine_similarity(before + now if self.added else now, before, dim=1).mean(1))
         return torch.stack(cosines).mean(0), torch.stack(counted).any(0)
