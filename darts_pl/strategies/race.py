@@ -61,7 +61,7 @@ def race(
 
     A row holds the question's `number`, `integers` and `epochs`; its `scores` (None for a failure), the
     `failure`, whether it was `repeated`; its `cost` in simulated seconds; and what was spent up to and
-    including it: `evaluations`, `simulated_seconds`, `seconds`.
+    including it: `evaluations`, `simulated_seconds`, `seconds`. Where the evaluator gives other `facts`, these too.
 
     Args:
         strategy: newly built; it first receives the answers of the history in `folder`.
@@ -110,7 +110,7 @@ def best_row(history: Sequence[Row]) -> Row | None:
 
 def _row(question: Question, evaluation: Evaluation, history: Sequence[Row], seconds: float) -> Row:
     before = history[-1]["simulated_seconds"] if history else 0.0
-    return {
+    row: Row = {
         "number": question.number,
         "integers": list(question.integers),
         "epochs": question.epochs,
@@ -122,6 +122,7 @@ def _row(question: Question, evaluation: Evaluation, history: Sequence[Row], sec
         "simulated_seconds": before + evaluation.simulated_seconds,
         "seconds": seconds,
     }
+    return {**row, "facts": dict(evaluation.facts)} if evaluation.facts else row
 
 
 def _save(strategy: Strategy, row: Row, folder: Path, identity: Mapping[str, Any] | None) -> None:
@@ -160,7 +161,7 @@ def _resume(
     for row in history:
         scores = None if row["scores"] is None else tuple(row["scores"])
         question = Question(strategy.encoding.decode(row["integers"]), tuple(row["integers"]), row["epochs"])
-        evaluator.remember(question, Evaluation(scores, row["cost"], row["failure"]))
+        evaluator.remember(question, Evaluation(scores, row["cost"], row["failure"], facts=row.get("facts", {})))
     return history
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from darts_pl.records.folder import Summary
 from darts_pl.registry import Registry
-from darts_pl.settings import setting
+from darts_pl.settings import at_least, or_null, setting
 from darts_pl.tasks.execution.context import Context
 
 
@@ -39,3 +39,19 @@ class SearchAndRetrainSettings(SearchTaskSettings):
     """A search, then the training of what it found."""
 
     compare_random: bool = setting("whether a random genotype is trained in the same way")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomTaskSettings(TaskSettings):
+    """A search without gradients that draws genotypes uniformly."""
+
+    samples: int | None = setting(
+        "how many genotypes are drawn: the default of budget.evaluations",
+        or_null(at_least(1), "as many as the other limits of `budget` allow"),
+    )
+
+    def requires(self, config: Any) -> Iterator[str]:
+        """Another strategy is that of another task."""
+        name = config.strategy.name
+        if name != "random":
+            yield f"strategy.name={name} with task=random, which draws uniformly; use task=strategy strategy={name}"

@@ -20,7 +20,13 @@ from darts_pl.runs import finish_loggers, is_rank_zero
 from darts_pl.runs.child_processes import end_children
 from darts_pl.tasks.collect import collect
 from darts_pl.tasks.correlate import CorrelateSettings, correlate
-from darts_pl.tasks.declarations.registry import TASKS, SearchAndRetrainSettings, SearchTaskSettings, TaskSettings
+from darts_pl.tasks.declarations.registry import (
+    TASKS,
+    RandomTaskSettings,
+    SearchAndRetrainSettings,
+    SearchTaskSettings,
+    TaskSettings,
+)
 from darts_pl.tasks.derive import derive
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.scores import SCORES, SIZES
@@ -44,6 +50,7 @@ TASKS.add("collect", collect, settings=TaskSettings)
 TASKS.add("correlate", correlate, settings=CorrelateSettings)
 TASKS.add("lookup", lookup, settings=LookupSettings)
 TASKS.add("strategy", strategy, settings=TaskSettings)
+TASKS.add("random", strategy, settings=RandomTaskSettings)
 
 
 def run_task(config: Config, composed: DictConfig) -> float | None:
