@@ -10,12 +10,15 @@ from pathlib import Path
 
 #: What Hydra writes into the folder before a task begins.
 HYDRA = ".hydra"
+#: What task=protocol writes beside the folders of its stages.
+PROTOCOL, STAGES = "protocol.json", ("searches", "derived", "choice", "final")
 #: Files that runs write into their folder.
 FILES = (
     *("summary.json", "genotype.json", "genotypes.jsonl", "alphas.npz", "metrics.csv", "job.json", "report.html"),
     *("cells.png", "cells.svg", "runs.csv", "runs.md", "network.onnx", "network.pt2"),
     *("history.jsonl", "strategy.json", "ranking.csv"),
     *("data.json", "selection.json", "tuned.pt", "scores.csv", "scores.json", "scatter.png", "scatter.svg"),
+    *(PROTOCOL, "table.md", "table.csv", "rows.json"),
 )
 CHECKPOINTS = ("last.ckpt", "previous.ckpt", ".writing.last.ckpt")
 #: Folders that loggers fill.
@@ -49,6 +52,8 @@ def run_paths(folder: Path) -> Iterator[Path]:
         yield from run_paths(folder / part)
     for sample in sorted((folder / SAMPLES).glob("*")):
         yield from run_paths(sample)
+    if (folder / PROTOCOL).is_file():
+        yield from (path for stage in STAGES if (path := folder / stage).is_dir())
 
 
 def sweep_paths(folder: Path) -> Iterator[Path]:

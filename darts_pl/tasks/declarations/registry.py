@@ -16,10 +16,10 @@ from darts_pl.tasks.execution.context import Context
 class TaskSettings:
     """What every task has.
 
-    `searches` says whether the task runs a search.
+    `runs_search` says whether the task runs a search.
     """
 
-    searches: ClassVar[bool] = False
+    runs_search: ClassVar[bool] = False
 
     objective: str | None = setting("the result that a sweep maximises; null = none")
 
@@ -31,7 +31,7 @@ TASKS: Registry[Callable[[Context], Summary]] = Registry("task", base=TaskSettin
 class SearchTaskSettings(TaskSettings):
     """A search."""
 
-    searches: ClassVar[bool] = True
+    runs_search: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,7 @@ from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.scores import SCORES, SIZES
 from darts_pl.tasks.export import export
 from darts_pl.tasks.lookup import LookupSettings, lookup
+from darts_pl.tasks.protocol import ProtocolSettings, protocol
 from darts_pl.tasks.retrain import retrain
 from darts_pl.tasks.search import search
 from darts_pl.tasks.search_and_retrain import search_and_retrain
@@ -48,6 +49,7 @@ TASKS.add("export", export, settings=TaskSettings)
 TASKS.add("zoo", zoo, settings=TaskSettings)
 TASKS.add("collect", collect, settings=TaskSettings)
 TASKS.add("correlate", correlate, settings=CorrelateSettings)
+TASKS.add("protocol", protocol, settings=ProtocolSettings)
 TASKS.add("lookup", lookup, settings=LookupSettings)
 TASKS.add("strategy", strategy, settings=TaskSettings)
 TASKS.add("random", strategy, settings=RandomTaskSettings)

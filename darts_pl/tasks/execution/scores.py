@@ -5,6 +5,7 @@ SCORES = (
     ("strategy/score", "best score", "{:.4f}"),
     ("search/valid_accuracy", "search valid accuracy", "{:.4f}"),
     ("search/valid_loss", "search valid loss", "{:.4f}"),
+    ("retrain/valid_accuracy", "valid accuracy", "{:.4f}"),
     ("test/accuracy", "test accuracy", "{:.4f}"),
     ("random/test_accuracy", "test accuracy, random cell", "{:.4f}"),
     ("test/top5", "test top 5", "{:.4f}"),
