@@ -169,6 +169,7 @@ VARIED = (
     ["task=search_and_retrain", "search=rnn"],
     ["task=lookup", "search=nasbench201"],
     ["task=correlate"],
+    ["task=protocol"],
     ["method=pc_darts"],
     ["method=gdas"],
     ["method=dr_nas", "regulariser=kl"],
