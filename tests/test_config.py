@@ -169,6 +169,8 @@ VARIED = (
     ["task=search_and_retrain", "search=rnn"],
     ["task=lookup", "search=nasbench201"],
     ["task=correlate"],
+    ["task=random"],
+    ["evaluator=shared_weights"],
     ["method=pc_darts"],
     ["method=gdas"],
     ["method=dr_nas", "regulariser=kl"],

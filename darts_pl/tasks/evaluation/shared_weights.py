@@ -43,6 +43,8 @@ class SharedWeightsEvaluator:
         UserError: if there is no such search, it is not finished, or it is one in another space.
     """
 
+    simulates = False
+
     def __init__(
         self, settings: SharedWeightsEvaluatorSettings, space: Space, encoding: Encoding, context: Context
     ) -> None:
