@@ -269,6 +269,7 @@ def test_shared_weights_give_the_scores_that_the_selection_rule_gives(supernet, 
     found = {row["genotype"]: float(row["score"]) for row in csv_rows(tmp_path / "run" / "ranking.csv")}
     assert len(found) == 16 == len(expected)  # two operations on each of the two edges of both cells
     assert found == pytest.approx(expected, rel=1e-12)
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["valid_samples"] == 200
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_every_command_of_the_page_ends_with_the_best_of_its_answers(command, tm
 
 def test_the_page_has_a_command_for_every_strategy_and_names_every_evaluator():
     evaluators = {path.stem for path in (CONF.parent / "evaluator").glob("*.yaml")}
-    assert {one.partition("=")[2] for one in re.findall(r"evaluator=\w+", DOCUMENT)} == evaluators
+    assert {one.partition("=")[2] for one in re.findall(r"evaluator=[a-z_]+", DOCUMENT)} == evaluators
     assert {settings_of(command[1].partition("=")[2])["name"] for command in COMMANDS} == {
         settings_of(path.stem)["name"] for path in CONF.glob("*.yaml")
     }
