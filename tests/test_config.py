@@ -170,6 +170,8 @@ VARIED = (
     ["task=lookup", "search=nasbench201"],
     ["task=correlate"],
     ["task=protocol"],
+    ["task=random"],
+    ["evaluator=shared_weights"],
     ["method=pc_darts"],
     ["method=gdas"],
     ["method=dr_nas", "regulariser=kl"],

@@ -16,15 +16,8 @@ from darts_pl.quoting import hydra_argument, quoted_assignment
 
 #: Keys whose values are paths, or may be.
 PATH_KEYS = (
-    "data.path",
-    "genotype",
-    "run",
-    "runs",
-    "resume",
-    "checkpoint",
-    "hydra.run.dir",
-    "hydra.sweep.dir",
-    "task.folder",
+    *("data.path", "evaluator.run", "genotype", "run", "runs", "resume", "checkpoint"),
+    *("hydra.run.dir", "hydra.sweep.dir", "task.folder"),
 )
 #: Options of Hydra whose values are paths.
 PATH_OPTIONS = ("--config-dir", "-cd", "--config-path", "-cp")

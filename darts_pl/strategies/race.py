@@ -40,6 +40,14 @@ class Budget:
             names = ", ".join(f"budget.{one.name}" for one in fields(self))
             raise UserError(f"budget: a search needs a limit; give at least one of {names}")
 
+    def refuse_simulation(self) -> None:
+        """Raise UserError if a limit is in simulated seconds; for evaluators that simulate none."""
+        if self.simulated_seconds is not None:
+            raise UserError(
+                f"budget.simulated_seconds={self.simulated_seconds}: this evaluator simulates no time; "
+                "use budget.evaluations or budget.seconds"
+            )
+
     def is_used_up(self, history: Sequence[Row]) -> bool:
         """Whether the last row of a history has reached one of the limits."""
         last = history[-1] if history else {"evaluations": 0, "simulated_seconds": 0.0, "seconds": 0.0}
@@ -87,11 +95,8 @@ def race(
     while not budget.is_used_up(history):
         question = strategy.ask()
         evaluation = evaluator(question)
-        if budget.simulated_seconds is not None and evaluation.simulated_seconds <= 0 and evaluation.scores:
-            raise UserError(
-                f"budget.simulated_seconds={budget.simulated_seconds}: this evaluator simulates no time; "
-                "use budget.evaluations or budget.seconds"
-            )
+        if evaluation.simulated_seconds <= 0 and evaluation.scores:
+            budget.refuse_simulation()
         strategy.tell(question, evaluation.scores)
         row = _row(question, evaluation, history, clock() - start)
         history.append(row)

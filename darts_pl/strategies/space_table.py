@@ -16,7 +16,8 @@ from darts_pl.strategies.strategy import Question
 
 #: Evaluators by name; one is built from its settings, the space, the encoding of its genotypes, and the context of
 #: the command, from which an evaluator that opens data or writes files takes what it needs. An evaluator may have an
-#: `identity`: what its answers depend on beside its settings, by dotted key, as values that JSON holds.
+#: `identity`: what its answers depend on beside its settings, by dotted key, as values that JSON holds; and
+#: `simulates`, False where its evaluations take real time only.
 EVALUATORS: Registry[type[Evaluator]] = Registry("evaluator")
 
 

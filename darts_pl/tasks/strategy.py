@@ -42,6 +42,8 @@ def strategy(context: Context) -> Summary:
     config.budget.require_limit()
     encoding = encoding_of(config)
     evaluate = EVALUATORS.build(config.evaluator, SPACES.get(config.search.space), encoding, context)
+    if not getattr(evaluate, "simulates", True):
+        config.budget.refuse_simulation()  # before the first evaluation, which may be a long one
     search = build_strategy(config.strategy.name, encoding, config.strategy, config.seed)
     loggers = build_loggers(config, folder, context.resolved, config.task.name)
     progress = StrategyProgress(config, folder, loggers)

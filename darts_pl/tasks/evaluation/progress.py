@@ -21,8 +21,8 @@ COLUMNS = ("evaluations", "simulated_seconds", "seconds", "strategy/score", "str
 
 #: Seconds between two writes of `metrics.csv`.
 WRITE_SECONDS = 5.0
-#: An answer that took less than these seconds gets no line on screen.
-LINE_SECONDS = 0.5
+#: Seconds between two lines on screen, at least.
+LINE_SECONDS = 1.0
 
 
 class StrategyProgress:
@@ -40,7 +40,7 @@ class StrategyProgress:
         self._best: list[Row | None] = []
         history = folder.path / HISTORY
         self._earlier = history.read_text(encoding="utf-8").count("\n") if history.is_file() else 0
-        self._written = self._last = time.monotonic()
+        self._written = self._shown = time.monotonic()
 
     def __call__(self, row: Row) -> None:
         best = self._best[-1] if self._best else None
@@ -54,9 +54,9 @@ class StrategyProgress:
                 {name: float(value) for name, value in numbers.items() if value is not None}, len(self.rows)
             )
         now = time.monotonic()
-        if now - self._last >= LINE_SECONDS:
+        if now - self._shown >= LINE_SECONDS:
             print(self._line(numbers), flush=True)
-        self._last = now
+            self._shown = now
         if now - self._written >= WRITE_SECONDS:
             self.write()
             self._written = now

@@ -43,6 +43,8 @@ class SharedWeightsEvaluator:
         UserError: if there is no such search, it is not finished, or it is one in another space.
     """
 
+    simulates = False
+
     def __init__(
         self, settings: SharedWeightsEvaluatorSettings, space: Space, encoding: Encoding, context: Context
     ) -> None:
@@ -64,6 +66,7 @@ class SharedWeightsEvaluator:
         if other is not None:
             raise UserError(f"evaluator.run={settings.run}: a search with {other}; give the settings of that search")
         self._searched, self._trials = searched, searched.trials()
+        self._valid_samples: int | None = None
         #: What the scores depend on beside the settings of the evaluator.
         self.identity = {"checkpoint": searched.checksum}
 
@@ -83,6 +86,9 @@ class SharedWeightsEvaluator:
         found = self._trials.score(mixing)
         seconds = round(time.monotonic() - started, 3)
         if found.accuracy is not None:
-            return Evaluation((found.accuracy,), facts={"seconds": seconds, "valid_loss": found.loss})
+            if self._valid_samples is None:
+                self._valid_samples = sum(len(batch[1]) for batch in self._searched.batches())
+            facts = {"seconds": seconds, "valid_loss": found.loss, "valid_samples": self._valid_samples}
+            return Evaluation((found.accuracy,), facts=facts)
         perplexity = math.exp(min(found.loss, 700.0))
         return Evaluation((-perplexity,), facts={"seconds": seconds, "valid_perplexity": perplexity})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from darts_pl.errors import UserError
 from darts_pl.modules.running import DivergedError
@@ -43,8 +45,10 @@ class TrainEvaluator:
         UserError: if the space has no final network, or data and settings do not fit each other.
     """
 
+    simulates = False
+
     def __init__(self, settings: TrainEvaluatorSettings, space: Space, encoding: Encoding, context: Context) -> None:
-        config, folder = context.config, context.folder.path
+        config = context.config
         if config.hardware.devices not in (1, "1"):
             raise UserError(f"hardware.devices={config.hardware.devices}: evaluator=train uses one; use devices=1")
         self.settings, self.context = settings, context
@@ -55,24 +59,25 @@ class TrainEvaluator:
         problem = open_problem(config)
         example = encoding.decode(encoding.draw(Random(0)))
         problem.check_genotype(example)
-        data = problem.training(example, halves=True).data  # what does not fit is refused before the first question
-        keep_data_identity(folder, data, continues=(folder / HISTORY).is_file(), writes=True)
+        self._data = problem.training(example, halves=True).data  # what does not fit is refused before any question
         self._samples = problem.samples
 
     def __call__(self, question: Question) -> Evaluation:
         """The score after the question's epochs, or after those of the settings; none if the training diverged.
 
         Raises:
-            UserError: if the question's folder holds another training.
+            UserError: if the question's folder holds another training, or earlier questions had other data.
         """
-        name = f"{question.number:03d}"
+        folder, name = self.context.folder.path, f"{question.number:03d}"
+        keep_data_identity(folder, self._data, continues=(folder / HISTORY).is_file(), writes=True)
         epochs = question.epochs or self.settings.epochs
         context = self.context.for_subfolder(SAMPLES).for_subfolder(name)
         try:
-            found = train_on_halves(context, question.genotype, epochs=epochs, title=f"sample {name}")
+            found: dict[str, Any] = train_on_halves(context, question.genotype, epochs=epochs, title=f"sample {name}")
         except DivergedError as error:
             return Evaluation(None, failure=" ".join(str(error).splitlines()[0].split()))
         kept = ("epochs", "parameters", "multiply_adds", "valid_samples", "steps", self._samples, "seconds")
         facts = {key: found[key] for key in kept if key in found}
         facts |= {key: value for key, value in found.items() if key.startswith("retrain/") and "valid" in key}
-        return Evaluation((float(found["score"] or 0.0),), facts=facts)
+        finite = {key: value for key, value in facts.items() if not isinstance(value, float) or math.isfinite(value)}
+        return Evaluation((found["score"],), facts=finite)
