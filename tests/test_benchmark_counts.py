@@ -65,7 +65,7 @@ def test_both_forms_take_the_same_search_steps(order, make):
 @pytest.mark.parametrize(
     "make",
     [
-        partial(classifier, channels=4, layers=3, batch=4),
+        partial(classifier, channels=4, layers=4, batch=4),
         partial(language_model, units=12, vocabulary=30, batch=5, length=7),
     ],
     ids=["classifier", "language model"],
