@@ -67,6 +67,22 @@ def drawn_pass(
         return evaluate(supernet, batch, mixing, tensors)
 
 
+def scoring_pass(supernet: Supernet, batch: Any, draws: Draws, mixing: Mapping[str, Mixing] | None = None) -> Outcome:
+    """One pass that scores the supernet; what it draws comes from "eval".
+
+    Args:
+        supernet, batch: see `evaluate`.
+        draws: of the batch.
+        mixing: by cell type; None = the expected mixing weights, or, for a relaxation with a single path, drawn ones.
+    """
+    device = device_of(supernet)
+    if mixing is None:
+        sample = supernet.arch.relaxation.single_path
+        mixing = supernet.mixing(draws("eval", device) if sample else None, sample=sample)
+    with draws.seeding("eval", device):
+        return evaluate(supernet, batch, mixing)
+
+
 def device_of(supernet: Supernet) -> torch.device:
     """Where the architecture parameters are."""
     return next(iter(supernet.alphas.values())).device
@@ -103,6 +119,24 @@ def no_trace(supernet: Supernet) -> Iterator[None]:
         with torch.no_grad():
             for group, copies in zip(buffers, saved, strict=True):
                 torch._foreach_copy_(group, copies)
+
+
+@contextmanager
+def batch_statistics(supernet: Supernet) -> Iterator[None]:
+    """Within it normalisations that keep running statistics use those of the batch, as in training; nothing else
+    changes its mode. On leaving, these modules, all buffers and the random state are as before.
+
+    A normalisation is known by its attribute `running_mean`, as torch's are.
+    """
+    before = [(module, module.training) for module in supernet.modules() if hasattr(module, "running_mean")]
+    with no_trace(supernet):
+        try:
+            for module, _ in before:
+                module.training = True
+            yield
+        finally:
+            for module, training in before:
+                module.training = training
 
 
 def _by_type(tensors: Iterable[Tensor]) -> list[list[Tensor]]:

@@ -5,6 +5,7 @@ from darts_pl.config.convert import convert, type_name
 from darts_pl.config.parse import CROSS_CHECKS, known_keys, nearest_key, parse_config, unknown_key
 from darts_pl.config.sections import SECTIONS, Choice, Fixed, Group, Parts, Section, register_section
 from darts_pl.config.upgrade import (
+    as_it_began,
     flatten,
     old_keys,
     upgrade_arguments,
@@ -23,6 +24,7 @@ __all__ = [
     "Group",
     "Parts",
     "Section",
+    "as_it_began",
     "convert",
     "flatten",
     "known_keys",

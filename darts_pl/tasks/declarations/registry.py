@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from darts_pl.records.folder import Summary
 from darts_pl.registry import Registry
-from darts_pl.settings import setting
+from darts_pl.settings import at_least, setting
 from darts_pl.tasks.execution.context import Context
 
 
@@ -38,4 +38,4 @@ class SearchTaskSettings(TaskSettings):
 class SearchAndRetrainSettings(SearchTaskSettings):
     """A search, then the training of what it found."""
 
-    compare_random: bool = setting("whether a random genotype is trained in the same way")
+    compare_random: int = setting("how many random genotypes are trained in the same way", at_least(0))
