@@ -18,9 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from scipy import stats
-
+from darts_pl.report.statistics import paired_difference, statistics_of
 from darts_pl.selection import random_genotype
 from darts_pl.spaces import build_space
 from darts_pl.spaces.nasbench201 import OPERATIONS, NasBench201
@@ -76,9 +74,9 @@ def write_curves(runs: Sequence[Run], path: Path) -> None:
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
     """Mean and standard deviation (n - 1 in the denominator)."""
-    if len(values) < 2:
-        return f"{np.mean(values):,.{digits}f}"
-    return f"{np.mean(values):,.{digits}f} ± {np.std(values, ddof=1):,.{digits}f}"
+    found = statistics_of(values)
+    mean = f"{found.mean:,.{digits}f}"
+    return mean if found.std is None else f"{mean} ± {found.std:,.{digits}f}"
 
 
 def main() -> None:
@@ -121,14 +119,11 @@ def print_differences(values: dict[str, dict[int, float]]) -> None:
     """Mean differences between runs of one seed, with the 95 % interval of Student's t."""
     names = list(values)
     for first, second in ((a, b) for index, a in enumerate(names) for b in names[index + 1 :]):
-        seeds = sorted(values[first].keys() & values[second].keys())
-        gaps = np.array([values[first][seed] - values[second][seed] for seed in seeds])
-        if len(gaps) >= 2:
-            width = stats.t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / len(gaps) ** 0.5
-            low, high = gaps.mean() - width, gaps.mean() + width
+        found = paired_difference(values[first], values[second])
+        if found is not None and found.n >= 2:
             print(
-                f"\n{first} minus {second}, paired over {len(gaps)} seeds: {gaps.mean():+.2f} "
-                f"(95 % interval {low:+.2f} to {high:+.2f})"
+                f"\n{first} minus {second}, paired over {found.n} seeds: {found.mean:+.2f} "
+                f"(95 % interval {found.low:+.2f} to {found.high:+.2f})"
             )
 
 
