@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.modules.dropout import _DropoutNd
 
 from darts_pl.bilevel.draws import Draws, RandomState, Split
 from darts_pl.spaces import Mixing, Outcome, Supernet
@@ -123,16 +124,13 @@ def no_trace(supernet: Supernet) -> Iterator[None]:
 
 @contextmanager
 def batch_statistics(supernet: Supernet) -> Iterator[None]:
-    """Within it normalisations that keep running statistics use those of the batch, as in training; nothing else
-    changes its mode. On leaving, these modules, all buffers and the random state are as before.
-
-    A normalisation is known by its attribute `running_mean`, as torch's are.
-    """
-    before = [(module, module.training) for module in supernet.modules() if hasattr(module, "running_mean")]
+    """Within it BatchNorm uses the statistics of the batch: all is in training mode but torch's dropout, which is off.
+    On leaving, modes, buffers and random state are as before."""
+    before = [(module, module.training) for module in supernet.modules()]
     with no_trace(supernet):
         try:
             for module, _ in before:
-                module.training = True
+                module.training = not isinstance(module, _DropoutNd)
             yield
         finally:
             for module, training in before:

@@ -22,6 +22,8 @@ CHECKPOINTS = ("last.ckpt", "previous.ckpt", ".writing.last.ckpt")
 FOLDERS = ("wandb", "tensorboard", "mlflow", "comet")
 #: Folders of the parts of a run, each with the files of a run.
 PARTS = ("search", "retrain", "random")
+#: The same for the second random cell of a run, and further ones.
+_FURTHER = re.compile(r"random_\d+")
 #: What a sweep writes beside the folders of its jobs.
 SWEEP = (".jobs", ".submitit", "multirun.yaml", "optimization_results.yaml")
 #: Where a replaced run is kept until the run that replaces it has written something.
@@ -43,7 +45,8 @@ def run_paths(folder: Path) -> Iterator[Path]:
     yield from (path for name in CHECKPOINTS if (path := folder / "checkpoints" / name).exists())
     if (folder / "checkpoints").is_dir():
         yield from (path for path in sorted((folder / "checkpoints").iterdir()) if _EPOCH.fullmatch(path.name))
-    for part in PARTS:
+    further = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and _FURTHER.fullmatch(path.name)]
+    for part in (*PARTS, *further):
         yield from run_paths(folder / part)
 
 

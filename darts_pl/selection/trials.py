@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from operator import length_hint
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from darts_pl import atomic
-from darts_pl.bilevel import Draws, Mean, device_of, identity_mean, no_trace, scoring_pass
+from darts_pl.bilevel import Draws, Mean, batch_statistics, device_of, identity_mean, scoring_pass
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.spaces import Mixing, Outcome, Supernet
@@ -164,7 +163,7 @@ class Trials:
         """
         supernet = self.supernet
         total = torch.zeros(3, dtype=torch.float64, device=device_of(supernet))
-        with torch.no_grad(), no_trace(supernet), _training(supernet):
+        with torch.no_grad(), batch_statistics(supernet):
             carry = None
             for index, batch in enumerate(self._first(fraction)):
                 if not batch[1].numel():  # this rank has one batch less than others
@@ -269,16 +268,6 @@ class Trials:
     def journal(self) -> Mapping[str, Any]:
         """All decisions so far, by name."""
         return {name: value for name, value in self._journal.items() if name != IDENTITY}
-
-
-@contextmanager
-def _training(supernet: nn.Module) -> Iterator[None]:
-    before = supernet.training
-    supernet.train()
-    try:
-        yield
-    finally:
-        supernet.train(before)
 
 
 def _read(path: Path) -> dict[str, Any]:
