@@ -72,6 +72,6 @@ def test_a_batch_that_is_larger_than_the_valid_half_is_refused_in_one_line(
     command = ["data=digits", "search.train_portion=0.9", "search.batch_size=150", f"hydra.run.dir={tmp_path}"]
     assert main(command) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "error: search.batch_size=150 is more than the 145 images of the valid half (search.train_portion=0.9 of 1452);"
+        "error: search.batch_size=150 is more than the 145 images of the valid half (search.train_portion=0.9 of 1442);"
         " lower it to 145 or less"
     ]
