@@ -24,6 +24,8 @@ from darts_pl.bilevel.passes import (
     full_precision,
     gradients,
     no_trace,
+    nothing_dropped,
+    scoring_pass,
 )
 from darts_pl.bilevel.perturbation import PERTURBATIONS, Perturbation
 from darts_pl.bilevel.regulariser import REGULARISERS, Regulariser
@@ -72,8 +74,10 @@ __all__ = [
     "largest_alpha_eigenvalue",
     "largest_eigenvalue",
     "no_trace",
+    "nothing_dropped",
     "order",
     "scaled_lr",
+    "scoring_pass",
     "second_order",
     "second_order_exact",
     "seeded",

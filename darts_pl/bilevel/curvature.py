@@ -10,7 +10,7 @@ from torch import Tensor
 
 from darts_pl.bilevel.draws import Draws
 from darts_pl.bilevel.inner import Mean, identity_mean
-from darts_pl.bilevel.passes import batch_statistics, device_of, evaluate, full_precision, gradients, no_trace
+from darts_pl.bilevel.passes import device_of, evaluate, full_precision, gradients, no_trace, nothing_dropped
 from darts_pl.spaces import Supernet
 
 #: From a vector [n] to a matrix's product with it, [n], both float64 on the CPU.
@@ -42,7 +42,7 @@ def largest_alpha_eigenvalue(
     """
     alphas, device = list(supernet.alphas.values()), device_of(supernet)
     weights = {name: weight.detach() for name, weight in supernet.weights().items()}
-    with no_trace(supernet), full_precision(device.type), batch_statistics(supernet), draws.seeding("eval", device):
+    with no_trace(supernet), full_precision(device.type), nothing_dropped(supernet), draws.seeding("eval", device):
         loss = evaluate(supernet, batch, supernet.mixing(), weights).loss
         gradient = torch.cat([part.flatten() for part in gradients(loss, alphas, create_graph=True)])
 

@@ -18,13 +18,13 @@ from darts_pl.bilevel import (
     RollBack,
     SearchStep,
     Stop,
-    batch_statistics,
     device_of,
     evaluate,
     full_precision,
     gradients,
     identity_mean,
     no_trace,
+    nothing_dropped,
 )
 from darts_pl.bilevel.orders import AlphaGradient
 from darts_pl.selection import preview_magnitude
@@ -121,7 +121,7 @@ def layer_gradients(
     leaves: list[list[Tensor]] = [[] for _ in cells]
     weights = {name: weight.detach() for name, weight in supernet.weights().items()}
     mixing = supernet.mixing()
-    with ExitStack() as hooks, no_trace(supernet), full_precision(device.type), batch_statistics(supernet):
+    with ExitStack() as hooks, no_trace(supernet), full_precision(device.type), nothing_dropped(supernet):
         for (_, edges), own in zip(cells, leaves, strict=True):
             for module in edges:
                 handle = module.register_forward_pre_hook(_with_leaf(own))

@@ -40,7 +40,15 @@ from darts_pl.spaces.rnn import (
     slowness,
     word_loss,
 )
-from darts_pl.spaces.settings import AlphasSettings, SearchSettings, WeightsSettings
+from darts_pl.spaces.settings import (
+    BATCH,
+    STORED,
+    AlphasSettings,
+    ImageSearchSettings,
+    SearchSettings,
+    WeightsSettings,
+    scores_batches,
+)
 from darts_pl.spaces.sizes import count_multiply_adds, count_parameters, min_batch_size, multiply_adds_of
 from darts_pl.spaces.skip import SKIPS, Skip
 from darts_pl.spaces.space import CellSpace, SearchSpace, cell_space
@@ -48,6 +56,7 @@ from darts_pl.spaces.supernet import Outcome, Supernet
 from darts_pl.spaces.tables import Table
 
 __all__ = [
+    "BATCH",
     "EDGES",
     "NETWORKS",
     "PAPER_NETWORKS",
@@ -55,6 +64,7 @@ __all__ = [
     "SKIPS",
     "SPACES",
     "STEMS",
+    "STORED",
     "Alive",
     "AlphasSettings",
     "AuxiliaryTower",
@@ -77,6 +87,7 @@ __all__ = [
     "Gumbel",
     "GumbelSettings",
     "ImageNetwork",
+    "ImageSearchSettings",
     "LanguageModel",
     "LeavingEdges",
     "MixedEdges",
@@ -119,6 +130,7 @@ __all__ = [
     "preprocess",
     "reductions",
     "register_space",
+    "scores_batches",
     "size_of",
     "slowness",
     "space_of",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from darts_pl.settings import between, setting
 from darts_pl.spaces.edges import EDGES, Edges
@@ -23,7 +23,7 @@ class DropPathEdges(MixedEdges):
         rate: the probability in the last epoch.
 
     Attributes:
-        probability: the probability now.
+        drop: a dropout, with the probability now.
     """
 
     def __init__(
@@ -31,22 +31,21 @@ class DropPathEdges(MixedEdges):
     ) -> None:
         super().__init__(candidates, channels, stride, skip)
         self.rate = rate
-        self.probability = 0.0
+        self.drop = nn.Dropout(0.0)  # what turns dropout off, as a score does, turns this off
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """0 in the first epoch and `rate` in the last one, linear in between."""
         super().start_epoch(epoch, epochs)
-        self.probability = self.rate * (1.0 if epoch >= epochs - 1 else epoch / (epochs - 1))
+        self.drop.p = self.rate * (1.0 if epoch >= epochs - 1 else epoch / (epochs - 1))
 
     def forward(
         self, node: Tensor, weights: Tensor, alive: Alive | None = None, edges: Tensor | None = None
     ) -> list[Tensor | None]:
         """For each edge the map [B, C, H', W'] that it adds to its target node; None adds nothing."""
         parts = super().forward(node, weights, alive, edges)
-        if not self.training or self.probability == 0:
+        if not self.drop.training or self.drop.p == 0:
             return parts
-        keep = 1 - self.probability
-        masks = torch.empty(self.edges, len(node), 1, 1, 1, device=node.device).bernoulli_(keep).div_(keep)
+        masks = self.drop(torch.ones(self.edges, len(node), 1, 1, 1, device=node.device))
         return [None if part is None else part * mask.to(part) for part, mask in zip(parts, masks, strict=True)]
 
 
