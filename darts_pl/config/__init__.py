@@ -3,6 +3,7 @@
 from darts_pl.config.config import CommandSettings, Config
 from darts_pl.config.convert import convert, type_name
 from darts_pl.config.parse import CROSS_CHECKS, known_keys, nearest_key, parse_config, unknown_key
+from darts_pl.config.resolvers import by_data
 from darts_pl.config.sections import SECTIONS, Choice, Fixed, Group, Parts, Section, register_section
 from darts_pl.config.upgrade import (
     flatten,
@@ -23,6 +24,7 @@ __all__ = [
     "Group",
     "Parts",
     "Section",
+    "by_data",
     "convert",
     "flatten",
     "known_keys",

@@ -135,6 +135,22 @@ class SearchHalves(LabelledData[Split]):
             warn(f"data.split={self.settings.split}: {missing}{remedy}")
 
 
+class TrainHalf(SearchHalves[Split]):
+    """The loaders of a training from scratch on the train half of a search, which the valid half scores.
+
+    There is no test dataloader.
+    """
+
+    def train_dataloader(self) -> BatchLoader:
+        """Shuffled and augmented batches ``(x, y)`` of the train half."""
+        return BatchLoader(self._shuffled(self._halves()[0], "train", "train half"))
+
+    @property
+    def valid_size(self) -> int:
+        """Samples of the valid half."""
+        return len(self._halves()[1])
+
+
 class WholeSplits(LabelledData[Split]):
     """The loaders of a training from scratch: the training split, and the test split to score once at the end.
 

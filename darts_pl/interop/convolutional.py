@@ -140,11 +140,12 @@ def classifier_sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _reductions(tensors: Mapping[str, Tensor], channels: int, layers: int) -> list[int] | None:
-    """The cells that double the width; None where a width is missing or they are where the paper has them."""
+    """The cells that double the width; None where a width is missing or wrong, or they are where the
+    paper has them."""
     found = []
     for layer in range(layers):
         weight = tensors.get(f"cells.{layer}.preprocess1.op.1.weight")
-        if weight is None or weight.dim() != 4:
+        if weight is None or weight.dim() != 4 or weight.shape[0] not in (channels, 2 * channels):
             return None
         if weight.shape[0] == 2 * channels:
             found.append(layer)

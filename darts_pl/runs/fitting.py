@@ -61,7 +61,7 @@ def fit(
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except DivergedError as error:
-        raise UserError(f"{error}\n{_before(folder)}") from error
+        raise DivergedError(f"{error}\n{_before(folder)}") from error
     except RuntimeError as error:
         if "loading state_dict" not in str(error):
             raise

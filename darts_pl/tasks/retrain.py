@@ -90,6 +90,8 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         "data": config.data.name,
         "genotype": str(genotype),
         "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        problem.samples: done.samples,
         **training.facts,
         **metrics,
         **training.after(),

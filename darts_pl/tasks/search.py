@@ -58,6 +58,8 @@ def search(context: Context) -> Summary:
         "genotype": str(genotype),
         "epochs": done.trainer.current_epoch,
         "batches": done.trainer.global_step,
+        "steps": done.trainer.global_step,
+        problem.samples: done.samples,
         "search/parameters": sum(weight.numel() for weight in module.supernet.weights().values()),
         **metrics,
         **table_summary(genotype),

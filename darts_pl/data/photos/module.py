@@ -10,7 +10,7 @@ import numpy as np
 from torchvision.transforms import v2
 
 from darts_pl.data.batches import Batches
-from darts_pl.data.module import LabelledData, SearchHalves, WholeSplits
+from darts_pl.data.module import LabelledData, SearchHalves, TrainHalf, WholeSplits
 from darts_pl.data.photos.batches import PhotoBatches, PhotoDataset
 from darts_pl.data.photos.folders import PhotoFolders, PhotoList
 from darts_pl.data.sample_order import IndexOrder, SequentialOrder
@@ -126,6 +126,12 @@ class SearchPhotos(PhotoData, SearchHalves[PhotoList]):
 
     def _halves(self) -> tuple[PhotoList, PhotoList]:
         return self._train, self._valid
+
+
+class HalfPhotos(TrainHalf[PhotoList], SearchPhotos):
+    """Batches ``(x, y)`` of the train half of `SearchPhotos`, and its valid half to score."""
+
+    streams = 1
 
 
 class RetrainPhotos(PhotoData, WholeSplits[PhotoList]):

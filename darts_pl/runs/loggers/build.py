@@ -79,7 +79,9 @@ def log_summary(loggers: Sequence[Logger], summary: Summary) -> None:
 def _labels(config: Config, title: str) -> Labels:
     data = config.data.name
     searches = title == "search"
-    tags = (config.search.space, config.order.name, data) if searches else (config.train.network, data)
+    tags: tuple[str, ...] = (config.search.space, config.order.name, data) if searches else (config.train.network, data)
+    if config.task.name in ("strategy", "random"):
+        tags = (config.search.space, config.strategy.name, config.evaluator.name)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     several = config.task.name == "search_and_retrain"
     part = title if several and not searches else None

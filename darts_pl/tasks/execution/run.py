@@ -20,12 +20,19 @@ from darts_pl.runs import finish_loggers, is_rank_zero
 from darts_pl.runs.child_processes import end_children
 from darts_pl.tasks.collect import collect
 from darts_pl.tasks.correlate import CorrelateSettings, correlate
-from darts_pl.tasks.declarations.registry import TASKS, SearchAndRetrainSettings, SearchTaskSettings, TaskSettings
+from darts_pl.tasks.declarations.registry import (
+    TASKS,
+    RandomTaskSettings,
+    SearchAndRetrainSettings,
+    SearchTaskSettings,
+    TaskSettings,
+)
 from darts_pl.tasks.derive import derive
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.scores import SCORES, SIZES
 from darts_pl.tasks.export import export
 from darts_pl.tasks.lookup import LookupSettings, lookup
+from darts_pl.tasks.protocol import ProtocolSettings, protocol
 from darts_pl.tasks.retrain import retrain
 from darts_pl.tasks.search import search
 from darts_pl.tasks.search_and_retrain import search_and_retrain
@@ -42,8 +49,10 @@ TASKS.add("export", export, settings=TaskSettings)
 TASKS.add("zoo", zoo, settings=TaskSettings)
 TASKS.add("collect", collect, settings=TaskSettings)
 TASKS.add("correlate", correlate, settings=CorrelateSettings)
+TASKS.add("protocol", protocol, settings=ProtocolSettings)
 TASKS.add("lookup", lookup, settings=LookupSettings)
 TASKS.add("strategy", strategy, settings=TaskSettings)
+TASKS.add("random", strategy, settings=RandomTaskSettings)
 
 
 def run_task(config: Config, composed: DictConfig) -> float | None:

@@ -3,8 +3,13 @@
 #: Name in the summary, what the screen calls it, how it is written.
 SCORES = (
     ("strategy/score", "best score", "{:.4f}"),
+    ("strategy/score_low", "best score, 95 % from", "{:.4f}"),
+    ("strategy/score_high", "best score, 95 % to", "{:.4f}"),
+    ("strategy/score_mean", "all scores, mean", "{:.4f}"),
+    ("strategy/score_std", "all scores, spread", "{:.4f}"),
     ("search/valid_accuracy", "search valid accuracy", "{:.4f}"),
     ("search/valid_loss", "search valid loss", "{:.4f}"),
+    ("retrain/valid_accuracy", "valid accuracy", "{:.4f}"),
     ("test/accuracy", "test accuracy", "{:.4f}"),
     ("random/test_accuracy", "test accuracy, random cell", "{:.4f}"),
     ("test/top5", "test top 5", "{:.4f}"),

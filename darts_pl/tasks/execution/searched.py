@@ -96,6 +96,12 @@ def find_searched(context: Context) -> Searched:
     return Searched(module, config, problem, batches, checksum, ended)
 
 
+def refuse_unfinished(run: Path) -> None:
+    """Raise UserError if the search in that folder has not ended."""
+    if not _folder(run).genotype.is_file():
+        raise UserError(f"run={run}: the search is not finished; continue it with resume={run}")
+
+
 def _cast(batch: Any, dtype: torch.dtype) -> Any:
     return tuple(part.to(dtype) if part.is_floating_point() else part for part in batch)
 
