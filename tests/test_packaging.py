@@ -74,4 +74,4 @@ def test_the_source_distribution_holds_what_building_and_testing_need(tmp_path):
     with tarfile.open(build("sdist", tmp_path)) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "run.py", "Makefile", "conf/config.yaml"} <= names
-    assert {"tests/conftest.py", "tests/test_packaging.py", "benchmarks/supernet.py"} <= names
+    assert {"tests/conftest.py", "tests/test_packaging.py", "benchmarks/__main__.py"} <= names

@@ -13,7 +13,15 @@ from darts_pl.bilevel.orders import (
     second_order,
     second_order_exact,
 )
-from darts_pl.bilevel.passes import device_of, drawn_pass, evaluate, gradients, no_trace
+from darts_pl.bilevel.passes import (
+    batch_statistics,
+    device_of,
+    drawn_pass,
+    evaluate,
+    gradients,
+    no_trace,
+    scoring_pass,
+)
 from darts_pl.bilevel.perturbation import PERTURBATIONS, Perturbation
 from darts_pl.bilevel.regulariser import REGULARISERS, Regulariser
 from darts_pl.bilevel.stages import STAGES, Factory, Facts, SingleStage, Stage, Stages
@@ -45,6 +53,7 @@ __all__ = [
     "StepResult",
     "Stop",
     "WeightRecipe",
+    "batch_statistics",
     "device_of",
     "drawn_pass",
     "evaluate",
@@ -54,6 +63,7 @@ __all__ = [
     "no_trace",
     "order",
     "scaled_lr",
+    "scoring_pass",
     "second_order",
     "second_order_exact",
 ]

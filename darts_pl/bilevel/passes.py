@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.modules.dropout import _DropoutNd
 
 from darts_pl.bilevel.draws import Draws, RandomState, Split
 from darts_pl.spaces import Mixing, Outcome, Supernet
@@ -67,6 +68,22 @@ def drawn_pass(
         return evaluate(supernet, batch, mixing, tensors)
 
 
+def scoring_pass(supernet: Supernet, batch: Any, draws: Draws, mixing: Mapping[str, Mixing] | None = None) -> Outcome:
+    """One pass that scores the supernet; what it draws comes from "eval".
+
+    Args:
+        supernet, batch: see `evaluate`.
+        draws: of the batch.
+        mixing: by cell type; None = the expected mixing weights, or, for a relaxation with a single path, drawn ones.
+    """
+    device = device_of(supernet)
+    if mixing is None:
+        sample = supernet.arch.relaxation.single_path
+        mixing = supernet.mixing(draws("eval", device) if sample else None, sample=sample)
+    with draws.seeding("eval", device):
+        return evaluate(supernet, batch, mixing)
+
+
 def device_of(supernet: Supernet) -> torch.device:
     """Where the architecture parameters are."""
     return next(iter(supernet.alphas.values())).device
@@ -103,6 +120,21 @@ def no_trace(supernet: Supernet) -> Iterator[None]:
         with torch.no_grad():
             for group, copies in zip(buffers, saved, strict=True):
                 torch._foreach_copy_(group, copies)
+
+
+@contextmanager
+def batch_statistics(supernet: Supernet) -> Iterator[None]:
+    """Within it BatchNorm uses the statistics of the batch: all is in training mode but torch's dropout, which is off.
+    On leaving, modes, buffers and random state are as before."""
+    before = [(module, module.training) for module in supernet.modules()]
+    with no_trace(supernet):
+        try:
+            for module, _ in before:
+                module.training = not isinstance(module, _DropoutNd)
+            yield
+        finally:
+            for module, training in before:
+                module.training = training
 
 
 def _by_type(tensors: Iterable[Tensor]) -> list[list[Tensor]]:

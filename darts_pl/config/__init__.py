@@ -6,6 +6,7 @@ from darts_pl.config.parse import CROSS_CHECKS, known_keys, nearest_key, parse_c
 from darts_pl.config.resolvers import by_data
 from darts_pl.config.sections import SECTIONS, Choice, Fixed, Group, Parts, Section, register_section
 from darts_pl.config.upgrade import (
+    as_it_began,
     flatten,
     old_keys,
     upgrade_arguments,
@@ -24,6 +25,7 @@ __all__ = [
     "Group",
     "Parts",
     "Section",
+    "as_it_began",
     "by_data",
     "convert",
     "flatten",

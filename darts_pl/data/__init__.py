@@ -20,11 +20,11 @@ from darts_pl.data.images.module import HalfImages, RetrainImages, SearchImages
 from darts_pl.data.images.npz import npz
 from darts_pl.data.images.sources import IMAGE_SOURCES, list_sources, load, register_source
 from darts_pl.data.loader import BatchLoader
-from darts_pl.data.module import DataModule
+from darts_pl.data.module import DataModule, SearchHalves
 from darts_pl.data.photos.batches import PhotoBatches, PhotoDataset
 from darts_pl.data.photos.folders import PhotoFolders, PhotoList, photo_folders
 from darts_pl.data.photos.module import HalfPhotos, RetrainPhotos, SearchPhotos
-from darts_pl.data.sample_order import IndexOrder, SequentialOrder, derive_seed
+from darts_pl.data.sample_order import EvaluationOrder, IndexOrder, MixedOrder, SequentialOrder, derive_seed
 from darts_pl.data.settings import DataSettings, ImageSettings, Loading, PhotoSettings, TextSettings
 from darts_pl.data.text.batches import EvaluationSequences, Lengths, PairedSequences, TrainSequences
 from darts_pl.data.text.corpus import CORPORA, Corpus, load_corpus, unigram_perplexity
@@ -43,6 +43,7 @@ __all__ = [
     "Corpus",
     "DataModule",
     "DataSettings",
+    "EvaluationOrder",
     "EvaluationSequences",
     "HalfImages",
     "HalfPhotos",
@@ -52,6 +53,7 @@ __all__ = [
     "IndexOrder",
     "Lengths",
     "Loading",
+    "MixedOrder",
     "OrderedBatches",
     "PairedBatches",
     "PairedSequences",
@@ -64,6 +66,7 @@ __all__ = [
     "RetrainImages",
     "RetrainPhotos",
     "RetrainText",
+    "SearchHalves",
     "SearchImages",
     "SearchPhotos",
     "SearchText",

@@ -22,6 +22,7 @@ from darts_pl.data import (
     photo_folders,
 )
 from darts_pl.errors import UserError
+from darts_pl.spaces import scores_batches
 
 #: Smaller images vanish in the cells that halve them.
 SMALLEST_IMAGE = 8
@@ -84,7 +85,14 @@ def search_data(config: Config, images: Images, min_batch_size: int = 1) -> pl.L
     Raises:
         UserError: if the data do not fit the settings.
     """
-    loading = _loading(config, "search", train_portion=config.search.train_portion, min_batch_size=min_batch_size)
+    search = config.search
+    loading = _loading(
+        config,
+        "search",
+        train_portion=search.train_portion,
+        min_batch_size=min_batch_size,
+        mixed_scores=scores_batches(search),
+    )
     if isinstance(images, ImageArrays):
         return SearchImages(images, config.data, loading)
     return SearchPhotos(images, config.data, loading)

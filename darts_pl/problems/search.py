@@ -15,7 +15,7 @@ from darts_pl.errors import UserError
 from darts_pl.modules import SearchModule, StageRun
 from darts_pl.problems.base import Problem
 from darts_pl.selection import PREVIEWS, preview_magnitude
-from darts_pl.spaces import EDGES, RELAXATIONS, SKIPS, SPACES, Parts, SearchSpace, Supernet
+from darts_pl.spaces import EDGES, RELAXATIONS, SKIPS, SPACES, Parts, SearchSpace, Supernet, scores_batches
 
 
 @dataclass(frozen=True)
@@ -87,5 +87,6 @@ def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.Lig
         observers=[OBSERVERS.build(settings) for settings in config.observers.values()],
         stages=stages,
         seed=config.seed,
+        batch_scores=scores_batches(search),
     )
     return module, data

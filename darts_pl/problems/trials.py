@@ -17,9 +17,10 @@ from darts_pl.bilevel import SearchStep
 from darts_pl.bilevel.inner import Mean, identity_mean
 from darts_pl.callbacks import SelectionProgress
 from darts_pl.config import Config
+from darts_pl.data import SearchHalves
 from darts_pl.modules import SearchModule
 from darts_pl.problems.base import Problem
-from darts_pl.selection import Start, Trials, Tuner, TuningSettings
+from darts_pl.selection import Dealt, Start, Trials, Tuner, TuningSettings
 
 #: File in a run's folder with the decisions of its selection rule.
 JOURNAL = "selection.json"
@@ -99,9 +100,18 @@ def trials_of(config: Config, problem: Problem, ended: Ended, folder: Path) -> T
         seed=config.seed,
         size=problem.size,
         identity={"rule": asdict(config.select), "seed": config.seed, **(ended.identity or {})},
+        dealt=_dealt(data, config.debug),
         watch=SelectionProgress("selection") if ended.writes else None,
         tell=tell,
     )
+
+
+def _dealt(data: pl.LightningDataModule, debug: bool) -> Dealt | None:
+    order = data.score_order() if isinstance(data, SearchHalves) else None
+    if order is None:
+        return None
+    batches = min(order.all_batches, order.world_size) if debug else order.all_batches
+    return Dealt(order.rank, order.world_size, batches)
 
 
 def _tuner(config: Config, ended: Ended, file: Path, tell: Callable[[str], None] | None) -> Tuner:

@@ -27,6 +27,8 @@ FOLDERS = ("wandb", "tensorboard", "mlflow", "comet")
 PARTS = ("search", "retrain", "random")
 #: Folder of the trainings of a search without gradients, each with the files of a run.
 SAMPLES = "samples"
+#: The same for the second random cell of a run, and further ones.
+_FURTHER = re.compile(r"random_\d+")
 #: What a sweep writes beside the folders of its jobs.
 SWEEP = (".jobs", ".submitit", "multirun.yaml", "optimization_results.yaml")
 #: Where a replaced run is kept until the run that replaces it has written something.
@@ -48,7 +50,8 @@ def run_paths(folder: Path) -> Iterator[Path]:
     yield from (path for name in CHECKPOINTS if (path := folder / "checkpoints" / name).exists())
     if (folder / "checkpoints").is_dir():
         yield from (path for path in sorted((folder / "checkpoints").iterdir()) if _EPOCH.fullmatch(path.name))
-    for part in PARTS:
+    further = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and _FURTHER.fullmatch(path.name)]
+    for part in (*PARTS, *further):
         yield from run_paths(folder / part)
     for sample in sorted((folder / SAMPLES).glob("*")):
         yield from run_paths(sample)

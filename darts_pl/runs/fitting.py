@@ -107,6 +107,17 @@ def to_continue(folder: RunFolder, settings: Mapping[str, Any]) -> Path | None:
     return None
 
 
+def newest_settings(folder: RunFolder) -> Mapping[str, Any] | None:
+    """The settings in the newest checkpoint of a folder that can be read; None if there is none."""
+    for path in (folder.checkpoint, folder.previous_checkpoint):
+        try:
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get(SETTINGS_KEY)
+        except (*_DAMAGED, AttributeError):
+            continue
+        return found if isinstance(found, Mapping) else None
+    return None
+
+
 def _before(folder: RunFolder) -> str:
     if folder.checkpoint.is_file():
         return f"the checkpoint before it is {folder.checkpoint}"

@@ -5,17 +5,18 @@ from darts_pl.selection.magnitude_within import MagnitudeWithin, MagnitudeWithin
 from darts_pl.selection.one_path import one_path
 from darts_pl.selection.pairs import pairs, strongest_pairs
 from darts_pl.selection.perturbation import Order, Perturbation, PerturbationSettings, random_order
-from darts_pl.selection.random import random_genotype
+from darts_pl.selection.random import random_genotype, random_genotypes
 from darts_pl.selection.rules import PREVIEWS, RULES, Selection, selection_rule
 from darts_pl.selection.shared_weights import SharedWeights, SharedWeightsSettings
 from darts_pl.selection.skip_limit import SkipLimit, SkipLimitSettings, limit_skips
 from darts_pl.selection.softmax_magnitude import softmax_magnitude
-from darts_pl.selection.trials import Progress, Score, Size, Trials
+from darts_pl.selection.trials import Dealt, Progress, Score, Size, Trials
 from darts_pl.selection.tuner import Start, Tuner, TuningSettings
 
 __all__ = [
     "PREVIEWS",
     "RULES",
+    "Dealt",
     "MagnitudeWithin",
     "MagnitudeWithinSettings",
     "Order",
@@ -39,6 +40,7 @@ __all__ = [
     "pairs",
     "preview_magnitude",
     "random_genotype",
+    "random_genotypes",
     "random_order",
     "selection_rule",
     "softmax_magnitude",

@@ -39,7 +39,15 @@ from darts_pl.spaces.rnn import (
     slowness,
     word_loss,
 )
-from darts_pl.spaces.settings import AlphasSettings, SearchSettings, WeightsSettings
+from darts_pl.spaces.settings import (
+    BATCH,
+    STORED,
+    AlphasSettings,
+    ImageSearchSettings,
+    SearchSettings,
+    WeightsSettings,
+    scores_batches,
+)
 from darts_pl.spaces.sizes import count_multiply_adds, count_parameters, min_batch_size, multiply_adds_of
 from darts_pl.spaces.skip import SKIPS, Skip
 from darts_pl.spaces.space import CellSpace, SearchSpace, cell_space
@@ -47,6 +55,7 @@ from darts_pl.spaces.supernet import Outcome, Supernet
 from darts_pl.spaces.tables import Table
 
 __all__ = [
+    "BATCH",
     "EDGES",
     "NETWORKS",
     "PAPER_NETWORKS",
@@ -54,6 +63,7 @@ __all__ = [
     "SKIPS",
     "SPACES",
     "STEMS",
+    "STORED",
     "Alive",
     "AlphasSettings",
     "AuxiliaryTower",
@@ -73,6 +83,7 @@ __all__ = [
     "Gumbel",
     "GumbelSettings",
     "ImageNetwork",
+    "ImageSearchSettings",
     "LanguageModel",
     "LeavingEdges",
     "MixedEdges",
@@ -115,6 +126,7 @@ __all__ = [
     "preprocess",
     "reductions",
     "register_space",
+    "scores_batches",
     "size_of",
     "slowness",
     "space_of",

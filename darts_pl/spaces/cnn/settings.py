@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from darts_pl.settings import Range, above, at_least, between, one_of, or_null, setting
-from darts_pl.spaces.settings import SearchSettings
+from darts_pl.spaces.settings import ImageSearchSettings
 
 _STEMS = one_of("cifar", "imagenet")
 _FRACTION = between(0, 1, with_high=False)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CnnSearchSettings(SearchSettings):
+class CnnSearchSettings(ImageSearchSettings):
     """A convolutional search."""
 
     layers: int = setting(
@@ -31,10 +31,6 @@ class CnnSearchSettings(SearchSettings):
     stem: str = setting("what comes before the first cell", _STEMS)
     pool_norm: bool = setting("whether BatchNorm follows the poolings of the search network")
     last_norm: bool = setting("whether BatchNorm and ReLU come before the global pooling of the search network")
-    train_portion: float = setting(
-        "fraction of the training images that trains the weights",
-        between(0, 1, with_low=False, with_high=False),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

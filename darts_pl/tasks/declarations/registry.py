@@ -38,7 +38,7 @@ class SearchTaskSettings(TaskSettings):
 class SearchAndRetrainSettings(SearchTaskSettings):
     """A search, then the training of what it found."""
 
-    compare_random: bool = setting("whether a random genotype is trained in the same way")
+    compare_random: int = setting("how many random genotypes are trained in the same way", at_least(0))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ from darts_pl.tasks.declarations.registry import (
 )
 from darts_pl.tasks.derive import derive
 from darts_pl.tasks.execution.context import Context
-from darts_pl.tasks.execution.scores import SCORES, SIZES
+from darts_pl.tasks.execution.scores import shown
 from darts_pl.tasks.export import export
 from darts_pl.tasks.lookup import LookupSettings, lookup
 from darts_pl.tasks.protocol import ProtocolSettings, protocol
@@ -109,13 +109,15 @@ def _print_summary(summary: Summary, folder: RunFolder) -> None:
     if isinstance(genotype, str):
         print(cell_text(parse(genotype)))
         print()
-    shown = [(label, form.format(summary[name])) for name, label, form in SCORES + SIZES if name in summary]
+    lines = list(shown(summary))
     if genotype is not None:
-        shown.append(("genotype", str(genotype)))
-    shown.append(("folder", _shown(folder.path)))
-    width = max(len(label) for label, _ in shown) + 2
-    for label, value in shown:
+        lines.append(("genotype", str(genotype)))
+    lines.append(("folder", _shown(folder.path)))
+    width = max(len(label) for label, _ in lines) + 2
+    for label, value in lines:
         print(f"{label:<{width}}{value}")
+    if "random/conclusion" in summary:
+        print(f"\n{summary['random/conclusion']}")
 
 
 def _shown(path: Path) -> str:

@@ -33,7 +33,7 @@ class Searched:
         config: of the run; single values of the data and the hardware that the command gives replace those of the
             run.
         problem: the data.
-        batches: those of the valid split, unaugmented and in order.
+        batches: those of the valid split, unaugmented, as `search.valid_statistics` says.
         checksum: of the checkpoint file, SHA-256.
         ended: what a selection rule may score and train.
     """
