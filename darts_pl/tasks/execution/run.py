@@ -25,6 +25,7 @@ from darts_pl.tasks.derive import derive
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.scores import SCORES, SIZES
 from darts_pl.tasks.export import export
+from darts_pl.tasks.latency import LatencySettings, latency
 from darts_pl.tasks.lookup import LookupSettings, lookup
 from darts_pl.tasks.retrain import retrain
 from darts_pl.tasks.search import search
@@ -43,6 +44,7 @@ TASKS.add("zoo", zoo, settings=TaskSettings)
 TASKS.add("collect", collect, settings=TaskSettings)
 TASKS.add("correlate", correlate, settings=CorrelateSettings)
 TASKS.add("lookup", lookup, settings=LookupSettings)
+TASKS.add("latency", latency, settings=LatencySettings)
 TASKS.add("strategy", strategy, settings=TaskSettings)
 
 

@@ -3,6 +3,8 @@
 #: Name in the summary, what the screen calls it, how it is written.
 SCORES = (
     ("strategy/score", "best score", "{:.4f}"),
+    ("latency/rank_correlation", "rank correlation of the latencies", "{:.3f}"),
+    ("latency/mean_error", "mean error of the latencies", "{:.1%}"),
     ("search/valid_accuracy", "search valid accuracy", "{:.4f}"),
     ("search/valid_loss", "search valid loss", "{:.4f}"),
     ("test/accuracy", "test accuracy", "{:.4f}"),
