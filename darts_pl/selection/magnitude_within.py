@@ -56,6 +56,8 @@ class MagnitudeWithinSettings:
 
     def misfits(self, space: Space) -> Iterator[str]:
         """Why this rule does not work in a space."""
+        if self.latency is not None and self.max_latency_ms is None:
+            yield f"select.latency={self.latency}: needs select.max_latency_ms"
         if self.max_parameters is None and self.max_multiply_adds is None and self.max_latency_ms is None:
             yield (
                 "select=magnitude_within: give select.max_parameters or select.max_multiply_adds, or "
@@ -65,8 +67,6 @@ class MagnitudeWithinSettings:
             yield "select.max_multiply_adds: nobody counts multiply-adds on text; use select.max_parameters"
         if self.max_latency_ms is not None and self.latency is None:
             yield "select.max_latency_ms: needs select.latency=RUN, the folder of a run of task=latency"
-        if self.latency is not None and self.max_latency_ms is None:
-            yield f"select.latency={self.latency}: needs select.max_latency_ms"
         if self.latency is not None:
             try:
                 LatencyTable.read(self.latency).check_space(space)
