@@ -80,6 +80,15 @@ class LatencyTable:
         """The latency of a genotype's network, in nanoseconds."""
         return self.base.median + self.of_operations(genotype)
 
+    def covers(self, genotype: Genotype) -> bool:
+        """Whether the table has all operations of a genotype."""
+        inputs = KINDS.get(genotype.kind).input_nodes
+        return all(
+            (name, pair.operation, pair.source < inputs) in self.pairs
+            for name, cell in genotype.cells.items()
+            for pair in cell.pairs
+        )
+
     def check_space(self, space: Space) -> None:
         """Raise UserError unless the table is of this space."""
         if self.identity["space"] != space.name:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from darts_pl.errors import UserError
 from darts_pl.genotype import KINDS, Genotype
-from darts_pl.latency import FinalNetworks, LatencyTable, Repeats, measure_networks, milliseconds, nanoseconds
+from darts_pl.latency import (
+    FinalNetworks,
+    LatencyTable,
+    Repeats,
+    measure_networks,
+    milliseconds,
+    nanoseconds,
+    reference_genotypes,
+)
 from darts_pl.selection.magnitude import strengths
 from darts_pl.selection.rules import RULES
 from darts_pl.selection.sizes import PairSizes, refuse_other_size
@@ -35,6 +44,10 @@ LIMITED = (
     Limited("max_multiply_adds", "multiply-adds", str),
     Limited("max_latency_ms", "ms of predicted latency", lambda time: f"{milliseconds(time):.6f}"),
 )
+
+
+#: How far the reference networks may be from their latencies in the table before this is told.
+_SAME_SPEED = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,13 +163,18 @@ class MagnitudeWithin:
         return 0 if self.table is None else self.table.base.median
 
     def _measured(self, genotype: Genotype, trials: Trials) -> dict[str, Any]:
-        """What the network of the genotype takes, measured as the table was."""
-        if self.table is None:
+        """What the network of the genotype takes, measured as the table was, and how fast the device is now."""
+        table = self.table
+        if table is None:
             return {}
-        [spread] = measure_networks(trials.final_networks(), [genotype], Repeats(**self.table.settings))
+        networks = trials.final_networks()
+        references = [one for one in reference_genotypes(networks.cells) if table.covers(one)]
+        spread, *others = measure_networks(networks, [genotype, *references], Repeats(**table.settings))
+        ratios = [other.median / table.predict(one) for one, other in zip(references, others, strict=True)]
         return {
             "measured_latency_ms": milliseconds(spread.median),
             "measured_latency_quartiles": [milliseconds(spread.low), milliseconds(spread.high)],
+            "reference_ratio": statistics.median(ratios) if ratios else None,
         }
 
     def _values(self, prefix: str, amounts: Amounts, sizes: PairSizes) -> dict[str, Any]:
@@ -243,7 +261,14 @@ def _total(
 
 def _latency_words(predicted: float, recorded: dict[str, Any]) -> str:
     measured, (low, high) = recorded["measured_latency_ms"], recorded["measured_latency_quartiles"]
-    return (
+    line = (
         f"latency: {predicted:.3f} ms predicted, {measured:.3f} ms measured (quartiles {low:.3f} to {high:.3f}): "
         f"error {(predicted - measured) / measured:+.1%}"
+    )
+    ratio = recorded["reference_ratio"]
+    if ratio is None or abs(ratio - 1) < _SAME_SPEED:
+        return line
+    return (
+        f"{line}; the speed of the device has changed since task=latency, whose reference networks now take {ratio:.2f} "
+        f"times as long: with this factor, error {(ratio * predicted - measured) / measured:+.1%}"
     )

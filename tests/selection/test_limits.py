@@ -205,14 +205,21 @@ def test_the_prediction_is_compared_with_the_measured_network(tmp_path):
     table.write(tmp_path)
     predicted = latency_by_hand(replace(table, join=1_001), magnitude(net)) - 1_001 * 20  # 4 pairs in each of 5 cells
     limit = milliseconds(predicted)
-    slower = replace(networks, build=lambda genotype: Twice(networks.build(genotype)))
-    trials = trials_of(net, lines, lambda: slower)
-    assert within(tmp_path, max_latency_ms=limit)(net, trials) == magnitude(net)
-    recorded = trials.journal["limits"]
-    assert recorded["latency_ms"] == limit
-    assert recorded["measured_latency_ms"] == pytest.approx(2 * limit, rel=1e-5)
-    assert lines[-1].startswith(f"latency: {limit:.3f} ms predicted, {2 * limit:.3f} ms measured (quartiles")
-    assert lines[-1].endswith("error -50.0%")
+    chosen = magnitude(net)
+    alone = replace(networks, build=lambda one: Twice(networks.build(one)) if one == chosen else networks.build(one))
+    every = replace(networks, build=lambda one: Twice(networks.build(one)))
+    for slower, ratio in ((alone, 1), (every, 2)):
+        trials = trials_of(net, lines, lambda slower=slower: slower)
+        assert within(tmp_path, max_latency_ms=limit)(net, trials) == chosen
+        recorded = trials.journal["limits"]
+        assert recorded["latency_ms"] == limit
+        assert recorded["measured_latency_ms"] == pytest.approx(2 * limit, rel=1e-5)
+        assert recorded["reference_ratio"] == pytest.approx(ratio, rel=1e-3)
+        assert lines[-1].startswith(f"latency: {limit:.3f} ms predicted, {2 * limit:.3f} ms measured (quartiles")
+        assert "error -50.0%" in lines[-1]
+    assert "reference networks" not in lines[1]
+    assert "now take 2.00 times as long: with this factor, error" in lines[-1]
+    assert lines[-1].endswith("0.0%")
 
 
 class Twice(torch.nn.Module):

@@ -104,6 +104,7 @@ def test_a_derived_network_keeps_a_limit_on_latency_and_the_error_is_shown(
         assert recorded["measured_latency_ms"] == 0.001
         error = (recorded["latency_ms"] - 0.001) / 0.001
         assert f"0.001 ms measured (quartiles 0.001 to 0.001): error {error:+.1%}" in capsys.readouterr().out
+        assert recorded["reference_ratio"] < 1
 
 
 def test_bad_limits_and_tables_are_refused_in_one_line(measured, searched, tmp_path, refused):
