@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from darts_pl.ops.depthwise import DepthwiseConv2d
 from darts_pl.ops.edges import BatchNorm, EdgeOperation, NodeOutput
+from darts_pl.ops.pointwise import PointwiseConv2d
 
 
 class RectifiedConv(EdgeOperation):
@@ -35,11 +36,11 @@ def separable_conv(channels: int, stride: int, kernel: int, affine: bool, edges:
     return RectifiedConv(
         edges,
         DepthwiseConv2d(wide, kernel, stride=stride),
-        nn.Conv2d(wide, wide, 1, groups=edges, bias=False),
+        PointwiseConv2d(wide, edges),
         BatchNorm(wide, affine),
         nn.ReLU(),
         DepthwiseConv2d(wide, kernel),
-        nn.Conv2d(wide, wide, 1, groups=edges, bias=False),
+        PointwiseConv2d(wide, edges),
         BatchNorm(wide, affine),
     )
 
@@ -50,7 +51,7 @@ def dilated_conv(channels: int, stride: int, kernel: int, affine: bool, edges: i
     return RectifiedConv(
         edges,
         DepthwiseConv2d(wide, kernel, stride=stride, dilation=2),
-        nn.Conv2d(wide, wide, 1, groups=edges, bias=False),
+        PointwiseConv2d(wide, edges),
         BatchNorm(wide, affine),
     )
 
