@@ -269,6 +269,6 @@ def _latency_words(predicted: float, recorded: dict[str, Any]) -> str:
     if ratio is None or abs(ratio - 1) < _SAME_SPEED:
         return line
     return (
-        f"{line}; the speed of the device has changed since task=latency, whose reference networks now take {ratio:.2f} "
+        f"{line}; the device changed its speed since task=latency, whose reference networks now take {ratio:.2f} "
         f"times as long: with this factor, error {(ratio * predicted - measured) / measured:+.1%}"
     )
