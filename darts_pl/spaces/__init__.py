@@ -17,6 +17,7 @@ from darts_pl.spaces.cnn import (
     size_of,
     tower_fits,
 )
+from darts_pl.spaces.computed import ComputedPair, PairClass
 from darts_pl.spaces.edge_kinds.partial_channels import PartialChannels, PartialChannelsSettings, PartialEdges
 from darts_pl.spaces.edge_kinds.single_path import DrawnEdges, SinglePath, SinglePathSettings
 from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges, Part
@@ -71,6 +72,7 @@ __all__ = [
     "CellSpace",
     "Classifier",
     "CnnSupernet",
+    "ComputedPair",
     "DerivedCell",
     "Dirichlet",
     "Drawing",
@@ -92,6 +94,7 @@ __all__ = [
     "NasBench201Network",
     "NasBench201Supernet",
     "Outcome",
+    "PairClass",
     "Part",
     "PartialChannels",
     "PartialChannelsSettings",
