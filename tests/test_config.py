@@ -171,6 +171,7 @@ VARIED = (
     ["task=correlate"],
     ["method=pc_darts"],
     ["method=gdas"],
+    ["method=fair_darts"],
     ["method=dr_nas", "regulariser=kl"],
     *([f"strategy={name}"] for name in STRATEGIES),
     ["select=perturbation"],

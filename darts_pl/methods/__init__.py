@@ -3,11 +3,14 @@
 from darts_pl.methods.dirichlet_divergence import DirichletDivergence, DirichletDivergenceSettings
 from darts_pl.methods.widening import widen
 from darts_pl.methods.widening_stages import WideningStages, WideningStagesSettings
+from darts_pl.methods.zero_one import ZeroOne, ZeroOneSettings
 
 __all__ = [
     "DirichletDivergence",
     "DirichletDivergenceSettings",
     "WideningStages",
     "WideningStagesSettings",
+    "ZeroOne",
+    "ZeroOneSettings",
     "widen",
 ]

@@ -220,7 +220,7 @@ class SearchModule(pl.LightningModule):
         assert isinstance(scheduler, CosineAnnealingLR)
         scheduler.step()
         for name, mixing in self.supernet.mixing().items():
-            self.log(f"search/entropy_{name}", entropy(mixing.weights.detach()))
+            self.log(f"search/entropy_{name}", self.supernet.arch.relaxation.entropy(mixing.weights.detach()))
             if mixing.edges is not None:
                 self.log(f"search/largest_edge_weight_{name}", mixing.edges.detach().max())
         for name, value in self.supernet.arch.relaxation.metrics().items():
@@ -285,11 +285,6 @@ class SearchModule(pl.LightningModule):
 def _like(new: Supernet, old: Supernet) -> Supernet:
     """A supernet on the device and of the dtype of another."""
     return new.to(device_of(old), next(iter(old.alphas.values())).dtype)
-
-
-def entropy(weights: Tensor) -> Tensor:
-    """Mean over the edges of the entropy of their mixing weights [edges, candidates], in nats."""
-    return torch.special.entr(weights).sum(-1).mean()
 
 
 def count_operation(genotype: Genotype, operation: str) -> int:

@@ -14,7 +14,7 @@ from darts_pl.config import Config
 from darts_pl.errors import UserError
 from darts_pl.modules import SearchModule, StageRun
 from darts_pl.problems.base import Problem
-from darts_pl.selection import PREVIEWS, preview_magnitude
+from darts_pl.selection import preview_of
 from darts_pl.spaces import EDGES, RELAXATIONS, SKIPS, SPACES, Parts, SearchSpace, Supernet
 
 
@@ -81,7 +81,7 @@ def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.Lig
         alphas=AlphaRecipe(adam.lr, (adam.betas[0], adam.betas[1]), adam.weight_decay),
         radius=getattr(config.order, "radius", None),
         scores=problem.scores,
-        preview=PREVIEWS.get(config.select.name, preview_magnitude),
+        preview=preview_of(config.select),
         regulariser=regulariser,
         perturbation=PERTURBATIONS.build(config.perturbation),
         observers=[OBSERVERS.build(settings) for settings in config.observers.values()],

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from darts_pl.genotype import KINDS, Genotype, Kind, Pair
 from darts_pl.ops import NONE
-from darts_pl.selection.rules import selection_rule
+from darts_pl.selection.rules import PREVIEWS, RULES, selection_rule
 from darts_pl.selection.trials import Trials
 from darts_pl.spaces import CellSpace, SearchSpace, Supernet
 
@@ -31,6 +32,16 @@ def preview_magnitude(supernet: Supernet) -> Genotype:
     """What `magnitude` derives, without trials: the preview of every epoch."""
     with torch.no_grad():
         return strongest(supernet.space, strengths(supernet))
+
+
+def preview_of(settings: Any) -> Callable[[Supernet], Genotype]:
+    """What derives the genotype that is shown after every epoch of a search.
+
+    Args:
+        settings: of the selection rule, with its name.
+    """
+    preview: Callable[[Supernet], Genotype] | None = getattr(RULES.build(settings), "preview", None)
+    return preview or PREVIEWS.get(settings.name, preview_magnitude)
 
 
 def strengths(supernet: Supernet) -> dict[str, Tensor]:

@@ -28,6 +28,7 @@ from darts_pl.spaces.networks import NETWORKS, build
 from darts_pl.spaces.relaxation import RELAXATIONS, Relaxation, Softmax
 from darts_pl.spaces.relaxations.dirichlet import Dirichlet
 from darts_pl.spaces.relaxations.gumbel import Gumbel, GumbelSettings
+from darts_pl.spaces.relaxations.sigmoid import Sigmoid
 from darts_pl.spaces.rnn import (
     DerivedCell,
     Dropouts,
@@ -93,6 +94,7 @@ __all__ = [
     "SearchSpace",
     "SequenceNetwork",
     "SequenceOutput",
+    "Sigmoid",
     "SinglePath",
     "SinglePathSettings",
     "Skip",
