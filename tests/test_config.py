@@ -172,6 +172,7 @@ VARIED = (
     ["method=pc_darts"],
     ["method=gdas"],
     ["method=fair_darts"],
+    ["method=darts_minus"],
     ["method=dr_nas", "regulariser=kl"],
     *([f"strategy={name}"] for name in STRATEGIES),
     ["select=perturbation"],

@@ -87,6 +87,7 @@ def trials_of(config: Config, problem: Problem, ended: Ended, folder: Path) -> T
         folder: where decisions and the tuned supernet are recorded.
     """
     supernet, data = ended.module.supernet, ended.data
+    supernet.end_search()
     tell = _show if ended.writes else None
     return Trials(
         supernet,

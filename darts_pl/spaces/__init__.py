@@ -43,6 +43,7 @@ from darts_pl.spaces.rnn import (
 from darts_pl.spaces.settings import AlphasSettings, SearchSettings, WeightsSettings
 from darts_pl.spaces.sizes import count_multiply_adds, count_parameters, min_batch_size, multiply_adds_of
 from darts_pl.spaces.skip import SKIPS, Skip
+from darts_pl.spaces.skips.auxiliary import AuxiliaryPath, AuxiliarySkip, AuxiliarySkipSettings
 from darts_pl.spaces.space import CellSpace, SearchSpace, cell_space
 from darts_pl.spaces.supernet import Outcome, Supernet
 from darts_pl.spaces.tables import Table
@@ -57,6 +58,9 @@ __all__ = [
     "STEMS",
     "Alive",
     "AlphasSettings",
+    "AuxiliaryPath",
+    "AuxiliarySkip",
+    "AuxiliarySkipSettings",
     "AuxiliaryTower",
     "CellPlan",
     "CellSpace",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -90,9 +90,11 @@ class MixedEdges(LeavingEdges):
         """For each edge the map [B, C, H', W'] that it adds to its target node; None adds nothing."""
         if edges is not None:
             weights = weights * edges.unsqueeze(1)
-        return self.mixed(NodeOutput(node), weights, alive)
+        return self.mixed(NodeOutput(node), weights, alive, edges)
 
-    def mixed(self, node: NodeOutput, weights: Tensor, alive: Alive | None) -> list[Tensor | None]:
+    def mixed(
+        self, node: NodeOutput, weights: Tensor, alive: Alive | None, edges: Tensor | None
+    ) -> list[Tensor | None]:
         """As `forward`, with the edge weights in the mixing weights [K, candidates]."""
         columns = weights.unbind(1)
         computed = [(group, living) for group in self.groups if (living := _living(group, alive))]
@@ -114,7 +116,7 @@ class MixedEdges(LeavingEdges):
         by_edge: list[Tensor | None] = [None] * self.edges
         if wide or maps:
             by_edge = list(_sum_by_edge(wide, maps, map_weights, self.edges))
-        for position, part in [*parts, *self._extra(node)]:
+        for position, part in [*parts, *self._extra(node, alive, edges)]:
             present = by_edge[position]
             by_edge[position] = part if present is None else present + part
         return by_edge
@@ -149,13 +151,15 @@ class MixedEdges(LeavingEdges):
             out = self._subsets[group.name](operation, places, node, scale)
         return list(zip(living, out.chunk(len(living), dim=1), strict=True))
 
-    def _extra(self, node: NodeOutput) -> list[tuple[int, Tensor]]:
-        """What `skip` adds to every edge."""
-        if self.extra is None:
-            return []
-        out = self.extra(node.raw)
+    def _extra(self, node: NodeOutput, alive: Alive | None, edges: Tensor | None) -> Iterator[tuple[int, Tensor]]:
+        """What `skip` adds to every edge that is there, times the edge's weight."""
+        present = [position for position in range(self.edges) if alive is None or any(alive[position])]
+        out = self.extra(node.raw) if self.extra is not None and present else None
+        if out is None:
+            return
         parts = out.chunk(self.edges, dim=1) if out.shape[1] != self.channels else [out] * self.edges
-        return list(enumerate(parts))
+        for position in present:
+            yield position, parts[position] if edges is None else parts[position] * edges[position]
 
 
 @EDGES.register("plain")

@@ -13,6 +13,9 @@ from darts_pl.registry import Registry
 class Skip:
     """Leaves skip connections as they are. Subclasses wrap candidates or add a path to every edge."""
 
+    #: Whether it does something that only cells of feature maps [B, C, H, W] have.
+    on_maps = False
+
     def wrap(self, name: str, operation: EdgeOperation, stride: int) -> EdgeOperation:
         """What takes the place of a candidate.
 
@@ -31,6 +34,8 @@ class Skip:
             channels: C.
             stride: of the edges.
             edges: K.
+
+        The module may return None as well: nothing is added in this pass.
         """
         return None
 

@@ -125,6 +125,22 @@ class Supernet(nn.Module, ABC):
             for name, values in alphas.items():
                 self.alphas[name].copy_(values)
 
+    def end_search(self) -> None:
+        """Tell every part that has a method of this name that the search is over: a rule derives the genotype now."""
+        for module in self.modules():
+            end = getattr(module, "end_search", None)
+            if module is not self and callable(end):
+                end()
+
+    def metrics(self) -> dict[str, float]:
+        """Numbers to log at the end of an epoch, by name, of every part that has a method of this name."""
+        found: dict[str, float] = {}
+        for module in self.modules():
+            metrics = getattr(module, "metrics", None)
+            if module is not self and callable(metrics):
+                found |= metrics()
+        return found
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         # In older checkpoints the alphas lie in the supernet itself, and nothing is removed or fixed.
         # Any other state dict that does not say what is removed or fixed leaves it as it is.

@@ -274,6 +274,8 @@ def test_a_method_saves_less_for_its_backward_pass_than_darts(method: str) -> No
         (("method=dr_nas", "stages.k=[4,2]"), "must have as many entries as keep=[4]"),
         (("method=dr_nas", "search.epochs=5", "search.init_channels=12"), "search.epochs=5: must be a multiple of 2"),
         (("method=pc_darts", "search=rnn", "data=pydocs"), "vectors without channels"),
+        (("method=darts_minus", "search=rnn", "data=pydocs"), "passes its input on by its gate already"),
+        (("method=darts_minus", "skip.schedule=square"), "skip.schedule=square: must be one of linear, cosine"),
         (("method=fair_darts", "select.threshold=1.5"), "select.threshold=1.5: must be 0 to 1"),
         (("method=fair_darts", "select.threshold=-0.1"), "select.threshold=-0.1: must be 0 to 1"),
         (("method=fair_darts", "relaxation=softmax"), "add relaxation=sigmoid"),
@@ -303,6 +305,11 @@ def test_what_makes_no_sense_is_refused_in_one_line(
         ("method=darts", "relaxation=dirichlet", "regulariser=kl"),
         ("method=dr_nas", "stages=single", "edges=plain"),
         ("method=gdas", "search=cnn_gdas", "search.layers=3", "search.nodes=2"),
+        ("method=darts_minus", "select=perturbation", "select.tune_epochs=1", "search.candidates=[none,skip_connect]"),
+        ("method=darts_minus", "order=second_exact"),
+        ("method=pc_darts", "skip=auxiliary"),
+        ("method=dr_nas", "skip=auxiliary", "edges.k=4", "stages.k=[2]", "stages.warmup_epochs=0", "search.epochs=2"),
+        ("method=gdas", "skip=auxiliary"),
     ],
     ids=" ".join,
 )
@@ -311,7 +318,7 @@ def test_parts_of_different_methods_combine_and_move_alphas_and_weights(
     arguments: tuple[str, ...], tmp_path: Path
 ) -> None:
     small = ("search.init_channels=4", "search.epochs=1")
-    assert search(tmp_path, *arguments, *small) == 0
+    assert search(tmp_path, *small, *arguments) == 0
     with np.load(tmp_path / "alphas.npz") as alphas:
         for name in ("normal", "reduce"):
             assert not np.array_equal(alphas[name][0], alphas[name][-1])

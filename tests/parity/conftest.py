@@ -51,6 +51,7 @@ KINDS: dict[str, Callable[[], list[Path]]] = {
     "drnas_file": lambda: matching("family/drnas_*.pt", present=("mask_normal",)),
     "drnas_wider_file": lambda: matching("family/drnas_*.pt", present=("k_after",)),
     "drnas_genotypes_file": lambda: sorted(FOLDER.glob("family/drnas_genotypes*.json")),
+    "darts_minus_file": lambda: matching("family/dartsminus_*.pt", present=("by_beta",)),
     "fair_darts_file": lambda: matching("family/fairdarts_*.pt", present=("state_dict", "zero_one_loss")),
     "fair_darts_final_file": lambda: matching("family/fairdarts_*.pt", present=("nets",)),
     "fair_darts_genotypes_file": lambda: sorted(FOLDER.glob("family/fairdarts_genotypes*.json")),
