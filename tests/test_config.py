@@ -173,6 +173,7 @@ VARIED = (
     ["method=gdas"],
     ["method=fair_darts"],
     ["method=darts_minus"],
+    ["method=p_darts"],
     ["method=dr_nas", "regulariser=kl"],
     *([f"strategy={name}"] for name in STRATEGIES),
     ["select=perturbation"],

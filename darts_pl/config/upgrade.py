@@ -48,6 +48,7 @@ LATER: Mapping[str, Any] = {
     "search.pool_norm": {"cnn": True},
     "search.last_norm": {"cnn": False},
     "train.nesterov": {"classifier": False},
+    "search.alphas.grad_clip": None,
     "search.alphas.scale": 1e-3,
     "data.split": {"images": "index", "photos": "stratified"},
     "data.split_seed": {"images": 0, "photos": 0},

@@ -135,6 +135,7 @@ class SearchModule(pl.LightningModule):
             weights=weights,
             alphas=alphas,
             grad_clip=self.weight_recipe.grad_clip,
+            alpha_clip=self.alpha_recipe.grad_clip,
             radius=self.radius,
             regulariser=self.regulariser,
             perturbation=self.perturbation,

@@ -63,6 +63,8 @@ def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.Lig
     for reason in regulariser.requires(factory.parts()):
         raise UserError(reason)
     stages = StageRun(STAGES.build(config.stages), factory, search.epochs, config.seed)
+    for reason in factory.parts().skip.requires(len(stages.plan)):
+        raise UserError(reason)
     supernet = stages.first()
     data = problem.search_data(supernet)
     sgd, adam = search.weights, search.alphas
@@ -78,7 +80,7 @@ def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.Lig
             epochs=search.epochs,
             nesterov=sgd.nesterov,
         ),
-        alphas=AlphaRecipe(adam.lr, (adam.betas[0], adam.betas[1]), adam.weight_decay),
+        alphas=AlphaRecipe(adam.lr, (adam.betas[0], adam.betas[1]), adam.weight_decay, adam.grad_clip),
         radius=getattr(config.order, "radius", None),
         scores=problem.scores,
         preview=preview_of(config.select),

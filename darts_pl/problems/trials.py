@@ -117,6 +117,7 @@ def _tuner(config: Config, ended: Ended, file: Path, tell: Callable[[str], None]
         weights=replace(recipe, lr=recipe.lr * (TUNE_LR if settings is None else settings.tune_lr)).optimizer(supernet),
         alphas=alphas,
         grad_clip=recipe.grad_clip,
+        alpha_clip=module.alpha_recipe.grad_clip,
         radius=module.radius,
         regulariser=module.regulariser,
         perturbation=module.perturbation,

@@ -44,6 +44,7 @@ from darts_pl.spaces.settings import AlphasSettings, SearchSettings, WeightsSett
 from darts_pl.spaces.sizes import count_multiply_adds, count_parameters, min_batch_size, multiply_adds_of
 from darts_pl.spaces.skip import SKIPS, Skip
 from darts_pl.spaces.skips.auxiliary import AuxiliaryPath, AuxiliarySkip, AuxiliarySkipSettings
+from darts_pl.spaces.skips.dropout import DropoutSkip, DropoutSkipSettings, DroppedIdentity
 from darts_pl.spaces.space import CellSpace, SearchSpace, cell_space
 from darts_pl.spaces.supernet import Outcome, Supernet
 from darts_pl.spaces.tables import Table
@@ -70,7 +71,10 @@ __all__ = [
     "Dirichlet",
     "Drawing",
     "DrawnEdges",
+    "DropoutSkip",
+    "DropoutSkipSettings",
     "Dropouts",
+    "DroppedIdentity",
     "Edges",
     "FinalCell",
     "FixedWeights",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from torch import nn
 
@@ -38,6 +38,10 @@ class Skip:
         The module may return None as well: nothing is added in this pass.
         """
         return None
+
+    def requires(self, stages: int) -> Iterator[str]:
+        """What is wrong with its settings for a search of so many stages, one reason each."""
+        yield from ()
 
 
 #: By name, what makes a `Skip`; given its settings where it has some.

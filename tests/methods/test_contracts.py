@@ -26,12 +26,14 @@ METHODS = sorted(path.stem for path in config_folder().glob("method/*.yaml"))
 #: What a method needs to be tiny.
 TINY = {
     "fair_darts": ("select.threshold=0.5",),
+    "p_darts": ("stages.keep=[3]", "stages.added_layers=[1]", "stages.warmup_epochs=0", "skip.rates=[0.3,0.4]"),
     "dr_nas": ("edges.k=4", "stages.k=[2]", "stages.keep=[2]", "stages.warmup_epochs=0"),
 }
 #: Methods whose cells may lack edges and nodes.
 LEAVES_NODES_OUT = ("fair_darts",)
 #: Methods that compute fewer channels or operations than the plain search.
 SAVES = ("pc_darts", "gdas", "dr_nas")
+NO_WARM_UP = ("stages.warmup_epochs=0",)
 COMMON = (
     "search.candidates=[none,skip_connect,max_pool_3x3,sep_conv_3x3]",
     "search.init_channels=4",
@@ -274,6 +276,19 @@ def test_a_method_saves_less_for_its_backward_pass_than_darts(method: str) -> No
         (("method=dr_nas", "stages.k=[4,2]"), "must have as many entries as keep=[4]"),
         (("method=dr_nas", "search.epochs=5", "search.init_channels=12"), "search.epochs=5: must be a multiple of 2"),
         (("method=pc_darts", "search=rnn", "data=pydocs"), "vectors without channels"),
+        (("method=p_darts", "stages.keep=[5,0]"), "stages.keep=[5, 0]: must be one or more numbers, each at least 1"),
+        (("method=p_darts", "stages.keep=[8,3]"), "stages.keep=[8, 3]: must start below 8, the candidates of an edge"),
+        (("method=p_darts", "search=cnn_s2"), "must start below 2, the candidates of an edge"),
+        (("method=p_darts", "stages.keep=[3,5]"), "stages.keep=[3, 5]: must not rise"),
+        (("method=p_darts", "stages.added_layers=[6]"), "must have as many entries as keep=[5, 3]"),
+        (("method=p_darts", "stages.added_layers=[6,2]"), "stages.added_layers=[6, 2]: must not fall"),
+        (("method=p_darts", "search.epochs=50"), "search.epochs=50: must be a multiple of 3"),
+        (("method=p_darts", "skip.rates=[0.1,0.2]", "search.epochs=3"), "2 rates for 3 stages; give one"),
+        (("method=p_darts", "skip.rates=[1.0]"), "skip.rates=[1.0]: must be one or more numbers"),
+        (("method=p_darts", "stages=single"), "3 rates for 1 stage; give one, such as skip.rates=[0.7]"),
+        (("method=p_darts", "search=nasbench201"), "search.space=nasbench201 does not have; add stages=single"),
+        (("method=p_darts", "search=rnn", "data=pydocs", "select=magnitude"), "search.space=rnn does not have"),
+        (("method=darts", "skip=dropout", "search=rnn", "data=pydocs"), "add skip=plain"),
         (("method=darts_minus", "search=rnn", "data=pydocs"), "passes its input on by its gate already"),
         (("method=darts_minus", "skip.schedule=square"), "skip.schedule=square: must be one of linear, cosine"),
         (("method=fair_darts", "select.threshold=1.5"), "select.threshold=1.5: must be 0 to 1"),
@@ -310,6 +325,10 @@ def test_what_makes_no_sense_is_refused_in_one_line(
         ("method=pc_darts", "skip=auxiliary"),
         ("method=dr_nas", "skip=auxiliary", "edges.k=4", "stages.k=[2]", "stages.warmup_epochs=0", "search.epochs=2"),
         ("method=gdas", "skip=auxiliary"),
+        ("method=pc_darts", "skip=dropout"),
+        ("method=fair_darts", "skip=dropout", "order=second"),
+        ("method=p_darts", "skip=plain", *NO_WARM_UP, "search.epochs=3", "stages.added_layers=[1,2]"),
+        ("method=p_darts", "edges=partial_channels", *NO_WARM_UP, "search.epochs=3", "stages.added_layers=[1,2]"),
     ],
     ids=" ".join,
 )

@@ -55,6 +55,8 @@ KINDS: dict[str, Callable[[], list[Path]]] = {
     "fair_darts_file": lambda: matching("family/fairdarts_*.pt", present=("state_dict", "zero_one_loss")),
     "fair_darts_final_file": lambda: matching("family/fairdarts_*.pt", present=("nets",)),
     "fair_darts_genotypes_file": lambda: sorted(FOLDER.glob("family/fairdarts_genotypes*.json")),
+    "p_darts_file": lambda: matching("family/pdarts_*.pt", present=("dropout_keep",)),
+    "p_darts_stages_file": lambda: sorted(FOLDER.glob("family/pdarts_stages*.json")),
     "hessian_file": lambda: matching("family/*.pt", present=("hessian_plus_weight_decay",)),
     "noise_file": lambda: matching("family/rdarts_*.pt", present=("noise",)),
     "perturbation_file": lambda: sorted(FOLDER.glob("perturbation_*.pt")),
