@@ -58,6 +58,7 @@ LATER: Mapping[str, Any] = {
     "train.reductions": {"classifier": None},
     "train.extra_skip": {"classifier": False},
     "train.nesterov": {"classifier": False},
+    "search.alphas.grad_clip": None,
     "search.alphas.scale": 1e-3,
     "data.split": {"images": "index", "photos": "stratified"},
     "data.split_seed": {"images": 0, "photos": 0},

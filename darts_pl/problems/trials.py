@@ -102,6 +102,7 @@ def trials_of(config: Config, problem: Problem, ended: Ended, folder: Path) -> T
         folder: where decisions and the tuned supernet are recorded.
     """
     supernet, data = ended.module.supernet, ended.data
+    supernet.end_search()
     tell = _show if ended.writes else None
     return Trials(
         supernet,
@@ -141,6 +142,7 @@ def _tuner(config: Config, ended: Ended, file: Path, tell: Callable[[str], None]
         weights=replace(recipe, lr=recipe.lr * (TUNE_LR if settings is None else settings.tune_lr)).optimizer(supernet),
         alphas=alphas,
         grad_clip=recipe.grad_clip,
+        alpha_clip=module.alpha_recipe.grad_clip,
         radius=module.radius,
         regulariser=module.regulariser,
         perturbation=module.perturbation,

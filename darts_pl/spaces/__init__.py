@@ -29,6 +29,7 @@ from darts_pl.spaces.networks import NETWORKS, build
 from darts_pl.spaces.relaxation import RELAXATIONS, Relaxation, Softmax
 from darts_pl.spaces.relaxations.dirichlet import Dirichlet
 from darts_pl.spaces.relaxations.gumbel import Gumbel, GumbelSettings
+from darts_pl.spaces.relaxations.sigmoid import Sigmoid
 from darts_pl.spaces.rnn import (
     DerivedCell,
     Dropouts,
@@ -51,6 +52,8 @@ from darts_pl.spaces.settings import (
 )
 from darts_pl.spaces.sizes import count_multiply_adds, count_parameters, min_batch_size, multiply_adds_of
 from darts_pl.spaces.skip import SKIPS, Skip
+from darts_pl.spaces.skips.auxiliary import AuxiliaryPath, AuxiliarySkip, AuxiliarySkipSettings
+from darts_pl.spaces.skips.dropout import DropoutSkip, DropoutSkipSettings, DroppedIdentity
 from darts_pl.spaces.space import CellSpace, SearchSpace, cell_space
 from darts_pl.spaces.supernet import Outcome, Supernet
 from darts_pl.spaces.tables import Table
@@ -67,6 +70,9 @@ __all__ = [
     "STORED",
     "Alive",
     "AlphasSettings",
+    "AuxiliaryPath",
+    "AuxiliarySkip",
+    "AuxiliarySkipSettings",
     "AuxiliaryTower",
     "CellPlan",
     "CellSpace",
@@ -77,7 +83,10 @@ __all__ = [
     "Dirichlet",
     "Drawing",
     "DrawnEdges",
+    "DropoutSkip",
+    "DropoutSkipSettings",
     "Dropouts",
+    "DroppedIdentity",
     "Edges",
     "FinalCell",
     "FixedWeights",
@@ -107,6 +116,7 @@ __all__ = [
     "SearchSpace",
     "SequenceNetwork",
     "SequenceOutput",
+    "Sigmoid",
     "SinglePath",
     "SinglePathSettings",
     "Skip",
