@@ -95,11 +95,12 @@ def gradients(
     vectors: Sequence[Tensor] | None = None,
     *,
     create_graph: bool = False,
+    retain_graph: bool | None = None,
 ) -> list[Tensor]:
     """Gradient of `of` (or of the inner product with `vectors`) for each of `tensors`; zero for one
     that the pass did not use, such as a weight of a masked candidate."""
     return list(
-        torch.autograd.grad(of, tensors, vectors, create_graph=create_graph, allow_unused=True, materialize_grads=True)
+        torch.autograd.grad(of, tensors, vectors, retain_graph, create_graph, allow_unused=True, materialize_grads=True)
     )
 
 
@@ -120,6 +121,28 @@ def no_trace(supernet: Supernet) -> Iterator[None]:
         with torch.no_grad():
             for group, copies in zip(buffers, saved, strict=True):
                 torch._foreach_copy_(group, copies)
+
+
+@contextmanager
+def evaluation_mode(supernet: Supernet) -> Iterator[None]:
+    """Within it every module is in evaluation mode: nothing is dropped, and BatchNorm uses its running statistics."""
+    before = {module: module.training for module in supernet.modules()}
+    try:
+        supernet.eval()
+        yield
+    finally:
+        for module, mode in before.items():
+            module.training = mode
+
+
+@contextmanager
+def nothing_dropped(supernet: Supernet) -> Iterator[None]:
+    """Within it nothing is dropped, and normalisations use the statistics of the batch."""
+    with evaluation_mode(supernet):
+        for module in supernet.modules():
+            if hasattr(module, "running_mean"):
+                module.training = True
+        yield
 
 
 @contextmanager

@@ -226,7 +226,8 @@ class SearchModule(pl.LightningModule):
             self.log(f"search/entropy_{name}", self.supernet.arch.relaxation.entropy(mixing.weights.detach()))
             if mixing.edges is not None:
                 self.log(f"search/largest_edge_weight_{name}", mixing.edges.detach().max())
-        for name, value in self.supernet.metrics().items():
+        of_perturbation = {} if self.perturbation is None else self.perturbation.metrics()
+        for name, value in (*self.supernet.metrics().items(), *of_perturbation.items()):
             self.log(f"search/{name}", value)
         self._log_genotype(self.genotype())
         if len(self.stages.plan) > 1:

@@ -18,6 +18,7 @@ from darts_pl.spaces.cnn import (
     tower_fits,
 )
 from darts_pl.spaces.computed import ComputedPair, PairClass
+from darts_pl.spaces.edge_kinds.drop_path import DropPath, DropPathEdges, DropPathSettings
 from darts_pl.spaces.edge_kinds.partial_channels import PartialChannels, PartialChannelsSettings, PartialEdges
 from darts_pl.spaces.edge_kinds.single_path import DrawnEdges, SinglePath, SinglePathSettings
 from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges, Part
@@ -83,6 +84,9 @@ __all__ = [
     "Dirichlet",
     "Drawing",
     "DrawnEdges",
+    "DropPath",
+    "DropPathEdges",
+    "DropPathSettings",
     "DropoutSkip",
     "DropoutSkipSettings",
     "Dropouts",

@@ -27,6 +27,8 @@ METHODS = sorted(path.stem for path in config_folder().glob("method/*.yaml"))
 TINY = {
     "fair_darts": ("select.threshold=0.5",),
     "p_darts": ("stages.keep=[3]", "stages.added_layers=[1]", "stages.warmup_epochs=0", "skip.rates=[0.3,0.4]"),
+    "r_darts": ("observers.early_stop.every=1",),
+    "oles": ("observers.freeze.window=1", "observers.freeze.threshold=0.8"),
     "dr_nas": ("edges.k=4", "stages.k=[2]", "stages.keep=[2]", "stages.warmup_epochs=0"),
 }
 #: Methods whose cells may lack edges and nodes.
@@ -220,6 +222,27 @@ def test_pc_darts_logs_and_keeps_betas_that_move(whole: Callable[[str], Path]) -
             assert not np.array_equal(alphas[f"betas.{name}"][0], alphas[f"betas.{name}"][-1])
 
 
+@pytest.mark.parametrize("method", ["sdarts_rs", "sdarts_adv"])
+def test_smooth_darts_logs_a_radius_that_ends_at_its_largest_value(method: str, whole: Callable[[str], Path]) -> None:
+    assert metrics(whole(method))["search/epsilon"] == pytest.approx([0.03, 0.3], rel=1e-6)
+
+
+def test_r_darts_logs_the_curvature_of_every_epoch(whole: Callable[[str], Path]) -> None:
+    checkpoint = torch.load(whole("r_darts") / "checkpoints" / "last.ckpt", weights_only=True)
+    (observers,) = [one["observers"] for one in checkpoint["callbacks"].values() if "roll_backs" in one]
+    assert metrics(whole("r_darts"))["early_stop/eigenvalue"] == pytest.approx(observers["early_stop"]["values"])
+    assert all(value > 0 for value in observers["early_stop"]["values"])  # at least the weight decay of the alphas
+
+
+def test_oles_freezes_operations_and_logs_their_fraction(whole: Callable[[str], Path]) -> None:
+    checkpoint = torch.load(whole("oles") / "checkpoints" / "last.ckpt", weights_only=True)
+    (observers,) = [one["observers"] for one in checkpoint["callbacks"].values() if "roll_backs" in one]
+    found = metrics(whole("oles"))["freeze/frozen_fraction"]
+    assert found[-1] == pytest.approx(observers["freeze"]["stopped"].double().mean().item())
+    assert 0 < found[-1] <= 1
+    assert len(observers["freeze"]["stopped"]) == 3 * 5  # cells, edges; one operation has weights
+
+
 def test_betas_decide_about_the_genotype() -> None:
     supernet = supernet_of("pc_darts", "search.nodes=2")
     with torch.no_grad():
@@ -251,7 +274,7 @@ def test_dr_nas_goes_on_in_its_second_stage_with_fewer_candidates_and_more_chann
     assert found["search/lr"][1] == pytest.approx(0.001 + 0.024 / 2)  # one cosine over both stages, at its middle
 
 
-@pytest.mark.parametrize("method", SAVES)
+@pytest.mark.parametrize("method", SAVES)  # those that promise it
 def test_a_method_saves_less_for_its_backward_pass_than_darts(method: str) -> None:
     def spent(name: str) -> Cost:
         supernet = supernet_of(name, "search.init_channels=16")
@@ -296,6 +319,18 @@ def test_a_method_saves_less_for_its_backward_pass_than_darts(method: str) -> No
         (("method=fair_darts", "relaxation=softmax"), "add relaxation=sigmoid"),
         (("method=fair_darts", "regulariser.form=cubic"), "regulariser.form=cubic: must be one of squared, absolute"),
         (("method=fair_darts", "search=nasbench201", "select.form=edge"), "use select.form=sparse"),
+        (("edges=drop_path", "search=rnn", "data=pydocs"), "vectors without channels"),
+        (("edges=drop_path", "edges.rate=1"), "edges.rate=1.0: must be at least 0, below 1"),
+        (("method=sdarts_rs", "perturbation.epsilon_max=0"), "perturbation.epsilon_max=0.0: must be above 0"),
+        (("method=sdarts_rs", "perturbation.epsilon_min=0.5"), "must be at most epsilon_max=0.3"),
+        (("method=sdarts_adv", "perturbation.steps=0"), "perturbation.steps=0: must be at least 1"),
+        (("method=r_darts", "observers.early_stop.every=0"), "observers.early_stop.every=0: must be at least 1"),
+        (("observers=[adaptive_decay]", "observers.adaptive_decay.multiply=1"), "multiply=1.0: must be above 1"),
+        (("method=oles", "observers.freeze.threshold=2"), "observers.freeze.threshold=2.0: must be -1 to 1"),
+        (("method=oles", "search=rnn", "data=pydocs"), "search.space=rnn have no weights to freeze"),
+        (("order=neumann", "order.terms=0"), "order.terms=0: must be at least 1"),
+        (("order=neumann", "order.step_size=0"), "order.step_size=0.0: must be above 0, or null"),
+        (("order=unrolled", "order.steps=0"), "order.steps=0: must be at least 1"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(
@@ -329,6 +364,11 @@ def test_what_makes_no_sense_is_refused_in_one_line(
         ("method=fair_darts", "skip=dropout", "order=second"),
         ("method=p_darts", "skip=plain", *NO_WARM_UP, "search.epochs=3", "stages.added_layers=[1,2]"),
         ("method=p_darts", "edges=partial_channels", *NO_WARM_UP, "search.epochs=3", "stages.added_layers=[1,2]"),
+        ("method=sdarts_adv", "relaxation=gumbel", "edges=single_path", "observers=[freeze,skip_count]"),
+        ("method=pc_darts", "perturbation=random", "observers=[curvature,gradient_alignment]"),
+        ("method=oles", "search=cnn_s1", "search.nodes=4", "search.layers=3", "edges=drop_path"),
+        ("method=r_darts", "relaxation=dirichlet", "order=neumann", "perturbation=random"),
+        ("method=oles", "order=unrolled", "observers.freeze.window=1"),
     ],
     ids=" ".join,
 )

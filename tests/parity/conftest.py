@@ -58,6 +58,10 @@ KINDS: dict[str, Callable[[], list[Path]]] = {
     "p_darts_file": lambda: matching("family/pdarts_*.pt", present=("dropout_keep",)),
     "p_darts_stages_file": lambda: sorted(FOLDER.glob("family/pdarts_stages*.json")),
     "hessian_file": lambda: matching("family/*.pt", present=("hessian_plus_weight_decay",)),
+    "sdarts_file": lambda: matching("family/sdarts*.pt", present=("attacks",)),
+    "stop_file": lambda: sorted(FOLDER.glob("family/rdarts_stop*.json")),
+    "oles_file": lambda: matching("family/oles*.pt", present=("as_in_code",)),
+    "oles_genotypes_file": lambda: sorted(FOLDER.glob("family/oles_genotypes*.json")),
     "noise_file": lambda: matching("family/rdarts_*.pt", present=("noise",)),
     "perturbation_file": lambda: sorted(FOLDER.glob("perturbation_*.pt")),
     "network_file": lambda: [
