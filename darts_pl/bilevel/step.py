@@ -57,11 +57,19 @@ class WeightRecipe:
 
 @dataclass(frozen=True)
 class AlphaRecipe:
-    """Adam with L2 weight decay for the architecture parameters."""
+    """Adam with L2 weight decay for the architecture parameters.
+
+    Args:
+        lr: learning rate.
+        betas: decay rates of the two moments.
+        weight_decay: L2.
+        grad_clip: largest norm of the gradient, of all architecture parameters together; None = not clipped.
+    """
 
     lr: float
     betas: tuple[float, float]
     weight_decay: float
+    grad_clip: float | None = None
 
     def optimizer(self, supernet: Supernet) -> torch.optim.Adam:
         """The optimizer of a supernet's architecture parameters."""
@@ -95,6 +103,7 @@ class SearchStep:
         weights: SGD over `supernet.weights()`.
         alphas: the optimizer over `supernet.architecture()`.
         grad_clip: largest norm of the weight gradient; None = not clipped.
+        alpha_clip: largest norm of the gradient of the architecture parameters; None = not clipped.
         radius: of the central difference in second order.
         regulariser: added to the loss of the architecture parameters, after the order.
         perturbation: of the mixing weights in the weight step.
@@ -113,6 +122,7 @@ class SearchStep:
         weights: torch.optim.Optimizer,
         alphas: torch.optim.Optimizer,
         grad_clip: float | None = None,
+        alpha_clip: float | None = None,
         radius: float | None = None,
         regulariser: Regulariser | None = None,
         perturbation: Perturbation | None = None,
@@ -127,6 +137,7 @@ class SearchStep:
         self.weights = weights
         self.alphas = alphas
         self.grad_clip = grad_clip
+        self.alpha_clip = alpha_clip
         self.radius = radius
         self.regulariser = regulariser
         self.perturbation = perturbation
@@ -164,6 +175,8 @@ class SearchStep:
             observer.on_alpha_gradient(number, result)
         for name, gradient in result.gradient.items():
             searched[name].grad = gradient
+        if self.alpha_clip is not None:
+            nn.utils.clip_grad_norm_(searched.values(), self.alpha_clip)
         self.alphas.step()
         self.alphas.zero_grad()
         return result

@@ -10,6 +10,7 @@ from darts_pl.methods.curvature import (
     EarlyStopSettings,
     local_averages,
 )
+from darts_pl.methods.deepening_stages import DeepeningStages, DeepeningStagesSettings, strongest_candidates
 from darts_pl.methods.dirichlet_divergence import DirichletDivergence, DirichletDivergenceSettings
 from darts_pl.methods.freezing import Freeze, FreezeSettings, watched_operations
 from darts_pl.methods.perturbations import (
@@ -22,6 +23,7 @@ from darts_pl.methods.perturbations import (
 )
 from darts_pl.methods.widening import widen
 from darts_pl.methods.widening_stages import WideningStages, WideningStagesSettings
+from darts_pl.methods.zero_one import ZeroOne, ZeroOneSettings
 
 __all__ = [
     "AdaptiveDecay",
@@ -30,6 +32,8 @@ __all__ = [
     "AdversarialPerturbationSettings",
     "Curvature",
     "CurvatureSettings",
+    "DeepeningStages",
+    "DeepeningStagesSettings",
     "DirichletDivergence",
     "DirichletDivergenceSettings",
     "EarlyStop",
@@ -43,9 +47,12 @@ __all__ = [
     "SkipCount",
     "WideningStages",
     "WideningStagesSettings",
+    "ZeroOne",
+    "ZeroOneSettings",
     "as_mixing",
     "layer_gradients",
     "local_averages",
+    "strongest_candidates",
     "watched_operations",
     "widen",
 ]

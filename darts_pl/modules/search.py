@@ -139,6 +139,7 @@ class SearchModule(pl.LightningModule):
             weights=weights,
             alphas=alphas,
             grad_clip=self.weight_recipe.grad_clip,
+            alpha_clip=self.alpha_recipe.grad_clip,
             radius=self.radius,
             regulariser=self.regulariser,
             perturbation=self.perturbation,
@@ -222,11 +223,11 @@ class SearchModule(pl.LightningModule):
         assert isinstance(scheduler, CosineAnnealingLR)
         scheduler.step()
         for name, mixing in self.supernet.mixing().items():
-            self.log(f"search/entropy_{name}", entropy(mixing.weights.detach()))
+            self.log(f"search/entropy_{name}", self.supernet.arch.relaxation.entropy(mixing.weights.detach()))
             if mixing.edges is not None:
                 self.log(f"search/largest_edge_weight_{name}", mixing.edges.detach().max())
         of_perturbation = {} if self.perturbation is None else self.perturbation.metrics()
-        for name, value in (*self.supernet.arch.relaxation.metrics().items(), *of_perturbation.items()):
+        for name, value in (*self.supernet.metrics().items(), *of_perturbation.items()):
             self.log(f"search/{name}", value)
         self._log_genotype(self.genotype())
         if len(self.stages.plan) > 1:
@@ -288,11 +289,6 @@ class SearchModule(pl.LightningModule):
 def _like(new: Supernet, old: Supernet) -> Supernet:
     """A supernet on the device and of the dtype of another."""
     return new.to(device_of(old), next(iter(old.alphas.values())).dtype)
-
-
-def entropy(weights: Tensor) -> Tensor:
-    """Mean over the edges of the entropy of their mixing weights [edges, candidates], in nats."""
-    return torch.special.entr(weights).sum(-1).mean()
 
 
 def count_operation(genotype: Genotype, operation: str) -> int:

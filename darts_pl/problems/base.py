@@ -17,6 +17,7 @@ from darts_pl.config import Config
 from darts_pl.data.identity import Identity
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
+from darts_pl.latency import FinalNetworks
 from darts_pl.modules import Scores
 from darts_pl.records.folder import Summary
 from darts_pl.registry import Registry
@@ -163,6 +164,14 @@ class Problem(ABC):
             UserError: if genotype, data and training recipe do not fit each other, or nobody counts here.
         """
         raise UserError(f"data={self.config.data.name}: the size of networks for such data is not known")
+
+    def final_networks(self) -> FinalNetworks:
+        """The final networks with the sizes in `train`, on the device that `hardware` names.
+
+        Raises:
+            UserError: if the latency of such networks is not measured, or the device is not available.
+        """
+        raise UserError(f"data={self.config.data.name}: the latency of networks for such data is not measured")
 
     @abstractmethod
     def testing(self, network: Any, checkpoint: Path) -> Testing:

@@ -17,6 +17,7 @@ from darts_pl.data import describe
 from darts_pl.data.identity import Identity
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
+from darts_pl.latency import FinalNetworks
 from darts_pl.modules import ClassificationScores, ClassifierModule, ClassifierRecipe, ValidatedClassifierModule
 from darts_pl.problems.base import PROBLEMS, Call, Problem, Testing, Training
 from darts_pl.problems.image_data import (
@@ -28,8 +29,10 @@ from darts_pl.problems.image_data import (
     test_data,
 )
 from darts_pl.records.folder import Summary
+from darts_pl.runs.hardware import device_of_hardware
 from darts_pl.selection import Size
 from darts_pl.spaces import (
+    SPACES,
     ImageNetwork,
     Outcome,
     Supernet,
@@ -108,6 +111,26 @@ class ImageProblem(Problem):
         with torch.device("meta"):
             network = build(genotype, **space_of(genotype.kind).network_sizes(self.config.train, self.facts))
         return Size(count_parameters(network), count_multiply_adds(network, *self.shape))
+
+    def final_networks(self) -> FinalNetworks:
+        config, space = self.config, SPACES.get(self.config.search.space)
+        sizes = space.network_sizes(config.train, self.facts)
+
+        def build_checked(genotype: Genotype) -> ImageNetwork:
+            self.check_genotype(genotype)
+            network = build(genotype, **sizes)
+            assert isinstance(network, ImageNetwork)
+            return network
+
+        return FinalNetworks(
+            space,
+            space.cells(config.search.candidates, config.search.nodes),
+            build_checked,
+            sizes,
+            self.shape,
+            device_of_hardware(config.hardware),
+            config.hardware.precision,
+        )
 
     def testing(self, network: ImageNetwork, checkpoint: Path) -> Testing:
         self.refuse_other(checkpoint, "classes", network.classifier.out_features, self.images.classes)

@@ -17,7 +17,16 @@ FILES = (
     *("summary.json", "genotype.json", "genotypes.jsonl", "alphas.npz", "metrics.csv", "job.json", "report.html"),
     *("cells.png", "cells.svg", "runs.csv", "runs.md", "network.onnx", "network.pt2"),
     *("history.jsonl", "strategy.json", "ranking.csv"),
-    *("data.json", "selection.json", "tuned.pt", "scores.csv", "scores.json", "scatter.png", "scatter.svg"),
+    *(
+        "data.json",
+        "selection.json",
+        "tuned.pt",
+        "latency.json",
+        "scores.csv",
+        "scores.json",
+        "scatter.png",
+        "scatter.svg",
+    ),
     *(PROTOCOL, "table.md", "table.csv", "rows.json"),
 )
 CHECKPOINTS = ("last.ckpt", "previous.ckpt", ".writing.last.ckpt")

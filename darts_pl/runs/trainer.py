@@ -18,7 +18,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from darts_pl.errors import UserError
 from darts_pl.records.folder import RunFolder
 from darts_pl.runs.checkpoint_io import PlainFile
-from darts_pl.runs.hardware import HardwareSettings
+from darts_pl.runs.hardware import HardwareSettings, refuse_missing_gpu
 from darts_pl.runs.processes import keep_signals, number_of_nodes, scheduler, strategy_of
 
 
@@ -76,10 +76,7 @@ def build_trainer(
         UserError: if the hardware is not available.
     """
     quiet_lightning()
-    if hardware.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise UserError(
-            f"hardware.accelerator={hardware.accelerator}: no CUDA device is visible; use hardware=cpu or auto"
-        )
+    refuse_missing_gpu(hardware)
     if hardware.threads is not None:
         torch.set_num_threads(hardware.threads)
     settings: dict[str, Any] = {}

@@ -1,6 +1,6 @@
 """From a trained supernet to a genotype."""
 
-from darts_pl.selection.magnitude import magnitude, preview_magnitude, strengths, strongest
+from darts_pl.selection.magnitude import magnitude, preview_magnitude, preview_of, strengths, strongest
 from darts_pl.selection.magnitude_within import MagnitudeWithin, MagnitudeWithinSettings
 from darts_pl.selection.one_path import one_path
 from darts_pl.selection.pairs import pairs, strongest_pairs
@@ -10,6 +10,7 @@ from darts_pl.selection.rules import PREVIEWS, RULES, Selection, selection_rule
 from darts_pl.selection.shared_weights import SharedWeights, SharedWeightsSettings
 from darts_pl.selection.skip_limit import SkipLimit, SkipLimitSettings, limit_skips
 from darts_pl.selection.softmax_magnitude import softmax_magnitude
+from darts_pl.selection.threshold import Threshold, ThresholdSettings, pairs_above, without_missing_nodes
 from darts_pl.selection.trials import Dealt, Progress, Score, Size, Trials
 from darts_pl.selection.tuner import Start, Tuner, TuningSettings
 
@@ -31,6 +32,8 @@ __all__ = [
     "SkipLimit",
     "SkipLimitSettings",
     "Start",
+    "Threshold",
+    "ThresholdSettings",
     "Trials",
     "Tuner",
     "TuningSettings",
@@ -38,7 +41,9 @@ __all__ = [
     "magnitude",
     "one_path",
     "pairs",
+    "pairs_above",
     "preview_magnitude",
+    "preview_of",
     "random_genotype",
     "random_genotypes",
     "random_order",
@@ -47,4 +52,5 @@ __all__ = [
     "strengths",
     "strongest",
     "strongest_pairs",
+    "without_missing_nodes",
 ]

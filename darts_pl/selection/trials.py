@@ -17,6 +17,7 @@ from darts_pl import atomic
 from darts_pl.bilevel import Draws, Mean, batch_statistics, device_of, identity_mean, scoring_pass
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
+from darts_pl.latency import FinalNetworks
 from darts_pl.spaces import Mixing, Outcome, Supernet
 
 
@@ -107,6 +108,8 @@ class Trials:
         mean: mean over ranks.
         seed: of what a relaxation with a single path, or the rule, draws.
         size: of the final network of a genotype, as it would be trained; None = rules that need it are refused.
+        networks: gives the final networks of genotypes on this device, for rules that measure their latency; None =
+            such rules are refused.
         identity: what the decisions depend on, as plain values. It is recorded before the first decision; a
             journal of something else is refused.
         dealt: how whole batches are dealt out to ranks, so that a score depends on no number of ranks; None = every
@@ -127,6 +130,7 @@ class Trials:
         mean: Mean = identity_mean,
         seed: int = 0,
         size: Callable[[Genotype], Size] | None = None,
+        networks: Callable[[], FinalNetworks] | None = None,
         identity: Mapping[str, Any] | None = None,
         dealt: Dealt | None = None,
         watch: Callable[[Progress], None] | None = None,
@@ -140,6 +144,7 @@ class Trials:
         self._path = journal if writes else None
         self._mean = mean
         self._size = size
+        self._networks = networks
         self._identity = None if identity is None else json.loads(json.dumps(identity))
         self._dealt = dealt
         self._watch = watch
@@ -236,6 +241,16 @@ class Trials:
         if self._size is None:
             raise UserError("this selection rule needs the size of final networks, which is not known here")
         return self._size(genotype)
+
+    def final_networks(self) -> FinalNetworks:
+        """The final networks of genotypes, as they would be trained, on the device whose latency counts.
+
+        Raises:
+            UserError: if nobody can build them here.
+        """
+        if self._networks is None:
+            raise UserError("this selection rule measures final networks, which are not known here")
+        return self._networks()
 
     def _now(self, progress: Progress) -> None:
         self._progress = progress

@@ -17,6 +17,7 @@ from darts_pl.spaces.cnn import (
     size_of,
     tower_fits,
 )
+from darts_pl.spaces.computed import ComputedPair, PairClass
 from darts_pl.spaces.edge_kinds.drop_path import DropPath, DropPathEdges, DropPathSettings
 from darts_pl.spaces.edge_kinds.partial_channels import PartialChannels, PartialChannelsSettings, PartialEdges
 from darts_pl.spaces.edge_kinds.single_path import DrawnEdges, SinglePath, SinglePathSettings
@@ -29,6 +30,7 @@ from darts_pl.spaces.networks import NETWORKS, build
 from darts_pl.spaces.relaxation import RELAXATIONS, Relaxation, Softmax
 from darts_pl.spaces.relaxations.dirichlet import Dirichlet
 from darts_pl.spaces.relaxations.gumbel import Gumbel, GumbelSettings
+from darts_pl.spaces.relaxations.sigmoid import Sigmoid
 from darts_pl.spaces.rnn import (
     DerivedCell,
     Dropouts,
@@ -51,6 +53,8 @@ from darts_pl.spaces.settings import (
 )
 from darts_pl.spaces.sizes import count_multiply_adds, count_parameters, min_batch_size, multiply_adds_of
 from darts_pl.spaces.skip import SKIPS, Skip
+from darts_pl.spaces.skips.auxiliary import AuxiliaryPath, AuxiliarySkip, AuxiliarySkipSettings
+from darts_pl.spaces.skips.dropout import DropoutSkip, DropoutSkipSettings, DroppedIdentity
 from darts_pl.spaces.space import CellSpace, SearchSpace, cell_space
 from darts_pl.spaces.supernet import Outcome, Supernet
 from darts_pl.spaces.tables import Table
@@ -67,11 +71,15 @@ __all__ = [
     "STORED",
     "Alive",
     "AlphasSettings",
+    "AuxiliaryPath",
+    "AuxiliarySkip",
+    "AuxiliarySkipSettings",
     "AuxiliaryTower",
     "CellPlan",
     "CellSpace",
     "Classifier",
     "CnnSupernet",
+    "ComputedPair",
     "DerivedCell",
     "Dirichlet",
     "Drawing",
@@ -79,7 +87,10 @@ __all__ = [
     "DropPath",
     "DropPathEdges",
     "DropPathSettings",
+    "DropoutSkip",
+    "DropoutSkipSettings",
     "Dropouts",
+    "DroppedIdentity",
     "Edges",
     "FinalCell",
     "FixedWeights",
@@ -96,6 +107,7 @@ __all__ = [
     "NasBench201Network",
     "NasBench201Supernet",
     "Outcome",
+    "PairClass",
     "Part",
     "PartialChannels",
     "PartialChannelsSettings",
@@ -108,6 +120,7 @@ __all__ = [
     "SearchSpace",
     "SequenceNetwork",
     "SequenceOutput",
+    "Sigmoid",
     "SinglePath",
     "SinglePathSettings",
     "Skip",

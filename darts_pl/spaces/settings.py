@@ -53,6 +53,7 @@ class AlphasSettings:
         each(between(0, 1, with_high=False), 2, "two numbers of 0 or more, below 1"),
     )
     weight_decay: float = setting("L2 weight decay", at_least(0))
+    grad_clip: float | None = setting("largest norm of the gradient", or_null(above(0), "none"))
     scale: float = setting("standard deviation of the initial values", at_least(0))
 
 

@@ -31,8 +31,10 @@ def find_genotype(wanted: str | None) -> Genotype:
         UserError: if `wanted` is none of these.
     """
     if wanted is None:
-        raise UserError(f"genotype is missing; give genotype=FILE, FOLDER or one of {', '.join(zoo.ZOO)}")
-    if wanted in zoo.ZOO:
+        raise UserError(
+            "genotype is missing; give genotype=FILE, FOLDER or a name such as darts_v2; task=zoo lists all"
+        )
+    if zoo.is_published(wanted):
         return zoo.published(wanted)
     genotype = find(wanted)
     if genotype is None and re.fullmatch(r"[-+]?\d{1,18}", wanted):

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 
 from darts_pl.callbacks import ArchitectureHistory, ArchitecturePictures, CheckRanksAgree, RunObservers
 from darts_pl.genotype import Genotype, parse
-from darts_pl.problems import build_search, build_trials, open_problem
+from darts_pl.problems import build_search, build_trials, check_rule, open_problem
 from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
 from darts_pl.selection import RULES
@@ -35,6 +35,7 @@ def search(context: Context) -> Summary:
     problem = open_problem(config)
     module, data = build_search(config, problem)
     select = RULES.build(config.select)  # what fails here fails before the search
+    check_rule(select, problem)
     history = ArchitectureHistory(context.folder.path)
     observers = RunObservers(dict(zip(config.observers, module.observers, strict=True)))
     done = fit_and_record(

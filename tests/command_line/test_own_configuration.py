@@ -68,6 +68,7 @@ def test_the_documentation_names_every_file_that_overwriting_deletes():
         *contents.PARTS,
         *contents.CHECKPOINTS[:2],
         contents.SAMPLES,
+        *contents.STAGES,
         contents.HYDRA,
     ):
         assert name in TEXT, name

@@ -16,7 +16,7 @@ from darts_pl.records.folder import RunFolder, Summary
 from darts_pl.runs.loggers import tensorboard
 from darts_pl.runs.loggers.guarded import GuardedLogger, Sink
 from darts_pl.runs.loggers.lightning_loggers import CometSink, MlflowSink, require_extra
-from darts_pl.runs.loggers.weights_and_biases import Labels, WandbSink
+from darts_pl.runs.loggers.weights_and_biases import Labels, WandbSink, check_environment
 
 #: Seconds that writing the last records of TensorBoard may take.
 TENSORBOARD_TIMEOUT = 60.0
@@ -34,7 +34,7 @@ def build_loggers(config: Config, folder: RunFolder, resolved: Mapping[str, Any]
         title: what the run does: "search", "retrain", ...
 
     Raises:
-        UserError: if one of them is not installed.
+        UserError: if one of them is not installed, or the environment asks W&B for a mode that it does not have.
     """
     finish_loggers(0)
     wandb, path = config.logger.wandb, folder.path
@@ -52,6 +52,7 @@ def build_loggers(config: Config, folder: RunFolder, resolved: Mapping[str, Any]
         open_sink = partial(CometSink, config.logger.comet, path, resolved, labels, resume=resume)
         _open.append(GuardedLogger("Comet", open_sink, path, 2 * config.logger.comet.timeout))
     if wandb is not None:
+        check_environment()
         open_sink = partial(WandbSink, wandb, path, resolved, labels, resume=resume)
         # Twice the timeout: at the end of a short run, opening may still be in progress.
         _open.append(GuardedLogger("W&B", open_sink, path, 2 * wandb.timeout))

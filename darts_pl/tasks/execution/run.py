@@ -31,6 +31,7 @@ from darts_pl.tasks.derive import derive
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.scores import shown
 from darts_pl.tasks.export import export
+from darts_pl.tasks.latency import LatencySettings, latency
 from darts_pl.tasks.lookup import LookupSettings, lookup
 from darts_pl.tasks.protocol import ProtocolSettings, protocol
 from darts_pl.tasks.retrain import retrain
@@ -51,6 +52,7 @@ TASKS.add("collect", collect, settings=TaskSettings)
 TASKS.add("correlate", correlate, settings=CorrelateSettings)
 TASKS.add("protocol", protocol, settings=ProtocolSettings)
 TASKS.add("lookup", lookup, settings=LookupSettings)
+TASKS.add("latency", latency, settings=LatencySettings)
 TASKS.add("strategy", strategy, settings=TaskSettings)
 TASKS.add("random", strategy, settings=RandomTaskSettings)
 

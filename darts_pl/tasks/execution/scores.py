@@ -14,6 +14,8 @@ SCORES = (
     ("strategy/score_high", "best score, 95 % to", "{:.4f}"),
     ("strategy/score_mean", "all scores, mean", "{:.4f}"),
     ("strategy/score_std", "all scores, spread", "{:.4f}"),
+    ("latency/rank_correlation", "rank correlation of the latencies", "{:.3f}"),
+    ("latency/mean_error", "mean error of the latencies", "{:.1%}"),
     ("search/valid_accuracy", "search valid accuracy", "{:.4f}"),
     ("search/valid_loss", "search valid loss", "{:.4f}"),
     ("retrain/valid_accuracy", "valid accuracy", "{:.4f}"),

@@ -85,6 +85,7 @@ def find_searched(context: Context) -> Searched:
     if isinstance(place, int):
         where = module.stages.place(place)
         module.supernet.start_epoch(where.epoch, where.stage.epochs)
+    module.supernet.end_search()
 
     def batches() -> Iterable[Any]:
         return (_cast(move_data_to_device(batch, device), dtype) for batch in data.val_dataloader())
