@@ -179,7 +179,7 @@ VARIED = (
     ["method=p_darts"],
     ["method=sdarts_rs", "order=neumann"],
     ["method=sdarts_adv", "order=unrolled"],
-    ["edges=drop_path", "observers=[curvature,early_stop,adaptive_decay,freeze]"],
+    ["edges=drop_path", "observers=[curvature,early_stop,adaptive_decay,freeze,gradient_alignment,skip_count]"],
     ["method=dr_nas", "regulariser=kl"],
     *([f"strategy={name}"] for name in STRATEGIES),
     ["select=perturbation"],
