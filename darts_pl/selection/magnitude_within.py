@@ -61,11 +61,9 @@ class MagnitudeWithinSettings:
         "most multiply-adds of the final network for one sample", or_null(at_least(1), "no limit")
     )
     max_latency_ms: float | None = setting(
-        "longest predicted latency of the final network, in milliseconds", or_null(above(0), "no limit"), default=None
+        "longest predicted latency of the final network, in milliseconds", or_null(above(0), "no limit")
     )
-    latency: str | None = setting(
-        "folder of a run of task=latency, or its latency.json; null without max_latency_ms", default=None
-    )
+    latency: str | None = setting("folder of a run of task=latency, or its latency.json; null without max_latency_ms")
 
     def misfits(self, space: Space) -> Iterator[str]:
         """Why this rule does not work in a space."""
