@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP_FLAGS ?=
 ARGS ?=
+# A commit that `make benchmark` compares with as well: make benchmark BASE=v1.0
+BASE ?=
 # Processes that share the tests.
 WORKERS ?= 2
 
@@ -39,8 +41,8 @@ format: $(INSTALLED_DEV) ## put the code into shape
 reference: $(INSTALLED) ## write docs/configuration.md from the settings and the files in conf/
 	$(BIN)/python -m darts_pl.tasks.declarations.reference > docs/configuration.md
 
-benchmark: $(INSTALLED) ## compare the search network with a per-edge one: operations, memory, time
-	$(BIN)/python benchmarks/supernet.py $(ARGS)
+benchmark: $(INSTALLED) ## compare with the form of the published code: time, operations, memory
+	BASE=$(BASE) $(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## remove caches and built packages (keeps the virtual environment and the outputs)
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache

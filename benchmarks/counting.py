@@ -23,10 +23,15 @@ def cost(run: Callable[[], Any]) -> Cost:
     """The cost of one call of `run`, its backward passes included.
 
     Args:
-        run: the computation, on the CPU (a backward pass elsewhere runs in a thread that is not seen).
+        run: the computation.
     """
     operations, saved = Operations(), SavedBytes()
-    with operations, saved_tensors_hooks(saved.pack, saved.unpack):
+    # In one thread: a backward pass on a GPU otherwise runs in another, which is not seen.
+    with (
+        torch.autograd.set_multithreading_enabled(False),
+        operations,
+        saved_tensors_hooks(saved.pack, saved.unpack),
+    ):
         run()
     return Cost(operations.count, saved.most)
 
@@ -35,9 +40,9 @@ def is_view(operation: Any) -> bool:
     """Whether an operation only returns another view of its input: it touches no data.
 
     By its schema, a returned value is an alias of an input that the operation does not write to.
-    `_unsafe_view` is one too, though its schema hides it.
+    `_unsafe_view` and `set_`, which points a tensor at another storage, are too, though their schemas hide it.
     """
-    if operation.name() == "aten::_unsafe_view":
+    if operation.name().partition(".")[0] in ("aten::_unsafe_view", "aten::set_"):
         return True
     return any(value.alias_info is not None and not value.alias_info.is_write for value in operation._schema.returns)
 

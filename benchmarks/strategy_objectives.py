@@ -12,7 +12,7 @@ import numpy as np
 from darts_pl.genotype import from_pairs
 from darts_pl.spaces import CellSpace, SearchSpace, build_space
 from darts_pl.strategies import Encoding, Evaluation, Features, Integers, Question, TableEvaluator
-from per_edge import CANDIDATES
+from published.supernet import CANDIDATES
 
 #: Epochs after which a cell of NAS-Bench-201 is scored, as in the published runs.
 EPOCHS = 12

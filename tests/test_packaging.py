@@ -50,6 +50,10 @@ def test_the_wheel_holds_the_table_of_nas_bench_201_with_its_licence(wheel):
         assert wheel.read(f"{folder}/{name}") == (ROOT / folder / name).read_bytes()
 
 
+def test_the_wheel_holds_the_published_cells(wheel):
+    assert wheel.read("darts_pl/zoo/cells.toml") == (ROOT / "darts_pl/zoo/cells.toml").read_bytes()
+
+
 def test_the_wheel_installs_the_console_script(wheel):
     entries = configparser.ConfigParser()
     entries.read_string(wheel.read(f"darts_pl-{darts_pl.__version__}.dist-info/entry_points.txt").decode())
@@ -74,4 +78,4 @@ def test_the_source_distribution_holds_what_building_and_testing_need(tmp_path):
     with tarfile.open(build("sdist", tmp_path)) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "run.py", "Makefile", "conf/config.yaml"} <= names
-    assert {"tests/conftest.py", "tests/test_packaging.py", "benchmarks/supernet.py"} <= names
+    assert {"tests/conftest.py", "tests/test_packaging.py", "benchmarks/__main__.py"} <= names

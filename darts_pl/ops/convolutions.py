@@ -30,16 +30,18 @@ class RectifiedConv(EdgeOperation):
         return norm(x, scale)
 
 
-def separable_conv(channels: int, stride: int, kernel: int, affine: bool, edges: int) -> RectifiedConv:
+def separable_conv(
+    channels: int, stride: int, kernel: int, affine: bool, edges: int, dilation: int = 1
+) -> RectifiedConv:
     """Depthwise separable convolution, applied twice (paper section 3.1.1); the first takes the stride."""
     wide = channels * edges
     return RectifiedConv(
         edges,
-        DepthwiseConv2d(wide, kernel, stride=stride),
+        DepthwiseConv2d(wide, kernel, stride=stride, dilation=dilation),
         PointwiseConv2d(wide, edges),
         BatchNorm(wide, affine),
         nn.ReLU(),
-        DepthwiseConv2d(wide, kernel),
+        DepthwiseConv2d(wide, kernel, dilation=dilation),
         PointwiseConv2d(wide, edges),
         BatchNorm(wide, affine),
     )
@@ -56,13 +58,13 @@ def dilated_conv(channels: int, stride: int, kernel: int, affine: bool, edges: i
     )
 
 
-def conv_1x7_7x1(channels: int, stride: int, affine: bool, edges: int) -> RectifiedConv:
-    """A 1x7 convolution (stride along the width), then a 7x1 one (stride along the height)."""
-    wide = channels * edges
+def two_step_conv(channels: int, stride: int, kernel: int, affine: bool, edges: int) -> RectifiedConv:
+    """A convolution of 1 x `kernel` (stride along the width), then one of `kernel` x 1 (stride along the height)."""
+    wide, margin = channels * edges, kernel // 2
     return RectifiedConv(
         edges,
-        nn.Conv2d(wide, wide, (1, 7), stride=(1, stride), padding=(0, 3), groups=edges, bias=False),
-        nn.Conv2d(wide, wide, (7, 1), stride=(stride, 1), padding=(3, 0), groups=edges, bias=False),
+        nn.Conv2d(wide, wide, (1, kernel), stride=(1, stride), padding=(0, margin), groups=edges, bias=False),
+        nn.Conv2d(wide, wide, (kernel, 1), stride=(stride, 1), padding=(margin, 0), groups=edges, bias=False),
         BatchNorm(wide, affine),
     )
 

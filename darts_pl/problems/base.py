@@ -31,13 +31,16 @@ class Training:
 
     Args:
         module: the network in its LightningModule.
-        data: what it is trained and tested on.
+        data: what it is trained on, and tested or validated on.
         facts: sizes of network and data, for the summary.
         callbacks: beside those that every run has.
         grad_clip: largest gradient norm.
         accumulate: batches per optimizer step.
         tests_checkpoint: whether the test reads the weights from the checkpoint instead of the module.
         after: what the summary says once the training is over.
+        validate_at_end: whether a valid split is scored after the last epoch only.
+        score: what a choice among genotypes maximises, from the metrics and what `after` says; None where there is
+            no valid split to choose by.
     """
 
     module: pl.LightningModule
@@ -48,6 +51,8 @@ class Training:
     accumulate: int = 1
     tests_checkpoint: bool = False
     after: Callable[[], Summary] = dict
+    validate_at_end: bool = False
+    score: Callable[[Mapping[str, Any]], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,10 +107,12 @@ class Problem(ABC):
 
     Attributes:
         gives: the kind of data that a space reads, such as "images".
+        samples: what is counted on such data, such as "words".
         examples: values of `data` that hold such data, for messages.
     """
 
     gives: ClassVar[str]
+    samples: ClassVar[str]
     examples: ClassVar[str]
 
     def __init__(self, config: Config) -> None:
@@ -137,8 +144,14 @@ class Problem(ABC):
         """
 
     @abstractmethod
-    def training(self, genotype: Genotype) -> Training:
+    def training(self, genotype: Genotype, *, halves: bool = False) -> Training:
         """The final network of a genotype, to be trained.
+
+        Args:
+            genotype: of a kind that fits the data.
+            halves: train on the train split of a search and validate on its valid split, as for a choice among
+                genotypes. The data then have no test loader, and the facts give `valid_samples`. Otherwise train on
+                the training split and test on the test split.
 
         Raises:
             UserError: if the data do not fit the settings.

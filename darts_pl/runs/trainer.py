@@ -54,6 +54,7 @@ def build_trainer(
     grad_clip: float | None = None,
     accumulate: int = 1,
     unused_weights: bool = False,
+    validate_at_end: bool = False,
     debug: bool = False,
 ) -> pl.Trainer:
     """A Trainer for `epochs` epochs.
@@ -68,6 +69,7 @@ def build_trainer(
         grad_clip: largest gradient norm, for modules in automatic optimization.
         accumulate: batches whose gradients are added up for one step, in automatic optimization.
         unused_weights: whether some weights never get a gradient.
+        validate_at_end: validate after the last epoch only, instead of after every epoch.
         debug: one epoch, of one batch of each phase.
 
     Raises:
@@ -78,6 +80,7 @@ def build_trainer(
     if hardware.threads is not None:
         torch.set_num_threads(hardware.threads)
     settings: dict[str, Any] = {}
+    epochs = 1 if debug else epochs
     if debug:
         settings = {"limit_train_batches": 1, "limit_val_batches": 1, "limit_test_batches": 1}
     with _named(hardware):
@@ -89,7 +92,8 @@ def build_trainer(
             num_nodes=number_of_nodes(hardware),
             plugins=[PlainFile(), *scheduler()],
             deterministic=hardware.deterministic,
-            max_epochs=1 if debug else epochs,
+            max_epochs=epochs,
+            check_val_every_n_epoch=epochs if validate_at_end else 1,
             callbacks=list(callbacks),
             logger=list(loggers) or False,
             log_every_n_steps=log_every,

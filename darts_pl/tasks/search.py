@@ -17,6 +17,7 @@ from darts_pl.spaces import space_of
 from darts_pl.tasks.declarations.sections import PARTS
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record, write_result
+from darts_pl.tasks.execution.resumed import continued
 
 
 def table_summary(genotype: Genotype) -> Mapping[str, float]:
@@ -27,8 +28,9 @@ def table_summary(genotype: Genotype) -> Mapping[str, float]:
 
 def search(context: Context) -> Summary:
     """Search, derive the genotype, write it with its drawings and the summary; returns the summary."""
-    config = context.config
     started = time.monotonic()
+    context = continued(context)
+    config = context.config
     pl.seed_everything(config.seed, workers=True, verbose=False)
     problem = open_problem(config)
     module, data = build_search(config, problem)
@@ -59,6 +61,8 @@ def search(context: Context) -> Summary:
         "genotype": str(genotype),
         "epochs": done.trainer.current_epoch,
         "batches": done.trainer.global_step,
+        "steps": done.trainer.global_step,
+        problem.samples: done.samples,
         "search/parameters": sum(weight.numel() for weight in module.supernet.weights().values()),
         **metrics,
         **table_summary(genotype),

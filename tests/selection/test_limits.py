@@ -267,13 +267,13 @@ def test_the_weakest_skips_of_the_normal_cell_go_until_few_enough_are_left():
         0: (((conv, 1), (conv, 0)), ((conv, 2), (conv, 1))),
     }
     for most, nodes in expected.items():
-        found = SkipLimit(SkipLimitSettings(max_skips=most))(net, trials_of(net))
+        found = SkipLimit(SkipLimitSettings(max_skips=most, later=False))(net, trials_of(net))
         assert found.cells["normal"].nodes == nodes
         assert found.cells["reduce"].nodes == expected[4]
-    assert SkipLimit(SkipLimitSettings(max_skips=4))(net, trials_of(net)) == magnitude(net)
+    assert SkipLimit(SkipLimitSettings(max_skips=4, later=False))(net, trials_of(net)) == magnitude(net)
 
 
 def test_a_limit_that_other_candidates_cannot_meet_is_refused():
     net = bare(0, nodes=1, candidates=[["skip_connect"], ["skip_connect", "sep_conv_3x3"]])
     with pytest.raises(UserError, match=r"select\.max_skips=0: 1 edges of the normal cell have no other candidate"):
-        SkipLimit(SkipLimitSettings(max_skips=0))(net, trials_of(net))
+        SkipLimit(SkipLimitSettings(max_skips=0, later=False))(net, trials_of(net))

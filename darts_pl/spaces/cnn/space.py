@@ -65,6 +65,8 @@ class CnnSpace(Space):
             stem=settings.stem,
             pool_norm=settings.pool_norm,
             last_norm=settings.last_norm,
+            reductions=settings.reductions,
+            extra_skip=settings.extra_skip,
             parts=parts,
             alpha_scale=settings.alphas.scale,
         )
@@ -79,8 +81,10 @@ class CnnSpace(Space):
             "layers": train.layers,
             "classes": facts["classes"],
             "in_channels": facts["channels"],
-            "auxiliary": train.auxiliary_weight > 0 and tower_fits(train.layers, train.stem, side),
+            "auxiliary": train.auxiliary_weight > 0 and tower_fits(train.layers, train.stem, side, train.reductions),
             "stem": train.stem,
+            "reductions": train.reductions,
+            "extra_skip": train.extra_skip,
         }
 
     def computed_pairs(self, genotype: Genotype, network: nn.Module) -> Iterator[ComputedPair]:

@@ -1,6 +1,5 @@
-"""The search network in the form of the authors' code: one module per candidate on every edge.
+"""The convolutional search network in the form of the published code: one module per candidate on every edge.
 
-The yardstick of `supernet.py`, and nothing else: the library's own form is `darts_pl.spaces`.
 Every map is NCHW, every candidate of every edge is computed on its own, `none` included, and an
 edge sums weight * candidate(x). Names in the state dict are the authors'.
 """
@@ -33,12 +32,12 @@ class Zero(nn.Module):
 class Halve(nn.Module):
     """Factorized reduce: half the size, in two interleaved 1x1 convolutions."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, affine: bool = False) -> None:
         super().__init__()
         self.relu = nn.ReLU()
         self.conv_1 = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
         self.conv_2 = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
-        self.bn = nn.BatchNorm2d(outputs, affine=False)
+        self.bn = nn.BatchNorm2d(outputs, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.relu(x)
@@ -61,14 +60,14 @@ def pooled(pool: type[nn.Module], channels: int, **options: object) -> nn.Module
     return nn.Sequential(pool(3, padding=1, **options), nn.BatchNorm2d(channels, affine=False))
 
 
-def separated(channels: int, kernel: int, stride: int, dilation: int = 1) -> list[nn.Module]:
+def separated(channels: int, kernel: int, stride: int, dilation: int = 1, affine: bool = False) -> list[nn.Module]:
     """ReLU, depthwise convolution, pointwise convolution, BatchNorm."""
     padding = dilation * (kernel // 2)
     return [
         nn.ReLU(),
         nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False),
         nn.Conv2d(channels, channels, 1, bias=False),
-        nn.BatchNorm2d(channels, affine=False),
+        nn.BatchNorm2d(channels, affine=affine),
     ]
 
 
@@ -159,18 +158,21 @@ class PerEdgeSupernet(nn.Module):
         images, labels = batch
         return nn.functional.cross_entropy(self(images), labels)
 
+    weight_loss = loss
 
-def per_edge(supernet: CnnSupernet, **sizes: int) -> PerEdgeSupernet:
-    """A per-edge network with the weights, buffers and alphas of `supernet`.
+
+def published_supernet(supernet: CnnSupernet, **sizes: int) -> PerEdgeSupernet:
+    """The published form of a supernet, with the weights, buffers and alphas of `supernet`.
 
     Args:
         supernet: over `CANDIDATES`, with 4 nodes.
         sizes: what both were given: channels, layers, classes.
     """
-    network = PerEdgeSupernet(**sizes)
+    alphas = [supernet.alphas[name].detach() for name in ("normal", "reduce")]
+    network = PerEdgeSupernet(**sizes).to(alphas[0].device, alphas[0].dtype)
     keys = network.load_state_dict(export_supernet(supernet, supernet.state_dict()), strict=False)
     # BatchNorms without affine part count no batches in ours.
     assert not keys.unexpected_keys
     assert all(key.endswith("num_batches_tracked") for key in keys.missing_keys)
-    network.alphas = [supernet.alphas[name].detach().clone().requires_grad_() for name in ("normal", "reduce")]
+    network.alphas = [alpha.clone().requires_grad_() for alpha in alphas]
     return network

@@ -1,0 +1,1 @@
+"""What is measured, one file per kind of measurement; each returns rows of the table."""
