@@ -33,7 +33,7 @@ class DeepeningStagesSettings:
     def requires(self, config: Any) -> Iterator[str]:
         """The depth is a setting of the space, and there are candidates to remove."""
         search = config.search
-        if not config.task.searches:
+        if not config.task.runs_search:
             return
         if not hasattr(search, "layers"):
             yield (

@@ -28,7 +28,7 @@ class FreezeSettings:
 
     def requires(self, config: Any) -> Iterator[str]:
         """Candidates have weights in cells of feature maps only."""
-        if config.task.searches and SPACES.get(config.search.space).data != "images":
+        if config.task.runs_search and SPACES.get(config.search.space).data != "images":
             yield f"observers=[freeze]: the candidates of search.space={config.search.space} have no weights to freeze"
 
 
