@@ -8,7 +8,7 @@ from torchvision.ops import stochastic_depth
 
 from darts_pl.errors import UserError
 from darts_pl.genotype import CellGenotype, Genotype
-from darts_pl.ops import Identity, build, names
+from darts_pl.ops import EdgeOperation, Identity, NodeOutput, build, names
 from darts_pl.spaces.cnn.auxiliary import TOWERS, AuxiliaryTower
 from darts_pl.spaces.cnn.plan import CellPlan, plan_cells, preprocess
 from darts_pl.spaces.cnn.stems import build_stem
@@ -34,27 +34,29 @@ class FinalCell(nn.Module):
             build(pair.operation, plan.channels, 2 if plan.reduction and pair.source < 2 else 1) for pair in cell.pairs
         )
 
-    def forward(self, before: Tensor, last: Tensor, drop_path: float) -> Tensor:
+    def forward(self, before: Tensor | NodeOutput, last: Tensor | NodeOutput, drop_path: float) -> Tensor:
         """The concatenated nodes [B, len(concat)*C, H', W'].
 
         Args:
-            before: output of the cell before last.
+            before: output of the cell before last; what reads an output shares its ReLU.
             last: output of the last cell.
             drop_path: probability with which each operation but the identity is dropped for a
                 sample (training only).
         """
-        states = [self.preprocess0(before), self.preprocess1(last)]
+        before, last = (x if isinstance(x, NodeOutput) else NodeOutput(x) for x in (before, last))
+        states = [NodeOutput(self.preprocess0.on_edges(before)), NodeOutput(self.preprocess1.on_edges(last))]
         operations = iter(self.operations)
         for sources in self.sources:
             parts = []
             for source in sources:
                 operation = next(operations)
-                part = operation(states[source])
+                state = states[source]
+                part = operation.on_edges(state) if isinstance(operation, EdgeOperation) else operation(state.raw)
                 if self.training and drop_path > 0 and not isinstance(operation, Identity):
                     part = stochastic_depth(part, drop_path, mode="row")
                 parts.append(part)
-            states.append(sum(parts[1:], parts[0]))
-        return torch.cat([states[node] for node in self.concat], dim=1)
+            states.append(NodeOutput(sum(parts[1:], parts[0])))
+        return torch.cat([states[node].raw for node in self.concat], dim=1)
 
 
 class Classifier(ImageNetwork):
@@ -134,11 +136,13 @@ class Classifier(ImageNetwork):
         Args:
             x: images [B, in_channels, H, W].
         """
-        before, last = self.stem(x)
+        first, second = self.stem(x)
+        before = NodeOutput(first)
+        last = before if second is first else NodeOutput(second)
         auxiliary = None
         for layer, cell in enumerate(self.cells):
-            before, last = last, cell(before, last, self.drop_path)
+            before, last = last, NodeOutput(cell(before, last, self.drop_path))
             if layer == self.tower_after and self.auxiliary_head is not None and self.training:
-                auxiliary = self.auxiliary_head(last)
-        logits = self.classifier(last.mean((2, 3)))
+                auxiliary = self.auxiliary_head(last.raw)
+        logits = self.classifier(last.raw.mean((2, 3)))
         return (logits, auxiliary) if self.auxiliary_head is not None and self.training else logits
