@@ -27,7 +27,7 @@ class WaitError(Exception):
 
 
 class RefuseWaits(TorchDispatchMode):
-    """Raises WaitError where a value of a tensor is read on the host; `allowed` gives the addresses of tensors that are there."""
+    """Raises WaitError where the host reads a tensor; `allowed` gives the addresses of those that are there."""
 
     WAITS = ("aten::_local_scalar_dense", "aten::is_nonzero", "aten::nonzero", "aten::masked_select", "aten::equal")
 

@@ -34,17 +34,17 @@ class FinalCell(nn.Module):
             build(pair.operation, plan.channels, 2 if plan.reduction and pair.source < 2 else 1) for pair in cell.pairs
         )
 
-    def forward(self, before: Tensor | NodeOutput, last: Tensor | NodeOutput, drop_path: float) -> Tensor:
+    def forward(self, before: Tensor, last: Tensor, drop_path: float) -> Tensor:
         """The concatenated nodes [B, len(concat)*C, H', W'].
 
         Args:
-            before: output of the cell before last; what reads an output shares its ReLU.
+            before: output of the cell before last.
             last: output of the last cell.
             drop_path: probability with which each operation but the identity is dropped for a
                 sample (training only).
         """
-        before, last = (x if isinstance(x, NodeOutput) else NodeOutput(x) for x in (before, last))
-        states = [NodeOutput(self.preprocess0.on_edges(before)), NodeOutput(self.preprocess1.on_edges(last))]
+        # What reads one node shares its ReLU.
+        states = [NodeOutput(self.preprocess0(before)), NodeOutput(self.preprocess1(last))]
         operations = iter(self.operations)
         for sources in self.sources:
             parts = []
@@ -136,13 +136,11 @@ class Classifier(ImageNetwork):
         Args:
             x: images [B, in_channels, H, W].
         """
-        first, second = self.stem(x)
-        before = NodeOutput(first)
-        last = before if second is first else NodeOutput(second)
+        before, last = self.stem(x)
         auxiliary = None
         for layer, cell in enumerate(self.cells):
-            before, last = last, NodeOutput(cell(before, last, self.drop_path))
+            before, last = last, cell(before, last, self.drop_path)
             if layer == self.tower_after and self.auxiliary_head is not None and self.training:
-                auxiliary = self.auxiliary_head(last.raw)
-        logits = self.classifier(last.raw.mean((2, 3)))
+                auxiliary = self.auxiliary_head(last)
+        logits = self.classifier(last.mean((2, 3)))
         return (logits, auxiliary) if self.auxiliary_head is not None and self.training else logits
