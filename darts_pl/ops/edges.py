@@ -124,6 +124,7 @@ class BatchNorm(nn.BatchNorm2d):
             scale = scale.contiguous()
         of_batch = self.training or self.running_mean is None
         settings = of_batch, self.momentum or 0.0, self.eps
-        if input.device.type == "cpu":  # what `batch_norm` calls there, after it has allocated what others need
+        several = input.numel() > input.shape[1]  # one value has no variance, which `batch_norm` refuses
+        if input.device.type == "cpu" and several:  # what `batch_norm` calls there after a call that others need
             return torch.native_batch_norm(input, scale, None, self.running_mean, self.running_var, *settings)[0]
         return nn.functional.batch_norm(input, self.running_mean, self.running_var, scale, None, *settings)

@@ -37,6 +37,7 @@ def is_norm_relu_depthwise(layers: tuple[nn.Module, ...], x: Tensor) -> bool:
         and isinstance(convolution, DepthwiseConv2d)
         and torch.is_grad_enabled()
         and x.requires_grad
+        and x.numel() > x.shape[1]  # one value per channel has no variance: BatchNorm refuses it
         and not torch.is_autocast_enabled(x.device.type)
         and not torch.compiler.is_compiling()
     )
