@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.stats import t as student
 from scipy.stats import wilcoxon
 
 from darts_pl import atomic
+from darts_pl.report.statistics import statistics_of
 
 Rows = Sequence[Mapping[str, str]]
 
@@ -99,7 +99,8 @@ def by_strategy(rows: Rows, column: str) -> dict[str, np.ndarray]:
 
 def interval(values: np.ndarray) -> float:
     """Half the width of the 95 % interval of the mean."""
-    return float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
+    low, high = statistics_of(values.tolist()).interval()
+    return (high - low) / 2
 
 
 def table_lines(rows: Rows) -> Iterator[str]:

@@ -50,6 +50,10 @@ def test_the_wheel_holds_the_table_of_nas_bench_201_with_its_licence(wheel):
         assert wheel.read(f"{folder}/{name}") == (ROOT / folder / name).read_bytes()
 
 
+def test_the_wheel_holds_the_published_cells(wheel):
+    assert wheel.read("darts_pl/zoo/cells.toml") == (ROOT / "darts_pl/zoo/cells.toml").read_bytes()
+
+
 def test_the_wheel_installs_the_console_script(wheel):
     entries = configparser.ConfigParser()
     entries.read_string(wheel.read(f"darts_pl-{darts_pl.__version__}.dist-info/entry_points.txt").decode())

@@ -19,7 +19,7 @@ FLOORS = (
     {"config", "genotype", "zoo", "ops"},
     {"records"},
     {"spaces"},
-    {"bilevel", "interop", "report"},
+    {"bilevel", "interop", "report", "latency"},
     {"selection"},
     {"methods", "strategies"},
     {"data", "modules", "callbacks"},

@@ -30,7 +30,7 @@ TEXTS = {
             ('avg_pool_3x3', 1), ('sep_conv_5x5', 0), ('skip_connect', 3), ('avg_pool_3x3', 2),
             ('sep_conv_3x3', 2), ('max_pool_3x3', 1),],
         reduce_concat = [4, 5, 6],)""",
-    "amoebanet": """Genotype(
+    "amoebanet_as_in_darts": """Genotype(
         normal = [('avg_pool_3x3', 0), ('max_pool_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_5x5', 2),
             ('sep_conv_3x3', 0), ('avg_pool_3x3', 3), ('sep_conv_3x3', 1), ('skip_connect', 1),
             ('skip_connect', 0), ('avg_pool_3x3', 1),],
@@ -55,16 +55,31 @@ def test_a_published_genotype_is_the_text_that_was_published(name):
 
 @pytest.mark.parametrize("name", ZOO)
 def test_a_published_genotype_names_its_source_and_uses_operations_that_exist(name):
-    assert any(str(year) in ZOO[name].source for year in (2018, 2019))
+    assert any(str(year) in ZOO[name].source for year in range(2018, 2024))
     ZOO[name].genotype.check_operations(names() if ZOO[name].genotype.kind == "cnn" else activations())
 
 
-def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(
-        UserError, match=r"published genotype 'darts_v3'; did you mean .*known: darts_v1, darts_v2"
-    ) as caught:
-        published("darts_v3")
-    assert len(str(caught.value).splitlines()) <= 3
+@pytest.mark.parametrize(
+    ("wrong", "near"),
+    [
+        ("darts_v3", "darts_v2"),
+        ("pc_darts", "pc_darts_cifar"),
+        ("gdas", "gdas_v1"),
+        ("SETN", None),
+        ("x" * 10**6, None),
+    ],
+)
+def test_an_unknown_name_is_refused_in_one_line_with_the_nearest_ones(wrong, near):
+    with pytest.raises(UserError, match=r"^unknown published genotype '[^\n]*; [^\n]*task=zoo lists all 50$") as caught:
+        published(wrong)
+    assert len(str(caught.value)) < 200
+    assert near is None or near in str(caught.value).partition("did you mean")[2]
+
+
+def test_a_former_name_keeps_working_and_a_line_says_the_new_one(caplog):
+    with caplog.at_level(logging.WARNING):
+        assert published("amoebanet") == parse(TEXTS["amoebanet_as_in_darts"])
+    assert caplog.messages == ["published genotype amoebanet: is called amoebanet_as_in_darts now"]
 
 
 def test_a_published_cell_may_hold_none_with_a_warning(caplog, monkeypatch):

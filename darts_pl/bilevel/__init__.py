@@ -1,6 +1,8 @@
 """The gradient of the architecture parameters, and one step of a search, in plain torch."""
 
-from darts_pl.bilevel.draws import Draws
+from darts_pl.bilevel.curvature import largest_alpha_eigenvalue, largest_eigenvalue
+from darts_pl.bilevel.draws import Draws, seeded
+from darts_pl.bilevel.implicit import Neumann, NeumannSettings, Unrolled, UnrolledSettings
 from darts_pl.bilevel.inner import InnerStep, Mean, identity_mean
 from darts_pl.bilevel.observers import OBSERVERS, Observer, RollBack, Stop
 from darts_pl.bilevel.orders import (
@@ -13,7 +15,18 @@ from darts_pl.bilevel.orders import (
     second_order,
     second_order_exact,
 )
-from darts_pl.bilevel.passes import device_of, drawn_pass, evaluate, gradients, no_trace
+from darts_pl.bilevel.passes import (
+    batch_statistics,
+    device_of,
+    drawn_pass,
+    evaluate,
+    evaluation_mode,
+    full_precision,
+    gradients,
+    no_trace,
+    nothing_dropped,
+    scoring_pass,
+)
 from darts_pl.bilevel.perturbation import PERTURBATIONS, Perturbation
 from darts_pl.bilevel.regulariser import REGULARISERS, Regulariser
 from darts_pl.bilevel.stages import STAGES, Factory, Facts, SingleStage, Stage, Stages
@@ -33,6 +46,8 @@ __all__ = [
     "Hypergradient",
     "InnerStep",
     "Mean",
+    "Neumann",
+    "NeumannSettings",
     "Observer",
     "OrderSettings",
     "Perturbation",
@@ -44,16 +59,26 @@ __all__ = [
     "Stages",
     "StepResult",
     "Stop",
+    "Unrolled",
+    "UnrolledSettings",
     "WeightRecipe",
+    "batch_statistics",
     "device_of",
     "drawn_pass",
     "evaluate",
+    "evaluation_mode",
     "first_order",
+    "full_precision",
     "gradients",
     "identity_mean",
+    "largest_alpha_eigenvalue",
+    "largest_eigenvalue",
     "no_trace",
+    "nothing_dropped",
     "order",
     "scaled_lr",
+    "scoring_pass",
     "second_order",
     "second_order_exact",
+    "seeded",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Literal
 
 import numpy as np
@@ -39,23 +39,27 @@ class Draws:
         sequence = np.random.SeedSequence(self.run, spawn_key=(*self.position, SPLITS.index(split)))
         return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
-    @contextmanager
-    def seeding(self, split: Split, device: torch.device) -> Iterator[None]:
+    def seeding(self, split: Split, device: torch.device) -> AbstractContextManager[None]:
         """Within it the global generators start from the seed of `split`; on leaving they are as before.
 
         What draws from the global generator of the CPU or of `device`, such as dropout or a user's
         candidate, draws within it what this step prescribes.
         """
-        state = RandomState([device])
-        try:
-            seed = self.seed(split)
-            torch.default_generator.manual_seed(seed)
-            if device.type == "cuda":
-                with torch.cuda.device(device):
-                    torch.cuda.manual_seed(seed)
-            yield
-        finally:
-            state.rewind()
+        return seeded(self.seed(split), device)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Within it the global generators of the CPU and of `device` start from `seed`; on leaving they are as before."""
+    state = RandomState([device])
+    try:
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+    finally:
+        state.rewind()
 
 
 class RandomState:

@@ -30,6 +30,7 @@ class InnerStep:
             weight decay is added; None = not clipped (the authors clip in recurrent search only).
         radius: of the central difference: eps = radius / ||v|| (paper section 2.3 and its footnote);
             None for orders without one.
+        frozen: for each weight where it does not move, bool, or None; None = every weight moves.
     """
 
     lr: float
@@ -38,6 +39,14 @@ class InnerStep:
     buffers: Sequence[Tensor] | None = None
     clip: float | None = None
     radius: float | None = None
+    frozen: Sequence[Tensor | None] | None = None
+
+    def moving(self, tensors: list[Tensor]) -> list[Tensor]:
+        """The tensors, one for each weight, with 0 where the weight does not move."""
+        if self.frozen is None:
+            return tensors
+        pairs = zip(tensors, self.frozen, strict=True)
+        return [tensor if mask is None else tensor.masked_fill(mask, 0.0) for tensor, mask in pairs]
 
     def moved(self, weights: list[Tensor], gradient: list[Tensor]) -> tuple[list[Tensor], Tensor | None]:
         """The weights after the step, and the clip coefficient (None if nothing is clipped).
@@ -46,11 +55,19 @@ class InnerStep:
             weights: w.
             gradient: of the training loss with respect to w, without weight decay.
         """
-        clipped, coefficient = clip_by_norm(gradient, self.clip)
-        direction = torch._foreach_add(clipped, weights, alpha=self.weight_decay)
+        moved, _, coefficient = self.stepped(weights, gradient)
+        return moved, coefficient
+
+    def stepped(
+        self, weights: list[Tensor], gradient: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor], Tensor | None]:
+        """As `moved`, with the momentum buffers after the step as the second result."""
+        clipped, coefficient = clip_by_norm(self.moving(gradient), self.clip)
+        direction = list(torch._foreach_add(clipped, weights, alpha=self.weight_decay))
         if self.buffers is not None and self.momentum:
             torch._foreach_add_(direction, list(self.buffers), alpha=self.momentum)
-        return list(torch._foreach_add(weights, direction, alpha=-self.lr)), coefficient
+        direction = self.moving(direction)
+        return list(torch._foreach_add(weights, direction, alpha=-self.lr)), direction, coefficient
 
 
 def total_norm(tensors: list[Tensor]) -> Tensor:

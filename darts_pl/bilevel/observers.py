@@ -43,6 +43,21 @@ class Observer:
     #: How many epochs a `RollBack` may go back; their checkpoints are kept.
     keeps_epochs = 0
 
+    def start(self, epochs: int) -> None:
+        """The search begins, or goes on.
+
+        Args:
+            epochs: of the whole search.
+        """
+
+    def on_step_start(self, step: int, search: SearchStep) -> None:
+        """A step begins; nothing has been computed.
+
+        Args:
+            step: number of the step, counted from 0.
+            search: gives the supernet and the optimizers.
+        """
+
     def on_alpha_gradient(self, step: int, result: AlphaGradient) -> None:
         """The gradient of the architecture parameters is known; they have not moved yet.
 
@@ -59,6 +74,22 @@ class Observer:
             gradients: by the names of `Supernet.weights`; an observer may set one to None, whose weight
                 then does not move, by momentum or weight decay either.
         """
+
+    def on_clipped_gradient(self, step: int, gradients: Mapping[str, Tensor | None]) -> None:
+        """The gradient as the weight optimizer will read it.
+
+        Args:
+            step: number of the step.
+            gradients: by the names of `Supernet.weights`; None for a weight that does not move.
+        """
+
+    def frozen_entries(self) -> Mapping[str, Tensor]:
+        """By the names of `Supernet.weights` a mask, bool, of the weight's shape or one that is broadcast to it.
+
+        Where it is true the weight does not move, whatever momentum and weight decay are, its gradient does
+        not count in the norm that is clipped, and the virtual step of the second order leaves it in place.
+        """
+        return {}
 
     def on_weights_stepped(self, step: int) -> None:
         """The weights have moved."""

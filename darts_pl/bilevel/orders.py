@@ -247,7 +247,7 @@ def _at_moved_weights(
     found = gradients(outcome.loss, searched + moved)
     with torch.no_grad():
         averaged = mean(list(found[len(searched) :]))
-        vector, _ = clip_by_norm(averaged, inner.clip)
+        vector, _ = clip_by_norm(inner.moving(averaged), inner.clip)
     return _Moved(outcome, list(found[: len(searched)]), averaged, vector, coefficient)
 
 
@@ -256,15 +256,37 @@ def _combined(
 ) -> AlphaGradient:
     with torch.no_grad():
         scale = inner.lr if moved.coefficient is None else inner.lr * moved.coefficient
-        averaged = mean([*moved.direct, *(scale * part for part in implicit)])
-        direct, implicit = averaged[: len(moved.direct)], averaged[len(moved.direct) :]
+        scaled = [scale * part for part in implicit]
+    return combined(supernet, moved.outcome, moved.direct, scaled, mean, moved.gradient if weights else None)
+
+
+def combined(
+    supernet: Supernet,
+    outcome: Outcome,
+    direct: list[Tensor],
+    implicit: list[Tensor],
+    mean: Mean,
+    weights: list[Tensor] | None,
+) -> AlphaGradient:
+    """The direct gradient minus the implicit one.
+
+    Args:
+        supernet: gives the names.
+        outcome: on the valid batch.
+        direct, implicit: for each architecture parameter, not averaged.
+        mean: mean over ranks.
+        weights: the averaged gradient of the valid loss for each weight, where it was asked for.
+    """
+    with torch.no_grad():
+        averaged = mean([*direct, *implicit])
+        direct, implicit = averaged[: len(direct)], averaged[len(direct) :]
         ratio = total_norm(implicit) / total_norm(direct)
         gradient = torch._foreach_sub(direct, implicit)
     return AlphaGradient(
         dict(zip(supernet.architecture(), gradient, strict=True)),
-        _detached(moved.outcome),
+        _detached(outcome),
         ratio,
-        dict(zip(supernet.weights(), moved.gradient, strict=True)) if weights else None,
+        None if weights is None else dict(zip(supernet.weights(), weights, strict=True)),
     )
 
 

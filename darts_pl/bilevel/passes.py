@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.modules.dropout import _DropoutNd
 
 from darts_pl.bilevel.draws import Draws, RandomState, Split
 from darts_pl.spaces import Mixing, Outcome, Supernet
@@ -67,6 +68,22 @@ def drawn_pass(
         return evaluate(supernet, batch, mixing, tensors)
 
 
+def scoring_pass(supernet: Supernet, batch: Any, draws: Draws, mixing: Mapping[str, Mixing] | None = None) -> Outcome:
+    """One pass that scores the supernet; what it draws comes from "eval".
+
+    Args:
+        supernet, batch: see `evaluate`.
+        draws: of the batch.
+        mixing: by cell type; None = the expected mixing weights, or, for a relaxation with a single path, drawn ones.
+    """
+    device = device_of(supernet)
+    if mixing is None:
+        sample = supernet.arch.relaxation.single_path
+        mixing = supernet.mixing(draws("eval", device) if sample else None, sample=sample)
+    with draws.seeding("eval", device):
+        return evaluate(supernet, batch, mixing)
+
+
 def device_of(supernet: Supernet) -> torch.device:
     """Where the architecture parameters are."""
     return next(iter(supernet.alphas.values())).device
@@ -78,11 +95,12 @@ def gradients(
     vectors: Sequence[Tensor] | None = None,
     *,
     create_graph: bool = False,
+    retain_graph: bool | None = None,
 ) -> list[Tensor]:
     """Gradient of `of` (or of the inner product with `vectors`) for each of `tensors`; zero for one
     that the pass did not use, such as a weight of a masked candidate."""
     return list(
-        torch.autograd.grad(of, tensors, vectors, create_graph=create_graph, allow_unused=True, materialize_grads=True)
+        torch.autograd.grad(of, tensors, vectors, retain_graph, create_graph, allow_unused=True, materialize_grads=True)
     )
 
 
@@ -103,6 +121,43 @@ def no_trace(supernet: Supernet) -> Iterator[None]:
         with torch.no_grad():
             for group, copies in zip(buffers, saved, strict=True):
                 torch._foreach_copy_(group, copies)
+
+
+@contextmanager
+def evaluation_mode(supernet: Supernet) -> Iterator[None]:
+    """Within it every module is in evaluation mode: nothing is dropped, and BatchNorm uses its running statistics."""
+    before = {module: module.training for module in supernet.modules()}
+    try:
+        supernet.eval()
+        yield
+    finally:
+        for module, mode in before.items():
+            module.training = mode
+
+
+@contextmanager
+def nothing_dropped(supernet: Supernet) -> Iterator[None]:
+    """Within it nothing is dropped, and normalisations use the statistics of the batch."""
+    with evaluation_mode(supernet):
+        for module in supernet.modules():
+            if hasattr(module, "running_mean"):
+                module.training = True
+        yield
+
+
+@contextmanager
+def batch_statistics(supernet: Supernet) -> Iterator[None]:
+    """Within it BatchNorm uses the statistics of the batch: all is in training mode but torch's dropout, which is off.
+    On leaving, modes, buffers and random state are as before."""
+    before = [(module, module.training) for module in supernet.modules()]
+    with no_trace(supernet):
+        try:
+            for module, _ in before:
+                module.training = not isinstance(module, _DropoutNd)
+            yield
+        finally:
+            for module, training in before:
+                module.training = training
 
 
 def _by_type(tensors: Iterable[Tensor]) -> list[list[Tensor]]:

@@ -43,6 +43,10 @@ class Perturbation(ABC):
             epochs: number of epochs of the stage.
         """
 
+    def metrics(self) -> Mapping[str, float]:
+        """Numbers to log at the end of the epoch, by name, such as the radius."""
+        return {}
+
 
 #: By name, what makes a `Perturbation`; given its settings where it has some.
 PERTURBATIONS: Registry[Callable[..., Perturbation]] = Registry("perturbation")

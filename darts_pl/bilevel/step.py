@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_pl.bilevel.draws import Draws
+from darts_pl.bilevel.freezing import frozen_by, held
 from darts_pl.bilevel.inner import InnerStep, Mean, identity_mean
 from darts_pl.bilevel.observers import Observer
 from darts_pl.bilevel.orders import AlphaGradient, Hypergradient
@@ -57,11 +58,19 @@ class WeightRecipe:
 
 @dataclass(frozen=True)
 class AlphaRecipe:
-    """Adam with L2 weight decay for the architecture parameters."""
+    """Adam with L2 weight decay for the architecture parameters.
+
+    Args:
+        lr: learning rate.
+        betas: decay rates of the two moments.
+        weight_decay: L2.
+        grad_clip: largest norm of the gradient, of all architecture parameters together; None = not clipped.
+    """
 
     lr: float
     betas: tuple[float, float]
     weight_decay: float
+    grad_clip: float | None = None
 
     def optimizer(self, supernet: Supernet) -> torch.optim.Adam:
         """The optimizer of a supernet's architecture parameters."""
@@ -95,6 +104,7 @@ class SearchStep:
         weights: SGD over `supernet.weights()`.
         alphas: the optimizer over `supernet.architecture()`.
         grad_clip: largest norm of the weight gradient; None = not clipped.
+        alpha_clip: largest norm of the gradient of the architecture parameters; None = not clipped.
         radius: of the central difference in second order.
         regulariser: added to the loss of the architecture parameters, after the order.
         perturbation: of the mixing weights in the weight step.
@@ -102,6 +112,7 @@ class SearchStep:
         mean: mean over ranks.
         seed: of everything that is drawn.
         step_weights: what moves the weights; None = `weights.step`.
+        valid_batch: gives a batch of the valid split, for observers at the end of an epoch; None = there is none.
     """
 
     def __init__(
@@ -112,6 +123,7 @@ class SearchStep:
         weights: torch.optim.Optimizer,
         alphas: torch.optim.Optimizer,
         grad_clip: float | None = None,
+        alpha_clip: float | None = None,
         radius: float | None = None,
         regulariser: Regulariser | None = None,
         perturbation: Perturbation | None = None,
@@ -119,12 +131,14 @@ class SearchStep:
         mean: Mean = identity_mean,
         seed: int = 0,
         step_weights: Callable[[], Any] | None = None,
+        valid_batch: Callable[[], Any] | None = None,
     ) -> None:
         self.supernet = supernet
         self.order = order
         self.weights = weights
         self.alphas = alphas
         self.grad_clip = grad_clip
+        self.alpha_clip = alpha_clip
         self.radius = radius
         self.regulariser = regulariser
         self.perturbation = perturbation
@@ -132,6 +146,7 @@ class SearchStep:
         self.mean = mean
         self.seed = seed
         self.step_weights = weights.step if step_weights is None else step_weights
+        self.valid_batch = valid_batch
 
     def __call__(self, train: Any, valid: Any, number: int, move_alphas: bool = True) -> StepResult:
         """One step.
@@ -143,6 +158,8 @@ class SearchStep:
             move_alphas: False = only the weights move (a warm-up).
         """
         draws = Draws(self.seed, number)
+        for observer in self.observers:
+            observer.on_step_start(number, self)
         with scaled_lr(self.weights, self.supernet.lr_factor(train)):
             seen = self._move_alphas(train, valid, number, draws) if move_alphas else None
             outcome, norm = self._move_weights(train, number, draws)
@@ -159,6 +176,8 @@ class SearchStep:
             observer.on_alpha_gradient(number, result)
         for name, gradient in result.gradient.items():
             searched[name].grad = gradient
+        if self.alpha_clip is not None:
+            nn.utils.clip_grad_norm_(searched.values(), self.alpha_clip)
         self.alphas.step()
         self.alphas.zero_grad()
         return result
@@ -183,11 +202,18 @@ class SearchStep:
         found: dict[str, Tensor | None] = dict(zip(own, averaged, strict=True))
         for observer in self.observers:
             observer.on_weight_gradient(number, found)
+        frozen = frozen_by(self.observers)
         for name, weight in own.items():
-            weight.grad = found[name]
+            gradient = found[name]
+            if gradient is not None and name in frozen:
+                gradient = gradient.masked_fill(frozen[name], 0.0)
+            weight.grad = gradient
         # Not clipped: the norm is what clipping by an infinite norm returns.
         norm = nn.utils.clip_grad_norm_(own.values(), math.inf if self.grad_clip is None else self.grad_clip)
-        self.step_weights()
+        for observer in self.observers:
+            observer.on_clipped_gradient(number, {name: weight.grad for name, weight in own.items()})
+        with held(self.weights, own, frozen):
+            self.step_weights()
         self.weights.zero_grad()
         for observer in self.observers:
             observer.on_weights_stepped(number)
@@ -197,6 +223,7 @@ class SearchStep:
         """What the weight optimizer would do next, for the virtual step of the second order."""
         group = self.weights.param_groups[0]
         buffers = [self.weights.state[weight].get("momentum_buffer") for weight in group["params"]]
+        frozen = frozen_by(self.observers)
         return InnerStep(
             lr=group["lr"],
             momentum=group["momentum"],
@@ -204,6 +231,7 @@ class SearchStep:
             buffers=None if all(buffer is None for buffer in buffers) else _filled(buffers, group["params"]),
             clip=self.grad_clip if self.supernet.clip_virtual else None,
             radius=self.radius,
+            frozen=[frozen.get(name) for name in self.supernet.weights()] if frozen else None,
         )
 
 

@@ -8,7 +8,7 @@ from darts_pl.callbacks.pictures import ArchitecturePictures, PictureLogger
 from darts_pl.callbacks.progress import EpochLines, progress_callbacks
 from darts_pl.callbacks.ranks import CheckRanksAgree, RankStates
 from darts_pl.callbacks.selection import SelectionProgress
-from darts_pl.callbacks.throughput import Throughput
+from darts_pl.callbacks.throughput import SamplesRead, Throughput
 
 __all__ = [
     "ArchitectureHistory",
@@ -21,6 +21,7 @@ __all__ = [
     "PictureLogger",
     "RankStates",
     "RunObservers",
+    "SamplesRead",
     "SelectionProgress",
     "StopOnSignal",
     "Throughput",

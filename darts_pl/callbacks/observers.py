@@ -36,12 +36,17 @@ class RunObservers(Checkpoint):
         self.roll_backs = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for observer in self.observers.values():
+            observer.start(trainer.max_epochs or 0)
         if self.stopped is not None or self.pending is not None:
             trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if self.observers:
+            search = pl_module.step()
+            search.valid_batch = lambda: _valid_batch(trainer)
         for name, observer in self.observers.items():
-            action = observer.on_epoch_end(trainer.current_epoch, pl_module.step())
+            action = observer.on_epoch_end(trainer.current_epoch, search)
             for metric, value in observer.metrics().items():
                 pl_module.log(f"{name}/{metric}", float(value))
             if isinstance(action, Stop) and self.stopped is None:
@@ -87,6 +92,13 @@ class RunObservers(Checkpoint):
         self.roll_backs += 1
         state["callbacks"][self.state_key] = self.state_dict()
         atomic.write_with(checkpoint, lambda path: torch.save(state, path))
+
+
+def _valid_batch(trainer: pl.Trainer) -> Any:
+    """The first valid batch of the epoch, on the device of the search; a resumed run reads the same."""
+    loader: Any = trainer.train_dataloader
+    batch = loader.batches(trainer.current_epoch, 0)["valid"]
+    return trainer.precision_plugin.convert_input(trainer.strategy.batch_to_device(batch))
 
 
 class KeepEpochs(Checkpoint):

@@ -25,6 +25,8 @@ EPOCH_LINE_METRICS = (
     ("retrain/train_loss", "train loss {:.3f}"),
     ("retrain/train_accuracy", "accuracy {:.3f}"),
     ("retrain/train_perplexity", "train perplexity {:.1f}"),
+    ("retrain/valid_loss", "valid loss {:.3f}"),
+    ("retrain/valid_accuracy", "accuracy {:.3f}"),
     ("retrain/valid_perplexity", "valid perplexity {:.1f}"),
 )
 

@@ -47,6 +47,36 @@ class Throughput(Callback):
             pl_module.log("peak_memory_mb", peak / 1e6, sync_dist=True, reduce_fx="max")
 
 
+class SamplesRead(Callback):
+    """Counts the samples of all training batches, on all ranks: images, or words of text. A search reads two halves,
+    and both count. The count is part of the checkpoint.
+
+    Attributes:
+        samples: the number; None where a checkpoint that holds no count was continued.
+    """
+
+    def __init__(self) -> None:
+        self.samples: int | None = 0
+        self._loaded = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.global_step > 0 and not self._loaded:
+            self.samples = None
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.samples is not None:
+            halves = batch.values() if isinstance(batch, Mapping) else [batch]
+            self.samples += trainer.world_size * sum(int(half[1].numel()) for half in halves)  # equal on all ranks
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"samples": self.samples}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.samples, self._loaded = state_dict["samples"], True
+
+
 def batch_samples(batch: Any) -> int:
     """Images or words of a batch ``(inputs, targets, ...)``, or of its train half."""
     targets = (batch["train"] if isinstance(batch, Mapping) else batch)[1]

@@ -15,7 +15,10 @@ from darts_pl.command_line.group_files import groups_of_run
 from darts_pl.quoting import hydra_argument, quoted_assignment
 
 #: Keys whose values are paths, or may be.
-PATH_KEYS = ("data.path", "genotype", "run", "runs", "resume", "checkpoint", "hydra.run.dir", "hydra.sweep.dir")
+PATH_KEYS = (
+    *("data.path", "evaluator.run", "genotype", "run", "runs", "resume", "checkpoint"),
+    *("hydra.run.dir", "hydra.sweep.dir", "task.folder"),
+)
 #: Options of Hydra whose values are paths.
 PATH_OPTIONS = ("--config-dir", "-cd", "--config-path", "-cp")
 MULTIRUN = ("-m", "--multirun")

@@ -51,6 +51,8 @@ def explain_key(key: str, arguments: Sequence[str]) -> str | None:
             return f"{key}: belongs to {names}; the run in {run} has {group}={of_run}: add {group}={of_run}"
         return f"{key}: belongs to {names}, but the run in {run} has {group}={of_run}; leave it out"
     now = f"{group}={current_choice(arguments, group)}"
+    if now in choices:  # a mapping, whose keys are not fixed
+        return f"{key}: has other keys already; to add one give +{key}.KEY=VALUE"
     return f"{key}: not a key of {now}; it belongs to {names}: choose {'it' if len(choices) == 1 else 'one of them'}"
 
 

@@ -3,8 +3,10 @@
 from darts_pl.config.config import CommandSettings, Config
 from darts_pl.config.convert import convert, type_name
 from darts_pl.config.parse import CROSS_CHECKS, known_keys, nearest_key, parse_config, unknown_key
+from darts_pl.config.resolvers import by_data
 from darts_pl.config.sections import SECTIONS, Choice, Fixed, Group, Parts, Section, register_section
 from darts_pl.config.upgrade import (
+    as_it_began,
     flatten,
     old_keys,
     upgrade_arguments,
@@ -23,6 +25,8 @@ __all__ = [
     "Group",
     "Parts",
     "Section",
+    "as_it_began",
+    "by_data",
     "convert",
     "flatten",
     "known_keys",

@@ -25,6 +25,11 @@ RENAMED: Mapping[str, str] = {
     "data.share": "data.fraction",
 }
 
+#: Key -> its present value for a value of earlier versions.
+REVALUED: Mapping[str, Callable[[Any], Any]] = {
+    "task.compare_random": lambda value: int(value) if isinstance(value, bool) else value,
+}
+
 #: Keys that some choices had without using them -> whether to drop the key from these settings.
 DROPPED: Mapping[str, Callable[[Flat], bool]] = {
     "order.radius": lambda flat: flat.get("order.name") in ("first", "second_exact"),
@@ -47,7 +52,13 @@ LATER: Mapping[str, Any] = {
     "search.weights.nesterov": False,
     "search.pool_norm": {"cnn": True},
     "search.last_norm": {"cnn": False},
+    "search.valid_statistics": {"cnn": "stored", "nasbench201": "stored"},
+    "search.reductions": {"cnn": None},
+    "search.extra_skip": {"cnn": False},
+    "train.reductions": {"classifier": None},
+    "train.extra_skip": {"classifier": False},
     "train.nesterov": {"classifier": False},
+    "search.alphas.grad_clip": None,
     "search.alphas.scale": 1e-3,
     "data.split": {"images": "index", "photos": "stratified"},
     "data.split_seed": {"images": 0, "photos": 0},
@@ -56,11 +67,21 @@ LATER: Mapping[str, Any] = {
 BY_OTHER: Mapping[str, str] = {
     "search.pool_norm": "search.space",
     "search.last_norm": "search.space",
+    "search.valid_statistics": "search.space",
+    "search.reductions": "search.space",
+    "search.extra_skip": "search.space",
+    "train.reductions": "train.network",
+    "train.extra_skip": "train.network",
     "train.nesterov": "train.network",
     "data.split": "data.kind",
     "data.split_seed": "data.kind",
     "data.layout": "data.kind",
 }
+
+
+#: Keys of `LATER` whose value in `conf/` is another one than what runs did before. A run that began without such a key
+#: goes on as it began, unless the command gives the key.
+GOES_ON: frozenset[str] = frozenset({"search.valid_statistics"})
 
 
 def upgrade_keys(values: Mapping[Any, Any]) -> dict[str, Any]:
@@ -92,6 +113,17 @@ def upgrade_stored(stored: Flat, now: Flat) -> dict[str, Any]:
     """
     flat = _renamed(stored)
     return flat | {key: value for key, value in _later(flat).items() if key in now}
+
+
+def as_it_began(stored: Flat, now: Flat) -> dict[str, Any]:
+    """Those of the keys in `GOES_ON` in which settings of today differ from those of a run that has none of these keys.
+
+    Args:
+        stored: flat settings that a run of any version stored.
+        now: those of the command that continues it.
+    """
+    found = {key: value for key, value in _later(_renamed(stored)).items() if key in GOES_ON}
+    return {key: value for key, value in found.items() if key in now and now[key] != value}
 
 
 def _later(flat: Flat) -> dict[str, Any]:
@@ -138,7 +170,8 @@ def _renamed(flat: Flat) -> dict[str, Any]:
     """An old key that somebody gave overrides the new one, which then has its default."""
     result = {key: value for key, value in flat.items() if key not in RENAMED}
     result |= {RENAMED[key]: value for key, value in flat.items() if key in RENAMED}
-    return {key: value for key, value in result.items() if not (key in DROPPED and DROPPED[key](result))}
+    kept = {key: value for key, value in result.items() if not (key in DROPPED and DROPPED[key](result))}
+    return {key: REVALUED[key](value) if key in REVALUED else value for key, value in kept.items()}
 
 
 def flatten(values: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:

@@ -16,19 +16,19 @@ from darts_pl.data.batches import Batches, PairedBatches
 from darts_pl.data.identity import describe, difference, misfit, other_test
 from darts_pl.data.images.arrays import ImageArrays
 from darts_pl.data.images.batches import AugmentedBatches, OrderedBatches, ResidentImages
-from darts_pl.data.images.module import RetrainImages, SearchImages
+from darts_pl.data.images.module import HalfImages, RetrainImages, SearchImages
 from darts_pl.data.images.npz import npz
 from darts_pl.data.images.sources import IMAGE_SOURCES, list_sources, load, register_source
 from darts_pl.data.loader import BatchLoader
-from darts_pl.data.module import DataModule
+from darts_pl.data.module import DataModule, SearchHalves
 from darts_pl.data.photos.batches import PhotoBatches, PhotoDataset
 from darts_pl.data.photos.folders import PhotoFolders, PhotoList, photo_folders
-from darts_pl.data.photos.module import RetrainPhotos, SearchPhotos
-from darts_pl.data.sample_order import IndexOrder, SequentialOrder, derive_seed
+from darts_pl.data.photos.module import HalfPhotos, RetrainPhotos, SearchPhotos
+from darts_pl.data.sample_order import EvaluationOrder, IndexOrder, MixedOrder, SequentialOrder, derive_seed
 from darts_pl.data.settings import DataSettings, ImageSettings, Loading, PhotoSettings, TextSettings
 from darts_pl.data.text.batches import EvaluationSequences, Lengths, PairedSequences, TrainSequences
 from darts_pl.data.text.corpus import CORPORA, Corpus, load_corpus, unigram_perplexity
-from darts_pl.data.text.module import RetrainText, SearchText
+from darts_pl.data.text.module import HalfText, RetrainText, SearchText
 
 #: The name of `register_source` in earlier versions.
 source = register_source
@@ -43,12 +43,17 @@ __all__ = [
     "Corpus",
     "DataModule",
     "DataSettings",
+    "EvaluationOrder",
     "EvaluationSequences",
+    "HalfImages",
+    "HalfPhotos",
+    "HalfText",
     "ImageArrays",
     "ImageSettings",
     "IndexOrder",
     "Lengths",
     "Loading",
+    "MixedOrder",
     "OrderedBatches",
     "PairedBatches",
     "PairedSequences",
@@ -61,6 +66,7 @@ __all__ = [
     "RetrainImages",
     "RetrainPhotos",
     "RetrainText",
+    "SearchHalves",
     "SearchImages",
     "SearchPhotos",
     "SearchText",

@@ -14,7 +14,7 @@ from darts_pl.data.announce import warn
 from darts_pl.data.batches import Batches, PairedBatches, refuse_large_batches, without_small_rest
 from darts_pl.data.identity import Described, describe
 from darts_pl.data.loader import BatchLoader
-from darts_pl.data.sample_order import IndexOrder, SequentialOrder
+from darts_pl.data.sample_order import EvaluationOrder, IndexOrder, MixedOrder, SequentialOrder
 from darts_pl.data.settings import INDEX, STRATIFIED, Loading
 from darts_pl.data.splits import missing_classes
 from darts_pl.errors import UserError
@@ -67,8 +67,8 @@ class LabelledData(DataModule, ABC, Generic[Split]):
         """Shuffled and augmented."""
 
     @abstractmethod
-    def _evaluation_batches(self, split: Split, sample_order: SequentialOrder) -> Batches:
-        """Unaugmented and in order."""
+    def _evaluation_batches(self, split: Split, sample_order: EvaluationOrder) -> Batches:
+        """Unaugmented."""
 
     def _shuffled(self, split: Split, stream: str, name: str) -> Batches:
         loading = self.loading
@@ -92,8 +92,8 @@ class LabelledData(DataModule, ABC, Generic[Split]):
 class SearchHalves(LabelledData[Split]):
     """The loaders of a search: paired batches ``{"train": (x, y), "valid": (x, y)}`` from two halves.
 
-    Validation goes through the valid half, unaugmented and in order. The test split is not kept, and
-    there is no test dataloader.
+    Validation goes through the valid half, unaugmented: in order, or with `Loading.mixed_scores` in the
+    batches of `MixedOrder`. The test split is not kept, and there is no test dataloader.
     """
 
     @abstractmethod
@@ -111,8 +111,15 @@ class SearchHalves(LabelledData[Split]):
         )
 
     def val_dataloader(self) -> BatchLoader:
-        """``(x, y)`` of the valid half, unaugmented and in order."""
-        return self._in_order(self._halves()[1])
+        """``(x, y)`` of the valid half, unaugmented. The last batch is empty on ranks with fewer batches."""
+        valid, order = self._halves()[1], self.score_order()
+        return self._in_order(valid) if order is None else BatchLoader(self._evaluation_batches(valid, order))
+
+    def score_order(self) -> MixedOrder | None:
+        """The order of the valid half where whole batches are scored; None where it is scored in order."""
+        if not self.loading.mixed_scores:
+            return None
+        return MixedOrder(len(self._halves()[1]), self.loading.batch_size, self.loading.seed, *self._ranks())
 
     def _check_halves(self, class_names: Sequence[str], train: np.ndarray, valid: np.ndarray) -> None:
         """Refuse halves that are empty or smaller than a batch, and warn of classes that one lacks.
@@ -133,6 +140,22 @@ class SearchHalves(LabelledData[Split]):
         if missing is not None:
             remedy = f"; use data.split={STRATIFIED}" if self.settings.split == INDEX else ""
             warn(f"data.split={self.settings.split}: {missing}{remedy}")
+
+
+class TrainHalf(SearchHalves[Split]):
+    """The loaders of a training from scratch on the train half of a search, which the valid half scores.
+
+    There is no test dataloader.
+    """
+
+    def train_dataloader(self) -> BatchLoader:
+        """Shuffled and augmented batches ``(x, y)`` of the train half."""
+        return BatchLoader(self._shuffled(self._halves()[0], "train", "train half"))
+
+    @property
+    def valid_size(self) -> int:
+        """Samples of the valid half."""
+        return len(self._halves()[1])
 
 
 class WholeSplits(LabelledData[Split]):

@@ -7,6 +7,7 @@ by asking for that batch again, and R processes agree on their parts without a m
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
@@ -76,12 +77,30 @@ class IndexOrder:
         return self._permutation[1]
 
 
-class SequentialOrder:
+class EvaluationOrder(ABC):
+    """Every sample exactly once, in the same batches in every epoch.
+
+    Attributes:
+        batches: their number, the same on every rank: a collective operation per batch never waits for a rank that
+            is done.
+    """
+
+    batches: int
+
+    @abstractmethod
+    def indices(self, index: int) -> Tensor:
+        """The samples of this rank's batch `index`: int64 [batch]."""
+
+    def _check(self, index: int) -> None:
+        if not 0 <= index < self.batches:
+            raise IndexError(f"batch {index} of {self.batches}")
+
+
+class SequentialOrder(EvaluationOrder):
     """The samples as they are stored, each exactly once: the order of evaluation.
 
-    Rank r of R takes samples r, r + R, r + 2R, ... All ranks have the same number of batches (a
-    collective operation per batch never waits for a rank that is done); where the parts are
-    uneven, the last batch of some ranks is larger by one sample.
+    Rank r of R takes samples r, r + R, r + 2R, ... Where the parts are uneven, the last batch of some
+    ranks is larger by one sample.
 
     Args:
         size: number of samples, at least `world_size`.
@@ -94,12 +113,48 @@ class SequentialOrder:
         assert 0 <= rank < world_size <= size
         self.batch_size = batch_size
         self._rank_slice = torch.arange(rank, size, world_size)
-        #: batches, on every rank
         self.batches = -(-(size // world_size) // batch_size)
 
     def indices(self, index: int) -> Tensor:
         """The samples of this rank's batch `index`: int64 [batch]."""
-        if not 0 <= index < self.batches:
-            raise IndexError(f"batch {index} of {self.batches}")
+        self._check(index)
         end = None if index == self.batches - 1 else (index + 1) * self.batch_size
         return self._rank_slice[index * self.batch_size : end]
+
+
+class MixedOrder(EvaluationOrder):
+    """One permutation, cut into whole batches: the order of scores that read the statistics of a batch.
+
+    The batches depend on size, batch size and seed, and not on the number of ranks: rank r of R takes whole
+    batches r, r + R, r + 2R, ... Where their number is no multiple of R, the last batch of some ranks is empty.
+
+    A rest of at most half a batch joins the batch before it, since the statistics of few samples say little;
+    a larger rest is a batch of its own. So every batch has more than `batch_size` / 2 samples (and at most 1.5 times
+    `batch_size`) where there are as many, and a batch of a single sample only where `batch_size` or `size` is 1.
+
+    Args:
+        size: number of samples, at least 1.
+        batch_size: samples per batch.
+        seed: the run's seed.
+        rank, world_size: this process among the processes that share the batches.
+    """
+
+    def __init__(self, size: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+        assert min(size, batch_size) >= 1
+        assert 0 <= rank < world_size
+        self.batch_size, self.rank, self.world_size = batch_size, rank, world_size
+        full, rest = divmod(size, batch_size)
+        #: non-empty batches of all ranks together
+        self.all_batches = max(full + (2 * rest > batch_size), 1)
+        self.batches = -(-self.all_batches // world_size)
+        generator = torch.Generator().manual_seed(derive_seed(seed, "score", "order"))
+        self._permutation = torch.randperm(size, generator=generator)
+
+    def indices(self, index: int) -> Tensor:
+        """The samples of this rank's batch `index`: int64 [batch], empty where other ranks have one batch more."""
+        self._check(index)
+        number = self.rank + index * self.world_size
+        if number >= self.all_batches:
+            return self._permutation[:0]
+        end = None if number == self.all_batches - 1 else (number + 1) * self.batch_size
+        return self._permutation[number * self.batch_size : end]

@@ -7,7 +7,7 @@ A kind of genotype says what all genotypes of one search space share; a space re
 
 from darts_pl.genotype import cnn as _cnn  # these two register their kinds
 from darts_pl.genotype import rnn as _rnn
-from darts_pl.genotype.cells import CellGenotype, Genotype, Pair
+from darts_pl.genotype.cells import CellGenotype, Genotype, Pair, allow_none
 from darts_pl.genotype.files import find, read
 from darts_pl.genotype.kinds import KINDS, NONE, Kind, register_kind
 from darts_pl.genotype.pairs import from_pairs
@@ -20,6 +20,7 @@ __all__ = [
     "Genotype",
     "Kind",
     "Pair",
+    "allow_none",
     "find",
     "from_pairs",
     "is_text",

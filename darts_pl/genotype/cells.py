@@ -104,9 +104,9 @@ class Genotype:
     def check_operations(self, known: Collection[str]) -> None:
         """Raise UserError if an operation is not among `known`, naming it and its cell.
 
-        "none" is known exactly where the kind allows it.
+        "none" is known exactly where the kind allows it, and in the genotypes that `allow_none` names.
         """
-        none = KINDS.get(self.kind).none
+        none = KINDS.get(self.kind).none or self in _WITH_NONE
         for name, cell in self.cells.items():
             for pair in cell.pairs:
                 if pair.operation == NONE and not none:
@@ -117,6 +117,15 @@ class Genotype:
                         f"known: {', '.join(sorted(known))}\n"
                         "your own: name the module that registers it in imports=[...]"
                     )
+
+
+#: See `allow_none`.
+_WITH_NONE: set[Genotype] = set()
+
+
+def allow_none(genotype: Genotype) -> None:
+    """Let this genotype hold "none" although its kind has no such operations, as a published cell may."""
+    _WITH_NONE.add(genotype)
 
 
 def show(value: object, limit: int = 60) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from darts_pl.errors import UserError
 from darts_pl.interop.loading import list_names
 from darts_pl.interop.state_dict import refuse_repeated, unwrap
-from darts_pl.spaces.cnn import STEM_MULTIPLIER
+from darts_pl.spaces.cnn import EXTRA_SKIP, STEM_MULTIPLIER, reductions
 
 #: The kernels of the layers of ``conv_7x1_1x7``, by the number of the layer.
 _KERNELS = {"1": (1, 7), "2": (7, 1)}
@@ -126,11 +126,28 @@ def classifier_sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
         raise UserError(
             f"the checkpoint's {first!r} has {width} output channels; a multiple of {STEM_MULTIPLIER} is expected"
         )
+    channels = width if stem == "imagenet" else width // STEM_MULTIPLIER
     return {
         "stem": stem,
-        "init_channels": width if stem == "imagenet" else width // STEM_MULTIPLIER,
+        "init_channels": channels,
         "layers": max(cells, default=0) + 1,
+        "reductions": _reductions(tensors, channels, max(cells, default=0) + 1),
+        "extra_skip": EXTRA_SKIP in tensors,
         "classes": tensors["classifier.weight"].shape[0],
         "in_channels": tensors[first].shape[1],
         "auxiliary": any(key.startswith("auxiliary_head.") for key in tensors),
     }
+
+
+def _reductions(tensors: Mapping[str, Tensor], channels: int, layers: int) -> list[int] | None:
+    """The cells that double the width; None where a width is missing or wrong, or they are where the
+    paper has them."""
+    found = []
+    for layer in range(layers):
+        weight = tensors.get(f"cells.{layer}.preprocess1.op.1.weight")
+        if weight is None or weight.dim() != 4 or weight.shape[0] not in (channels, 2 * channels):
+            return None
+        if weight.shape[0] == 2 * channels:
+            found.append(layer)
+        channels = weight.shape[0]
+    return None if set(found) == reductions(layers) else found

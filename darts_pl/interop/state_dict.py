@@ -17,7 +17,17 @@ _log = logging.getLogger(__name__)
 
 #: Where training programs keep the state dict in what they save, the first that is found is taken.
 KEYS = ("state_dict", "model_state_dict", "model", "ema", "network")
-_RARE_KEYS = ("net", "module", "state_dict_ema", "model_ema", "ema_state_dict", "weights", "params", "checkpoint")
+_RARE_KEYS = (
+    "net",
+    "module",
+    "state_dict_ema",
+    "model_ema",
+    "ema_state_dict",
+    "weights",
+    "params",
+    "checkpoint",
+    "shadow",
+)
 
 #: What wrappers put before every name (DataParallel, torch.compile, modules that hold the network).
 _PREFIXES = re.compile(r"^(?:(?:module|_orig_mod|model|net|network|ema)\.)+")
@@ -48,7 +58,8 @@ def unwrap(tensors: Mapping[str, Any]) -> Mapping[str, Tensor]:
         tensors: a checkpoint or a state dict.
 
     Raises:
-        UserError: if there is no state dict, it holds two networks, or a tensor in it holds no plain numbers.
+        UserError: if there is no state dict, it holds two networks, or a tensor in it holds no plain numbers, or
+            NaN or infinite ones.
     """
     state = _find_state_dict(tensors)
     names = {key: _WRAPPERS.sub("", str(key)) for key in state}
@@ -122,10 +133,20 @@ def _refuse_unusable(name: str, value: Tensor) -> None:
     if value.is_nested or value.layout != torch.strided or value.is_meta or value.is_quantized:
         kind = "nested" if value.is_nested else "without values" if value.is_meta else "sparse or quantized"
         raise UserError(f"the checkpoint's tensor {list_names([name])} is {kind}; save it as a dense tensor")
+    if not _repeats(value) and not (value.float() if value.element_size() == 1 else value).isfinite().all():
+        raise UserError(
+            f"the checkpoint's tensor {list_names([name])} holds NaN or infinite values: its training diverged; give "
+            "an earlier checkpoint"
+        )
+
+
+def _repeats(value: Tensor) -> bool:
+    """Whether a tensor claims more values than the file holds."""
+    return value.numel() * value.element_size() > value.untyped_storage().nbytes()
 
 
 def refuse_repeated(tensors: Mapping[str, Tensor]) -> None:
     """Raise UserError if a tensor claims more values than the file holds: a network of its size is not built."""
     for name, value in tensors.items():
-        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        if _repeats(value):
             raise UserError(f"the checkpoint's tensor {list_names([name])} repeats its values; save it in full")

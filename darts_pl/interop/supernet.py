@@ -53,6 +53,9 @@ def _theirs(supernet: CnnSupernet) -> dict[str, _Theirs]:
                 for name in operation.state_dict():
                     ours = f"cells.{layer}.mixed.{source}.operations.{group.name}.{name}"
                     found[ours] = _in_operation(group.name, operation, name, places)
+            for name in mixed.extra.state_dict() if mixed.extra is not None else ():  # of each edge (DARTS-)
+                ours = f"cells.{layer}.mixed.{source}.extra.{name}"
+                found[ours] = _Theirs([f"cells.{layer}._ops.{edge}.{name}" for edge in leaving])
     return found
 
 

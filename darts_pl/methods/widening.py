@@ -73,8 +73,14 @@ def carry_weights(old: Supernet, new: Supernet, old_sgd: torch.optim.Optimizer, 
     modules = dict(new.named_modules())
     for name, module in old.named_modules():
         if isinstance(module, MixedEdges):
-            for key, operation in module.operations.items():
-                place = f"{name}.operations.{key}"
+            inside = {f"{name}.operations.{key}": operation for key, operation in module.operations.items()}
+            if module.extra is not None:  # what every edge adds
+                inside |= {
+                    f"{name}.extra.{key}": one
+                    for key, one in module.extra.named_modules()
+                    if isinstance(one, EdgeOperation)
+                }
+            for place, operation in inside.items():
                 wider = modules[place]
                 assert isinstance(operation, EdgeOperation)
                 assert isinstance(wider, EdgeOperation)

@@ -34,7 +34,7 @@ class WideningStagesSettings:
 
     def requires(self, config: Any) -> Iterator[str]:
         """Channels are added where edges read a part of them."""
-        if not config.task.searches:
+        if not config.task.runs_search:
             return
         if not hasattr(config.edges, "k"):
             yield (

@@ -1,6 +1,6 @@
 """LightningModules: the search and the training from scratch."""
 
-from darts_pl.modules.classifier import ClassifierModule, ClassifierRecipe
+from darts_pl.modules.classifier import ClassifierModule, ClassifierRecipe, ValidatedClassifierModule
 from darts_pl.modules.language import LanguageModule, LanguageRecipe
 from darts_pl.modules.scores import ClassificationScores, LanguageScores, Perplexity, Scores
 from darts_pl.modules.search import SearchModule
@@ -17,4 +17,5 @@ __all__ = [
     "Scores",
     "SearchModule",
     "StageRun",
+    "ValidatedClassifierModule",
 ]

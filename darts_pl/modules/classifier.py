@@ -13,7 +13,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics.classification import MulticlassAccuracy
 
 from darts_pl.modules.running import FiniteWatch, Mean, load_metric_states, metric_states, reset_metrics
-from darts_pl.spaces import ImageNetwork
+from darts_pl.modules.scores import ClassificationScores
+from darts_pl.spaces import ImageNetwork, Outcome
 
 
 @dataclass(frozen=True)
@@ -151,3 +152,23 @@ class ClassifierModule(pl.LightningModule):
         if self.test_top5 is not None:
             self.test_top5.update(logits, labels)
             self.log("test/top5", self.test_top5, on_step=False, on_epoch=True)
+
+
+class ValidatedClassifierModule(ClassifierModule):
+    """The same with a validation, for data that have a valid split; it logs the loss and the accuracy there.
+
+    Args:
+        network: the final network.
+        recipe: how it is trained.
+        classes: number of classes.
+    """
+
+    def __init__(self, network: ImageNetwork, recipe: ClassifierRecipe, classes: int) -> None:
+        super().__init__(network, recipe, classes)
+        self.valid_scores = ClassificationScores(classes)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        logits = self.network(batch[0])
+        self.valid_scores.observe(Outcome(nn.functional.cross_entropy(logits, batch[1]), logits), batch)
+        for name, metric in self.valid_scores.metrics():
+            self.log(f"retrain/valid_{name}", metric, on_step=False, on_epoch=True)

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from darts_pl.bilevel import scaled_lr
-from darts_pl.errors import UserError
-from darts_pl.modules.running import load_metric_states, metric_states, reset_metrics
+from darts_pl.modules.running import DivergedError, load_metric_states, metric_states, reset_metrics
 from darts_pl.modules.scores import LanguageScores
 from darts_pl.spaces import LanguageModel, Outcome, slowness, word_loss
 
@@ -173,10 +172,10 @@ class LanguageModule(pl.LightningModule):
         """Take the best weights and the zero hidden state; averaging starts again.
 
         Raises:
-            UserError: if this happens more often than the recipe allows.
+            DivergedError: if this happens more often than the recipe allows.
         """
         if self.rollbacks >= self.recipe.rollbacks:
-            raise UserError(
+            raise DivergedError(
                 f"the {which} loss became non-finite in epoch {self.current_epoch + 1}, after {self.rollbacks} "
                 f"roll-backs\nlower train.lr={self.recipe.lr} or allow more: train.rollbacks={self.recipe.rollbacks}"
             )

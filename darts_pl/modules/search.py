@@ -20,15 +20,15 @@ from darts_pl.bilevel import (
     SearchStep,
     WeightRecipe,
     device_of,
-    evaluate,
     identity_mean,
 )
 from darts_pl.genotype import Genotype
 from darts_pl.modules.running import DivergedError, FiniteWatch, Mean, load_metric_states, metric_states, reset_metrics
 from darts_pl.modules.scores import Scores
 from darts_pl.modules.stage_run import StageRun
+from darts_pl.modules.validation import validated
 from darts_pl.selection import preview_magnitude
-from darts_pl.spaces import Outcome, Supernet, space_of
+from darts_pl.spaces import Supernet, space_of
 
 #: Steps between two looks at whether all was finite, for which the host waits for the device.
 CHECK_EVERY = 50
@@ -59,6 +59,8 @@ class SearchModule(pl.LightningModule):
         observers: what sees every step.
         stages: the stages of the search; None = one.
         seed: of everything that a step draws.
+        batch_scores: whether a validation uses the statistics of each batch in BatchNorm, as the paper's section
+            A.1.1 says, on batches that are each whole on one rank (`MixedOrder`), instead of the running ones.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class SearchModule(pl.LightningModule):
         observers: Sequence[Observer] = (),
         stages: StageRun | None = None,
         seed: int = 0,
+        batch_scores: bool = False,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -90,6 +93,7 @@ class SearchModule(pl.LightningModule):
         self.observers = tuple(observers)
         self.stages = StageRun.single(supernet, weights.epochs) if stages is None else stages
         self.seed = seed
+        self.batch_scores = batch_scores
         self.train_metrics = scores()
         self.valid_metrics = scores()
         self.ratio = Mean()
@@ -135,6 +139,7 @@ class SearchModule(pl.LightningModule):
             weights=weights,
             alphas=alphas,
             grad_clip=self.weight_recipe.grad_clip,
+            alpha_clip=self.alpha_recipe.grad_clip,
             radius=self.radius,
             regulariser=self.regulariser,
             perturbation=self.perturbation,
@@ -166,20 +171,18 @@ class SearchModule(pl.LightningModule):
         self.carried.pop("eval", None)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        outcome = self._validated(self.supernet.with_carry(batch, self.carried.get("eval")), batch_idx)
+        if not batch[1].numel():  # this rank has one batch less than others
+            return
+        # Whole batches are dealt out to the ranks: this is the number among those of all.
+        number = batch_idx * self.trainer.world_size + self.trainer.global_rank if self.batch_scores else batch_idx
+        draws = Draws(self.seed, self.current_epoch, number)
+        carried = self.supernet.with_carry(batch, self.carried.get("eval"))
+        outcome = validated(self.supernet, carried, draws, batch_scores=self.batch_scores)
         if outcome.carry is not None:
             self.carried["eval"] = outcome.carry
         size = self.valid_metrics.observe(outcome, batch)
         for name, metric in self.valid_metrics.metrics():
             self.log(f"search/valid_{name}", metric, on_step=False, on_epoch=True, batch_size=size)
-
-    def _validated(self, batch: Any, batch_idx: int) -> Outcome:
-        """With the expected mixing weights, or drawn ones where the relaxation trains a single path."""
-        draws, device = Draws(self.seed, self.current_epoch, batch_idx), device_of(self.supernet)
-        if not self.supernet.arch.relaxation.single_path:
-            return evaluate(self.supernet, batch, self.supernet.mixing())
-        with draws.seeding("eval", device):
-            return evaluate(self.supernet, batch, self.supernet.mixing(draws("eval", device), sample=True))
 
     def on_train_epoch_start(self) -> None:
         if self.stages.place(self.current_epoch).number > self.stages.index:
@@ -220,10 +223,11 @@ class SearchModule(pl.LightningModule):
         assert isinstance(scheduler, CosineAnnealingLR)
         scheduler.step()
         for name, mixing in self.supernet.mixing().items():
-            self.log(f"search/entropy_{name}", entropy(mixing.weights.detach()))
+            self.log(f"search/entropy_{name}", self.supernet.arch.relaxation.entropy(mixing.weights.detach()))
             if mixing.edges is not None:
                 self.log(f"search/largest_edge_weight_{name}", mixing.edges.detach().max())
-        for name, value in self.supernet.arch.relaxation.metrics().items():
+        of_perturbation = {} if self.perturbation is None else self.perturbation.metrics()
+        for name, value in (*self.supernet.metrics().items(), *of_perturbation.items()):
             self.log(f"search/{name}", value)
         self._log_genotype(self.genotype())
         if len(self.stages.plan) > 1:
@@ -285,11 +289,6 @@ class SearchModule(pl.LightningModule):
 def _like(new: Supernet, old: Supernet) -> Supernet:
     """A supernet on the device and of the dtype of another."""
     return new.to(device_of(old), next(iter(old.alphas.values())).dtype)
-
-
-def entropy(weights: Tensor) -> Tensor:
-    """Mean over the edges of the entropy of their mixing weights [edges, candidates], in nats."""
-    return torch.special.entr(weights).sum(-1).mean()
 
 
 def count_operation(genotype: Genotype, operation: str) -> int:

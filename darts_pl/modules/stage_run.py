@@ -54,7 +54,9 @@ class StageRun:
 
     def first(self) -> Supernet:
         """The supernet of the first stage; it draws from the global generators."""
-        return self.stages.build(0, None, self.factory)
+        supernet = self.stages.build(0, None, self.factory)
+        supernet.enter_stage(0)
+        return supernet
 
     def place(self, epoch: int) -> Place:
         """Where an epoch of the search is; behind the last one, the last stage."""
@@ -95,7 +97,9 @@ class StageRun:
         """
         self.index, self.facts = index, facts
         with self._drawing("build"):
-            return self.stages.build(index, facts, self.factory)
+            supernet = self.stages.build(index, facts, self.factory)
+        supernet.enter_stage(index)
+        return supernet
 
     def carry(
         self,

@@ -8,13 +8,13 @@ from darts_pl.ops.convolutions import (
     FactorizedReduce,
     RectifiedConv,
     ReLUConvBN,
-    conv_1x7_7x1,
     dilated_conv,
     separable_conv,
+    two_step_conv,
 )
 from darts_pl.ops.edges import EdgeOperation
 from darts_pl.ops.noise import Noise
-from darts_pl.ops.pooling import Identity, Pool
+from darts_pl.ops.pooling import Identity, Pool, SmallMaxPool
 from darts_pl.ops.registry import candidate
 
 
@@ -60,7 +60,34 @@ def sep_conv_7x7(channels: int, stride: int, affine: bool, edges: int) -> Rectif
 
 @candidate("conv_7x1_1x7", parallel=True)
 def conv_7x1_1x7(channels: int, stride: int, affine: bool, edges: int) -> RectifiedConv:
-    return conv_1x7_7x1(channels, stride, affine, edges)
+    return two_step_conv(channels, stride, 7, affine, edges)
+
+
+@candidate("conv_3x1_1x3", parallel=True)
+def conv_3x1_1x3(channels: int, stride: int, affine: bool, edges: int) -> RectifiedConv:
+    """Of the cell of SETN (Dong and Yang, ICCV 2019)."""
+    return two_step_conv(channels, stride, 3, affine, edges)
+
+
+@candidate("conv_1x1", parallel=True)
+def conv_1x1(channels: int, stride: int, affine: bool, edges: int) -> ReLUConvBN:
+    """Of the cells of AmoebaNet-B and -D (Real et al., AAAI 2019), as the three below are."""
+    return ReLUConvBN(channels, channels, affine, 1, stride, edges)
+
+
+@candidate("conv_3x3", parallel=True)
+def conv_3x3(channels: int, stride: int, affine: bool, edges: int) -> ReLUConvBN:
+    return ReLUConvBN(channels, channels, affine, 3, stride, edges)
+
+
+@candidate("max_pool_2x2", parallel=True)
+def max_pool_2x2(channels: int, stride: int, affine: bool, edges: int) -> Pool:
+    return Pool(SmallMaxPool(stride), channels, not affine, edges)
+
+
+@candidate("dil_sep_conv_5x5", parallel=True)
+def dil_sep_conv_5x5(channels: int, stride: int, affine: bool, edges: int) -> RectifiedConv:
+    return separable_conv(channels, stride, 5, affine, edges, dilation=2)
 
 
 @candidate("nor_conv_1x1", parallel=True)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from darts_pl.ops.depthwise import DepthwiseConv2d
 from darts_pl.ops.edges import BatchNorm, EdgeOperation, NodeOutput
 from darts_pl.ops.norm_relu_depthwise import is_norm_relu_depthwise, norm_relu_depthwise
+from darts_pl.ops.pointwise import PointwiseConv2d
 
 
 class RectifiedConv(EdgeOperation):
@@ -34,17 +35,19 @@ class RectifiedConv(EdgeOperation):
         return norm(x, scale)
 
 
-def separable_conv(channels: int, stride: int, kernel: int, affine: bool, edges: int) -> RectifiedConv:
+def separable_conv(
+    channels: int, stride: int, kernel: int, affine: bool, edges: int, dilation: int = 1
+) -> RectifiedConv:
     """Depthwise separable convolution, applied twice (paper section 3.1.1); the first takes the stride."""
     wide = channels * edges
     return RectifiedConv(
         edges,
-        DepthwiseConv2d(wide, kernel, stride=stride),
-        nn.Conv2d(wide, wide, 1, groups=edges, bias=False),
+        DepthwiseConv2d(wide, kernel, stride=stride, dilation=dilation),
+        PointwiseConv2d(wide, edges),
         BatchNorm(wide, affine),
         nn.ReLU(),
-        DepthwiseConv2d(wide, kernel),
-        nn.Conv2d(wide, wide, 1, groups=edges, bias=False),
+        DepthwiseConv2d(wide, kernel, dilation=dilation),
+        PointwiseConv2d(wide, edges),
         BatchNorm(wide, affine),
     )
 
@@ -55,18 +58,18 @@ def dilated_conv(channels: int, stride: int, kernel: int, affine: bool, edges: i
     return RectifiedConv(
         edges,
         DepthwiseConv2d(wide, kernel, stride=stride, dilation=2),
-        nn.Conv2d(wide, wide, 1, groups=edges, bias=False),
+        PointwiseConv2d(wide, edges),
         BatchNorm(wide, affine),
     )
 
 
-def conv_1x7_7x1(channels: int, stride: int, affine: bool, edges: int) -> RectifiedConv:
-    """A 1x7 convolution (stride along the width), then a 7x1 one (stride along the height)."""
-    wide = channels * edges
+def two_step_conv(channels: int, stride: int, kernel: int, affine: bool, edges: int) -> RectifiedConv:
+    """A convolution of 1 x `kernel` (stride along the width), then one of `kernel` x 1 (stride along the height)."""
+    wide, margin = channels * edges, kernel // 2
     return RectifiedConv(
         edges,
-        nn.Conv2d(wide, wide, (1, 7), stride=(1, stride), padding=(0, 3), groups=edges, bias=False),
-        nn.Conv2d(wide, wide, (7, 1), stride=(stride, 1), padding=(3, 0), groups=edges, bias=False),
+        nn.Conv2d(wide, wide, (1, kernel), stride=(1, stride), padding=(0, margin), groups=edges, bias=False),
+        nn.Conv2d(wide, wide, (kernel, 1), stride=(stride, 1), padding=(margin, 0), groups=edges, bias=False),
         BatchNorm(wide, affine),
     )
 

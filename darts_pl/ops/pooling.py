@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from darts_pl.ops.edges import BatchNorm, EdgeOperation, NodeOutput
@@ -38,3 +39,39 @@ class Identity(EdgeOperation):
     def on_edges(self, node: NodeOutput, scale: Tensor | None = None) -> Tensor:
         assert scale is None
         return node.raw
+
+
+class SmallMaxPool(nn.Module):
+    """Maximum over 2x2 pixels, padded to the right and below only, as TensorFlow's padding "SAME" does.
+
+    Args:
+        stride: 1, or 2 for a map of half the size.
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, C, ceil(H / stride), ceil(W / stride)]."""
+        right, below = (1 if self.stride == 1 else size % 2 for size in (x.shape[3], x.shape[2]))
+        padded = nn.functional.pad(x, (0, right, 0, below), value=-torch.inf)
+        return nn.functional.max_pool2d(padded, 2, self.stride)
+
+
+class Zero(EdgeOperation):
+    """Zeros: the operation "none" of a published cell.
+
+    Args:
+        stride: 1, or 2 for a map of half the size.
+    """
+
+    shared = True
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def on_edges(self, node: NodeOutput, scale: Tensor | None = None) -> Tensor:
+        assert scale is None
+        return node.raw[:, :, :: self.stride, :: self.stride] * 0

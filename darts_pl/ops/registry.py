@@ -21,6 +21,7 @@ from torch import nn
 
 from darts_pl.errors import UserError
 from darts_pl.ops.edges import EdgeByEdge, EdgeOperation
+from darts_pl.ops.pooling import Zero
 from darts_pl.ops.probe import probe_edges, probe_module
 from darts_pl.registry import Registry
 
@@ -106,9 +107,13 @@ def build_edges(name: str, channels: int, stride: int, edges: int) -> EdgeOperat
 def build(name: str, channels: int, stride: int) -> nn.Module:
     """The operation `name` of a final network (affine BatchNorm): [B, C, H, W] -> [B, C, H', W'].
 
+    "none" gives zeros; `Genotype.check_operations` says which genotypes may hold it.
+
     Raises:
         UserError: if the name is unknown, or a user's operation is not what a candidate must be.
     """
+    if name == NONE:
+        return Zero(stride)
     if CANDIDATES.get(name).parallel:
         return _built(name, channels, stride, affine=True, edges=1)
     return _built(name, channels, stride, affine=True)

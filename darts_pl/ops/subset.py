@@ -63,7 +63,7 @@ class Subset:
         if isinstance(operation, EdgeByEdge):
             maps = torch.cat([operation.each[position](node.raw) for position in positions], dim=1)
             return maps if scale is None else maps * scale.view(1, -1, 1, 1)
-        template = self._template(len(positions), operation.training)
+        template = self._template(len(positions), operation)
         rows = _Rows(operation, positions)
         parameters, buffers = rows.of_all(operation.named_parameters()), rows.of_all(operation.named_buffers())
         tensors = {f"operation.{name}": tensor for name, tensor in {**parameters, **buffers}.items()}
@@ -72,13 +72,18 @@ class Subset:
             rows.write_back(operation.named_buffers(), buffers)
         return found
 
-    def _template(self, edges: int, training: bool) -> _OnEdges:
+    def _template(self, edges: int, operation: EdgeOperation) -> _OnEdges:
         if edges not in self._templates:
             with torch.device("meta"):
                 self._templates[edges] = _OnEdges(self.build(edges))
             if self._epoch is not None:
                 _start_epoch(self._templates[edges], *self._epoch)
-        return self._templates[edges].train(training)
+        template = self._templates[edges].train(operation.training)
+        if any(module.training != operation.training for module in operation.modules()):
+            modes = {name: module.training for name, module in operation.named_modules()}
+            for name, module in template.operation.named_modules():
+                module.training = modes.get(name, operation.training)
+        return template
 
 
 def _start_epoch(operation: nn.Module, epoch: int, epochs: int) -> None:

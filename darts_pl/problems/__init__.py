@@ -4,7 +4,7 @@ from darts_pl.problems.base import PROBLEMS, Call, Problem, Testing, Training, o
 from darts_pl.problems.images import ImageProblem
 from darts_pl.problems.search import SupernetFactory, build_search
 from darts_pl.problems.text import TextProblem
-from darts_pl.problems.trials import Ended, build_trials, trials_of
+from darts_pl.problems.trials import Ended, build_trials, check_rule, trials_of
 
 __all__ = [
     "PROBLEMS",
@@ -18,6 +18,7 @@ __all__ = [
     "Training",
     "build_search",
     "build_trials",
+    "check_rule",
     "open_problem",
     "problem_that_gives",
     "trials_of",

@@ -17,6 +17,7 @@ from darts_pl.config import Config
 from darts_pl.data.identity import Identity
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
+from darts_pl.latency import FinalNetworks
 from darts_pl.modules import Scores
 from darts_pl.records.folder import Summary
 from darts_pl.registry import Registry
@@ -30,13 +31,16 @@ class Training:
 
     Args:
         module: the network in its LightningModule.
-        data: what it is trained and tested on.
+        data: what it is trained on, and tested or validated on.
         facts: sizes of network and data, for the summary.
         callbacks: beside those that every run has.
         grad_clip: largest gradient norm.
         accumulate: batches per optimizer step.
         tests_checkpoint: whether the test reads the weights from the checkpoint instead of the module.
         after: what the summary says once the training is over.
+        validate_at_end: whether a valid split is scored after the last epoch only.
+        score: what a choice among genotypes maximises, from the metrics and what `after` says; None where there is
+            no valid split to choose by.
     """
 
     module: pl.LightningModule
@@ -47,6 +51,8 @@ class Training:
     accumulate: int = 1
     tests_checkpoint: bool = False
     after: Callable[[], Summary] = dict
+    validate_at_end: bool = False
+    score: Callable[[Mapping[str, Any]], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -101,10 +107,12 @@ class Problem(ABC):
 
     Attributes:
         gives: the kind of data that a space reads, such as "images".
+        samples: what is counted on such data, such as "words".
         examples: values of `data` that hold such data, for messages.
     """
 
     gives: ClassVar[str]
+    samples: ClassVar[str]
     examples: ClassVar[str]
 
     def __init__(self, config: Config) -> None:
@@ -136,8 +144,14 @@ class Problem(ABC):
         """
 
     @abstractmethod
-    def training(self, genotype: Genotype) -> Training:
+    def training(self, genotype: Genotype, *, halves: bool = False) -> Training:
         """The final network of a genotype, to be trained.
+
+        Args:
+            genotype: of a kind that fits the data.
+            halves: train on the train split of a search and validate on its valid split, as for a choice among
+                genotypes. The data then have no test loader, and the facts give `valid_samples`. Otherwise train on
+                the training split and test on the test split.
 
         Raises:
             UserError: if the data do not fit the settings.
@@ -150,6 +164,14 @@ class Problem(ABC):
             UserError: if genotype, data and training recipe do not fit each other, or nobody counts here.
         """
         raise UserError(f"data={self.config.data.name}: the size of networks for such data is not known")
+
+    def final_networks(self) -> FinalNetworks:
+        """The final networks with the sizes in `train`, on the device that `hardware` names.
+
+        Raises:
+            UserError: if the latency of such networks is not measured, or the device is not available.
+        """
+        raise UserError(f"data={self.config.data.name}: the latency of networks for such data is not measured")
 
     @abstractmethod
     def testing(self, network: Any, checkpoint: Path) -> Testing:

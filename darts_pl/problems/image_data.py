@@ -9,6 +9,8 @@ import pytorch_lightning as pl
 
 from darts_pl.config import Config
 from darts_pl.data import (
+    HalfImages,
+    HalfPhotos,
     ImageArrays,
     Loading,
     PhotoFolders,
@@ -20,6 +22,7 @@ from darts_pl.data import (
     photo_folders,
 )
 from darts_pl.errors import UserError
+from darts_pl.spaces import scores_batches
 
 #: Smaller images vanish in the cells that halve them.
 SMALLEST_IMAGE = 8
@@ -82,7 +85,14 @@ def search_data(config: Config, images: Images, min_batch_size: int = 1) -> pl.L
     Raises:
         UserError: if the data do not fit the settings.
     """
-    loading = _loading(config, "search", train_portion=config.search.train_portion, min_batch_size=min_batch_size)
+    search = config.search
+    loading = _loading(
+        config,
+        "search",
+        train_portion=search.train_portion,
+        min_batch_size=min_batch_size,
+        mixed_scores=scores_batches(search),
+    )
     if isinstance(images, ImageArrays):
         return SearchImages(images, config.data, loading)
     return SearchPhotos(images, config.data, loading)
@@ -102,6 +112,27 @@ def retrain_data(config: Config, images: Images, min_batch_size: int = 1) -> pl.
     _refuse_wide_cutout(config, images)
     loading = _loading(config, "train", cutout=config.train.cutout, min_batch_size=min_batch_size)
     return _retrain_module(config, images, loading)
+
+
+def half_data(config: Config, images: Images, min_batch_size: int = 1) -> HalfImages | HalfPhotos:
+    """The two halves of a search, for a training from scratch: the train half trains, the valid half scores.
+
+    Args:
+        config: batch size, cutout, sizes of the halves, and what `data` says.
+        images: the data set.
+        min_batch_size: fewest images that a training batch may hold; see `spaces.min_batch_size`.
+
+    Raises:
+        UserError: if the data do not fit the settings.
+    """
+    _refuse_wide_cutout(config, images)
+    portion = config.search.train_portion
+    loading = _loading(
+        config, "train", train_portion=portion, cutout=config.train.cutout, min_batch_size=min_batch_size
+    )
+    if isinstance(images, ImageArrays):
+        return HalfImages(images, config.data, loading)
+    return HalfPhotos(images, config.data, loading)
 
 
 def test_data(config: Config, images: Images) -> pl.LightningDataModule:

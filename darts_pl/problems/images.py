@@ -17,11 +17,22 @@ from darts_pl.data import describe
 from darts_pl.data.identity import Identity
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
-from darts_pl.modules import ClassificationScores, ClassifierModule, ClassifierRecipe
+from darts_pl.latency import FinalNetworks
+from darts_pl.modules import ClassificationScores, ClassifierModule, ClassifierRecipe, ValidatedClassifierModule
 from darts_pl.problems.base import PROBLEMS, Call, Problem, Testing, Training
-from darts_pl.problems.image_data import image_shape, load_images, retrain_data, search_data, test_data
+from darts_pl.problems.image_data import (
+    half_data,
+    image_shape,
+    load_images,
+    retrain_data,
+    search_data,
+    test_data,
+)
+from darts_pl.records.folder import Summary
+from darts_pl.runs.hardware import device_of_hardware
 from darts_pl.selection import Size
 from darts_pl.spaces import (
+    SPACES,
     ImageNetwork,
     Outcome,
     Supernet,
@@ -37,6 +48,7 @@ class ImageProblem(Problem):
     """Images with one label each."""
 
     gives = "images"
+    samples = "images"
     examples = "images such as data=cifar10"
 
     def __init__(self, config: Config) -> None:
@@ -63,32 +75,62 @@ class ImageProblem(Problem):
         smallest = min_batch_size(supernet, *self.shape, supernet.mixing())
         return search_data(self.config, self.images, smallest)
 
-    def training(self, genotype: Genotype) -> Training:
+    def training(self, genotype: Genotype, *, halves: bool = False) -> Training:
         train = self.config.train
         channels, height, width = self.shape
         network = build(genotype, **space_of(genotype.kind).network_sizes(train, self.facts))
         multiply_adds = count_multiply_adds(network, *self.shape)  # what fails here fails at once
-        return Training(
-            self._module(network),
-            retrain_data(self.config, self.images, min_batch_size(network, *self.shape)),
-            {
-                "parameters": count_parameters(network),
-                "multiply_adds": multiply_adds,
-                "channels": channels,
-                "height": height,
-                "width": width,
-            },
-            callbacks=weight_average(train.ema),
-            grad_clip=train.grad_clip,
-            accumulate=train.accumulate,
-            tests_checkpoint=True,
-        )
+        smallest = min_batch_size(network, *self.shape)
+        sizes: Summary = {
+            "parameters": count_parameters(network),
+            "multiply_adds": multiply_adds,
+            "channels": channels,
+            "height": height,
+            "width": width,
+        }
+        parts: dict[str, Any] = {
+            "callbacks": weight_average(train.ema),
+            "grad_clip": train.grad_clip,
+            "accumulate": train.accumulate,
+        }
+        if halves:
+            data = half_data(self.config, self.images, smallest)
+            return Training(
+                self._module(network, ValidatedClassifierModule),
+                data,
+                sizes | {"valid_samples": data.valid_size},
+                validate_at_end=True,
+                score=lambda metrics: float(metrics["retrain/valid_accuracy"]),
+                **parts,
+            )
+        whole = retrain_data(self.config, self.images, smallest)
+        return Training(self._module(network), whole, sizes, tests_checkpoint=True, **parts)
 
     def size(self, genotype: Genotype) -> Size:
         self.check_genotype(genotype)
         with torch.device("meta"):
             network = build(genotype, **space_of(genotype.kind).network_sizes(self.config.train, self.facts))
         return Size(count_parameters(network), count_multiply_adds(network, *self.shape))
+
+    def final_networks(self) -> FinalNetworks:
+        config, space = self.config, SPACES.get(self.config.search.space)
+        sizes = space.network_sizes(config.train, self.facts)
+
+        def build_checked(genotype: Genotype) -> ImageNetwork:
+            self.check_genotype(genotype)
+            network = build(genotype, **sizes)
+            assert isinstance(network, ImageNetwork)
+            return network
+
+        return FinalNetworks(
+            space,
+            space.cells(config.search.candidates, config.search.nodes),
+            build_checked,
+            sizes,
+            self.shape,
+            device_of_hardware(config.hardware),
+            config.hardware.precision,
+        )
 
     def testing(self, network: ImageNetwork, checkpoint: Path) -> Testing:
         self.refuse_other(checkpoint, "classes", network.classifier.out_features, self.images.classes)
@@ -99,7 +141,7 @@ class ImageProblem(Problem):
             {"multiply_adds": count_multiply_adds(network, *self.shape)},
         )
 
-    def _module(self, network: ImageNetwork) -> ClassifierModule:
+    def _module(self, network: ImageNetwork, kind: type[ClassifierModule] = ClassifierModule) -> ClassifierModule:
         """A classifier in its LightningModule, to be trained as `train` says, or tested."""
         train = self.config.train
         recipe = ClassifierRecipe(
@@ -116,7 +158,7 @@ class ImageProblem(Problem):
             nesterov=train.nesterov,
             label_smoothing=train.label_smoothing,
         )
-        return ClassifierModule(network, recipe, self.images.classes)
+        return kind(network, recipe, self.images.classes)
 
     @classmethod
     def load_network(cls, checkpoint: Path, genotype: Genotype, dtype: torch.dtype) -> ImageNetwork:

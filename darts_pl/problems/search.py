@@ -14,8 +14,8 @@ from darts_pl.config import Config
 from darts_pl.errors import UserError
 from darts_pl.modules import SearchModule, StageRun
 from darts_pl.problems.base import Problem
-from darts_pl.selection import PREVIEWS, preview_magnitude
-from darts_pl.spaces import EDGES, RELAXATIONS, SKIPS, SPACES, Parts, SearchSpace, Supernet
+from darts_pl.selection import preview_of
+from darts_pl.spaces import EDGES, RELAXATIONS, SKIPS, SPACES, Parts, SearchSpace, Supernet, scores_batches
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.Lig
     for reason in regulariser.requires(factory.parts()):
         raise UserError(reason)
     stages = StageRun(STAGES.build(config.stages), factory, search.epochs, config.seed)
+    for reason in factory.parts().skip.requires(len(stages.plan)):
+        raise UserError(reason)
     supernet = stages.first()
     data = problem.search_data(supernet)
     sgd, adam = search.weights, search.alphas
@@ -78,14 +80,15 @@ def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.Lig
             epochs=search.epochs,
             nesterov=sgd.nesterov,
         ),
-        alphas=AlphaRecipe(adam.lr, (adam.betas[0], adam.betas[1]), adam.weight_decay),
+        alphas=AlphaRecipe(adam.lr, (adam.betas[0], adam.betas[1]), adam.weight_decay, adam.grad_clip),
         radius=getattr(config.order, "radius", None),
         scores=problem.scores,
-        preview=PREVIEWS.get(config.select.name, preview_magnitude),
+        preview=preview_of(config.select),
         regulariser=regulariser,
         perturbation=PERTURBATIONS.build(config.perturbation),
         observers=[OBSERVERS.build(settings) for settings in config.observers.values()],
         stages=stages,
         seed=config.seed,
+        batch_scores=scores_batches(search),
     )
     return module, data

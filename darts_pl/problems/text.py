@@ -14,7 +14,17 @@ from torch import Tensor, nn
 
 from darts_pl import interop
 from darts_pl.config import Config
-from darts_pl.data import Corpus, Lengths, Loading, RetrainText, SearchText, describe, load_corpus, unigram_perplexity
+from darts_pl.data import (
+    Corpus,
+    HalfText,
+    Lengths,
+    Loading,
+    RetrainText,
+    SearchText,
+    describe,
+    load_corpus,
+    unigram_perplexity,
+)
 from darts_pl.data.identity import Identity
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
@@ -55,6 +65,7 @@ class TextProblem(Problem):
     """Text whose next word is predicted."""
 
     gives = "text"
+    samples = "words"
     examples = "data=ptb, wikitext2, text or pydocs"
 
     def __init__(self, config: Config) -> None:
@@ -79,7 +90,7 @@ class TextProblem(Problem):
         lengths = Lengths(search.bptt, search.short_probability)
         return SearchText(self.corpus, self.config.data, _loading(self.config, "search"), lengths)
 
-    def training(self, genotype: Genotype) -> Training:
+    def training(self, genotype: Genotype, *, halves: bool = False) -> Training:
         train = self.config.train
         lengths = Lengths(
             train.bptt,
@@ -88,15 +99,25 @@ class TextProblem(Problem):
             min_length=train.length_least,
             max_length=train.bptt + train.length_margin,
         )
-        data = RetrainText(self.corpus, self.config.data, _loading(self.config, "train"), lengths)
+        data = (HalfText if halves else RetrainText)(
+            self.corpus, self.config.data, _loading(self.config, "train"), lengths
+        )
         network = build(genotype, **space_of(genotype.kind).network_sizes(train, self.facts))
         module = LanguageModule(network, self._recipe())
 
         def after() -> Summary:
-            return {"retrain/best_valid_perplexity": module.best_perplexity, **self._unigram()}
+            return {"retrain/best_valid_perplexity": module.best_perplexity, **({} if halves else self._unigram())}
 
+        facts: Summary = {"parameters": network.count_parameters()}
+        if halves:
+            facts["valid_samples"] = data.valid_size
         return Training(
-            module, data, {"parameters": network.count_parameters()}, grad_clip=train.grad_clip, after=after
+            module,
+            data,
+            facts,
+            grad_clip=train.grad_clip,
+            after=after,
+            score=(lambda metrics: -float(metrics["retrain/best_valid_perplexity"])) if halves else None,
         )
 
     def size(self, genotype: Genotype) -> Size:

@@ -17,9 +17,11 @@ from darts_pl.bilevel import SearchStep
 from darts_pl.bilevel.inner import Mean, identity_mean
 from darts_pl.callbacks import SelectionProgress
 from darts_pl.config import Config
+from darts_pl.data import SearchHalves
+from darts_pl.latency import FinalNetworks
 from darts_pl.modules import SearchModule
 from darts_pl.problems.base import Problem
-from darts_pl.selection import Start, Trials, Tuner, TuningSettings
+from darts_pl.selection import Dealt, Start, Trials, Tuner, TuningSettings
 
 #: File in a run's folder with the decisions of its selection rule.
 JOURNAL = "selection.json"
@@ -77,6 +79,19 @@ def build_trials(
     return trials
 
 
+def check_rule(rule: Any, problem: Problem) -> None:
+    """Raise UserError where a rule does not fit the final networks of a problem. Rules with a method `check` are asked,
+    so that this is known before the search.
+
+    Args:
+        rule: as `RULES.build` gives it.
+        problem: builds the final networks.
+    """
+    check: Callable[[Callable[[], FinalNetworks]], None] | None = getattr(rule, "check", None)
+    if check is not None:
+        check(problem.final_networks)
+
+
 def trials_of(config: Config, problem: Problem, ended: Ended, folder: Path) -> Trials:
     """What a selection rule may try out on a search that has ended.
 
@@ -87,6 +102,7 @@ def trials_of(config: Config, problem: Problem, ended: Ended, folder: Path) -> T
         folder: where decisions and the tuned supernet are recorded.
     """
     supernet, data = ended.module.supernet, ended.data
+    supernet.end_search()
     tell = _show if ended.writes else None
     return Trials(
         supernet,
@@ -98,10 +114,20 @@ def trials_of(config: Config, problem: Problem, ended: Ended, folder: Path) -> T
         mean=ended.mean,
         seed=config.seed,
         size=problem.size,
+        networks=problem.final_networks,
         identity={"rule": asdict(config.select), "seed": config.seed, **(ended.identity or {})},
+        dealt=_dealt(data, config.debug),
         watch=SelectionProgress("selection") if ended.writes else None,
         tell=tell,
     )
+
+
+def _dealt(data: pl.LightningDataModule, debug: bool) -> Dealt | None:
+    order = data.score_order() if isinstance(data, SearchHalves) else None
+    if order is None:
+        return None
+    batches = min(order.all_batches, order.world_size) if debug else order.all_batches
+    return Dealt(order.rank, order.world_size, batches)
 
 
 def _tuner(config: Config, ended: Ended, file: Path, tell: Callable[[str], None] | None) -> Tuner:
@@ -116,6 +142,7 @@ def _tuner(config: Config, ended: Ended, file: Path, tell: Callable[[str], None]
         weights=replace(recipe, lr=recipe.lr * (TUNE_LR if settings is None else settings.tune_lr)).optimizer(supernet),
         alphas=alphas,
         grad_clip=recipe.grad_clip,
+        alpha_clip=module.alpha_recipe.grad_clip,
         radius=module.radius,
         regulariser=module.regulariser,
         perturbation=module.perturbation,

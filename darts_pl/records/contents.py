@@ -10,18 +10,34 @@ from pathlib import Path
 
 #: What Hydra writes into the folder before a task begins.
 HYDRA = ".hydra"
+#: What task=protocol writes beside the folders of its stages.
+PROTOCOL, STAGES = "protocol.json", ("searches", "derived", "choice", "final")
 #: Files that runs write into their folder.
 FILES = (
     *("summary.json", "genotype.json", "genotypes.jsonl", "alphas.npz", "metrics.csv", "job.json", "report.html"),
     *("cells.png", "cells.svg", "runs.csv", "runs.md", "network.onnx", "network.pt2"),
-    *("history.jsonl", "strategy.json"),
-    *("data.json", "selection.json", "tuned.pt", "scores.csv", "scores.json", "scatter.png", "scatter.svg"),
+    *("history.jsonl", "strategy.json", "ranking.csv"),
+    *(
+        "data.json",
+        "selection.json",
+        "tuned.pt",
+        "latency.json",
+        "scores.csv",
+        "scores.json",
+        "scatter.png",
+        "scatter.svg",
+    ),
+    *(PROTOCOL, "table.md", "table.csv", "rows.json"),
 )
 CHECKPOINTS = ("last.ckpt", "previous.ckpt", ".writing.last.ckpt")
 #: Folders that loggers fill.
 FOLDERS = ("wandb", "tensorboard", "mlflow", "comet")
 #: Folders of the parts of a run, each with the files of a run.
 PARTS = ("search", "retrain", "random")
+#: Folder of the trainings of a search without gradients, each with the files of a run.
+SAMPLES = "samples"
+#: The same for the second random cell of a run, and further ones.
+_FURTHER = re.compile(r"random_\d+")
 #: What a sweep writes beside the folders of its jobs.
 SWEEP = (".jobs", ".submitit", "multirun.yaml", "optimization_results.yaml")
 #: Where a replaced run is kept until the run that replaces it has written something.
@@ -43,8 +59,13 @@ def run_paths(folder: Path) -> Iterator[Path]:
     yield from (path for name in CHECKPOINTS if (path := folder / "checkpoints" / name).exists())
     if (folder / "checkpoints").is_dir():
         yield from (path for path in sorted((folder / "checkpoints").iterdir()) if _EPOCH.fullmatch(path.name))
-    for part in PARTS:
+    further = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and _FURTHER.fullmatch(path.name)]
+    for part in (*PARTS, *further):
         yield from run_paths(folder / part)
+    for sample in sorted((folder / SAMPLES).glob("*")):
+        yield from run_paths(sample)
+    if (folder / PROTOCOL).is_file():
+        yield from (path for stage in STAGES if (path := folder / stage).is_dir())
 
 
 def sweep_paths(folder: Path) -> Iterator[Path]:
@@ -70,7 +91,7 @@ def holds_sweep(folder: Path) -> bool:
 
 def misplaced(folder: Path) -> Path | None:
     """A file where a run needs a folder, or a folder where it writes a file; None if there is none."""
-    for name in (HYDRA, "checkpoints", *FOLDERS, *PARTS):
+    for name in (HYDRA, "checkpoints", SAMPLES, *FOLDERS, *PARTS):
         if (path := folder / name).exists() and not path.is_dir():
             return path
     return next((path for name in FILES if (path := folder / name).is_dir()), None)

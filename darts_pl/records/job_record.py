@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from darts_pl import atomic
-from darts_pl.config import upgrade_stored
+from darts_pl.config import as_it_began, upgrade_stored
 from darts_pl.config.upgrade import flatten
 
 RUNNING, FINISHED, FAILED = "running", "finished", "failed"
@@ -48,8 +48,8 @@ class JobRecord:
 
     def same_job(self, settings: Mapping[str, Any]) -> bool:
         """Whether a job with these settings would have the same result."""
-        now = _without_ignored(settings)
-        return upgrade_stored(_without_ignored(self.settings), now) == now
+        now, stored = _without_ignored(settings), _without_ignored(self.settings)
+        return upgrade_stored(stored, now) == now | as_it_began(stored, now)
 
 
 def read_record(folder: Path) -> JobRecord | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
+from darts_pl.report.statistics import Statistics, statistics_of
 
 #: Not part of what makes runs equal apart from their seed.
 NOT_GROUPED_BY = ("seed", "resume", "overwrite")
@@ -40,21 +40,6 @@ class RunRow:
         return tuple(sorted((key, value) for key, value in self.overrides.items() if key not in NOT_GROUPED_BY))
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """A score over the seeds of a group.
-
-    Args:
-        n: finished runs with the score; a seed that occurs twice counts once, by its last run.
-        mean: of the scores.
-        std: sample standard deviation, with n - 1 in the denominator (numpy's ddof=1); None where n is 1.
-    """
-
-    n: int
-    mean: float
-    std: float | None
-
-
 def in_groups(rows: Sequence[RunRow]) -> list[list[RunRow]]:
     """The rows of equal `group`, in the order in which they first occur, each by seed."""
     groups: dict[tuple[tuple[str, str], ...], list[RunRow]] = {}
@@ -64,13 +49,13 @@ def in_groups(rows: Sequence[RunRow]) -> list[list[RunRow]]:
 
 
 def over_seeds(group: Sequence[RunRow], score: str) -> Statistics | None:
-    """Mean and standard deviation of a score over the seeds of one group; None where no run has it."""
+    """A score over the seeds of one group; None where no run has it. A seed that occurs twice counts once, by its
+    last run."""
     by_seed = {row.seed if row.seed is not None else row.name: row.summary.get(score) for row in group}
     values = [float(value) for value in by_seed.values() if isinstance(value, (int, float))]
     if not values:
         return None
-    std = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return Statistics(len(values), float(np.mean(values)), std)
+    return statistics_of(values)
 
 
 def present(rows: Sequence[RunRow], names: Sequence[str]) -> list[str]:

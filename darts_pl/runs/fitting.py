@@ -61,7 +61,7 @@ def fit(
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except DivergedError as error:
-        raise UserError(f"{error}\n{_before(folder)}") from error
+        raise DivergedError(f"{error}\n{_before(folder)}") from error
     except RuntimeError as error:
         if "loading state_dict" not in str(error):
             raise
@@ -104,6 +104,17 @@ def to_continue(folder: RunFolder, settings: Mapping[str, Any]) -> Path | None:
             f"{present[0]}: damaged or not a checkpoint, and there is no intact backup\n"
             "remove it and run the command again to start over"
         )
+    return None
+
+
+def newest_settings(folder: RunFolder) -> Mapping[str, Any] | None:
+    """The settings in the newest checkpoint of a folder that can be read; None if there is none."""
+    for path in (folder.checkpoint, folder.previous_checkpoint):
+        try:
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get(SETTINGS_KEY)
+        except (*_DAMAGED, AttributeError):
+            continue
+        return found if isinstance(found, Mapping) else None
     return None
 
 

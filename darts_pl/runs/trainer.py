@@ -18,7 +18,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from darts_pl.errors import UserError
 from darts_pl.records.folder import RunFolder
 from darts_pl.runs.checkpoint_io import PlainFile
-from darts_pl.runs.hardware import HardwareSettings
+from darts_pl.runs.hardware import HardwareSettings, refuse_missing_gpu
 from darts_pl.runs.processes import keep_signals, number_of_nodes, scheduler, strategy_of
 
 
@@ -54,6 +54,7 @@ def build_trainer(
     grad_clip: float | None = None,
     accumulate: int = 1,
     unused_weights: bool = False,
+    validate_at_end: bool = False,
     debug: bool = False,
 ) -> pl.Trainer:
     """A Trainer for `epochs` epochs.
@@ -68,19 +69,18 @@ def build_trainer(
         grad_clip: largest gradient norm, for modules in automatic optimization.
         accumulate: batches whose gradients are added up for one step, in automatic optimization.
         unused_weights: whether some weights never get a gradient.
+        validate_at_end: validate after the last epoch only, instead of after every epoch.
         debug: one epoch, of one batch of each phase.
 
     Raises:
         UserError: if the hardware is not available.
     """
     quiet_lightning()
-    if hardware.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise UserError(
-            f"hardware.accelerator={hardware.accelerator}: no CUDA device is visible; use hardware=cpu or auto"
-        )
+    refuse_missing_gpu(hardware)
     if hardware.threads is not None:
         torch.set_num_threads(hardware.threads)
     settings: dict[str, Any] = {}
+    epochs = 1 if debug else epochs
     if debug:
         settings = {"limit_train_batches": 1, "limit_val_batches": 1, "limit_test_batches": 1}
     with _named(hardware):
@@ -92,7 +92,8 @@ def build_trainer(
             num_nodes=number_of_nodes(hardware),
             plugins=[PlainFile(), *scheduler()],
             deterministic=hardware.deterministic,
-            max_epochs=1 if debug else epochs,
+            max_epochs=epochs,
+            check_val_every_n_epoch=epochs if validate_at_end else 1,
             callbacks=list(callbacks),
             logger=list(loggers) or False,
             log_every_n_steps=log_every,

@@ -1,24 +1,53 @@
-"""The strongest genotype within limits on the size of its final network."""
+"""The strongest genotype within limits on the size and the latency of its final network."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+import statistics
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from darts_pl.errors import UserError
-from darts_pl.genotype import Genotype
+from darts_pl.genotype import KINDS, Genotype
+from darts_pl.latency import (
+    FinalNetworks,
+    LatencyTable,
+    Repeats,
+    measure_networks,
+    milliseconds,
+    nanoseconds,
+    reference_genotypes,
+)
 from darts_pl.selection.magnitude import strengths
 from darts_pl.selection.rules import RULES
-from darts_pl.selection.sizes import Amounts, PairSizes, refuse_other_size
+from darts_pl.selection.sizes import PairSizes, refuse_other_size
+from darts_pl.selection.strongest_within import strongest_within
 from darts_pl.selection.trials import Trials
 from darts_pl.selection.units import Option, Unit, assemble, most_likely, units_of
-from darts_pl.settings import at_least, or_null, setting
+from darts_pl.settings import above, at_least, or_null, setting
 from darts_pl.spaces import Space, Supernet
 
-_NAMES = ("parameters", "multiply-adds")
-_KEYS = ("max_parameters", "max_multiply_adds")
+#: Parameters, multiply-adds, nanoseconds: of a network, or what an option adds to it.
+Amounts = tuple[int, int, int]
+
+
+class Limited(NamedTuple):
+    """What can be limited: its key, its unit, and how an amount of it is written in a message."""
+
+    key: str
+    unit: str
+    write: Callable[[int], str]
+
+
+LIMITED = (
+    Limited("max_parameters", "parameters", str),
+    Limited("max_multiply_adds", "multiply-adds", str),
+    Limited("max_latency_ms", "ms of predicted latency", lambda time: f"{milliseconds(time):.6f}"),
+)
+
+
+#: How far the reference networks may be from their latencies in the table before this is told.
+_SAME_SPEED = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,175 +60,215 @@ class MagnitudeWithinSettings:
     max_multiply_adds: int | None = setting(
         "most multiply-adds of the final network for one sample", or_null(at_least(1), "no limit")
     )
+    max_latency_ms: float | None = setting(
+        "longest predicted latency of the final network, in milliseconds", or_null(above(0), "no limit"), default=None
+    )
+    latency: str | None = setting(
+        "folder of a run of task=latency, or its latency.json; null without max_latency_ms", default=None
+    )
 
     def misfits(self, space: Space) -> Iterator[str]:
         """Why this rule does not work in a space."""
-        if self.max_parameters is None and self.max_multiply_adds is None:
-            yield "select=magnitude_within: give select.max_parameters or select.max_multiply_adds"
+        if self.latency is not None and self.max_latency_ms is None:
+            yield f"select.latency={self.latency}: needs select.max_latency_ms"
+        if self.max_parameters is None and self.max_multiply_adds is None and self.max_latency_ms is None:
+            yield (
+                "select=magnitude_within: give select.max_parameters or select.max_multiply_adds, or "
+                "select.max_latency_ms with select.latency"
+            )
         if self.max_multiply_adds is not None and space.data == "text":
             yield "select.max_multiply_adds: nobody counts multiply-adds on text; use select.max_parameters"
-
-
-class State(NamedTuple):
-    """Options of the first units: what they add to the size, the sum of their logarithms, and themselves, the last
-    one first."""
-
-    amounts: Amounts
-    log_weight: float
-    chosen: tuple[Option, State] | None
+        if self.max_latency_ms is not None and self.latency is None:
+            yield "select.max_latency_ms: needs select.latency=RUN, the folder of a run of task=latency"
+        if self.latency is not None:
+            try:
+                LatencyTable.read(self.latency).check_space(space)
+            except UserError as error:
+                yield str(error)
 
 
 @RULES.register("magnitude_within", settings=MagnitudeWithinSettings)
 class MagnitudeWithin:
     """The genotype with the largest sum of the logarithms of its operations' mixing weights that is within the limits.
 
-    It is found exactly, by dynamic programming over the nodes.
+    It is found exactly, by dynamic programming over the nodes. Latencies are predicted from a table.
+
+    Raises:
+        UserError: if the table of latencies is missing or damaged.
     """
 
     def __init__(self, settings: MagnitudeWithinSettings) -> None:
-        self.limits = settings.max_parameters, settings.max_multiply_adds
+        time = settings.max_latency_ms
+        self.limits = (
+            settings.max_parameters,
+            settings.max_multiply_adds,
+            None if time is None else nanoseconds(time),
+        )
+        self.table = None if settings.latency is None else LatencyTable.read(settings.latency)
+
+    def check(self, networks: Callable[[], FinalNetworks]) -> None:
+        """Raise UserError unless the table of latencies holds for these networks."""
+        if self.table is not None:
+            self.table.check(networks().identity)
 
     def __call__(self, supernet: Supernet, trials: Trials) -> Genotype:
         """The genotype, its pairs listed strongest first. What the limits cost is recorded and told.
 
         Raises:
-            UserError: if no genotype is within the limits; the message has the smallest possible size.
+            UserError: if no genotype is within the limits; the message has the smallest possible amount.
         """
+        self.check(trials.final_networks)
         space, units = supernet.space, units_of(supernet, strengths(supernet))
         sizes = PairSizes(space, trials.size)
         if self.limits[1] is not None and not sizes.counts_multiply_adds:
             raise UserError("select.max_multiply_adds: nobody counts multiply-adds here; use select.max_parameters")
-        added = [[sizes.of_pairs(unit, option.pairs) for option in unit.options] for unit in units]
-        best = strongest_within(units, added, sizes.base, self.limits)
-        found = assemble(space, units, _options(best), ranked=True)
-        predicted = (sizes.base[0] + best.amounts[0], sizes.base[1] + best.amounts[1])
-        refuse_other_size(predicted, sizes.amounts(found))
+        inputs = KINDS.get(space.kind).input_nodes
+        added = [[self._amounts(sizes, unit, option, inputs) for option in unit.options] for unit in units]
+        base = (*sizes.base, self._base(sizes))
+        best = strongest_options(units, added, base, self.limits)
+        found = assemble(space, units, best, ranked=True)
+        amounts = _total(units, added, best, base)
+        refuse_other_size(amounts[:2], sizes.amounts(found))
         free = most_likely(units, 1)[0]
         unlimited = assemble(space, units, free, ranked=True)
-        without = sizes.amounts(unlimited)
-        cost = sum(option.log_weight for option in free) - best.log_weight
-        trials.decide(
-            "limits",
-            lambda: {
+        without = (*sizes.amounts(unlimited), _total(units, added, free, base)[2])
+        cost = sum(one.log_weight for one in free) - sum(one.log_weight for one in best)
+
+        def record() -> dict[str, Any]:
+            return {
                 "genotype": str(found),
-                "parameters": predicted[0],
-                "multiply_adds": predicted[1] if sizes.counts_multiply_adds else None,
+                **self._values("", amounts, sizes),
                 "unlimited": str(unlimited),
-                "unlimited_parameters": without[0],
-                "unlimited_multiply_adds": without[1] if sizes.counts_multiply_adds else None,
+                **self._values("unlimited_", without, sizes),
                 "log_likelihood_lost": cost,
-            },
-        )
+                **self._measured(found, trials),
+            }
+
+        recorded = trials.decide("limits", record)
         trials.tell(
-            f"{_words(predicted, sizes)} within the limits, {_words(without, sizes)} without them; "
+            f"{self._words(amounts, sizes)} within the limits, {self._words(without, sizes)} without them; "
             f"the limits cost {cost:.3f} of the log likelihood"
         )
+        if self.table is not None:
+            trials.tell(_latency_words(milliseconds(amounts[2]), recorded))
         return found
 
+    def _amounts(self, sizes: PairSizes, unit: Unit, option: Option, inputs: int) -> Amounts:
+        time = 0
+        if self.table is not None:
+            time = sum(self.table.of_pair(unit.cell_type, pair, inputs) for pair in option.pairs)
+        return (*sizes.of_pairs(unit, option.pairs), time)
 
-def strongest_within(
+    def _base(self, sizes: PairSizes) -> int:
+        return 0 if self.table is None else self.table.base.median
+
+    def _measured(self, genotype: Genotype, trials: Trials) -> dict[str, Any]:
+        """What the network of the genotype takes, measured as the table was, and how fast the device is now."""
+        table = self.table
+        if table is None:
+            return {}
+        networks = trials.final_networks()
+        references = [one for one in reference_genotypes(networks.cells) if table.covers(one)]
+        spread, *others = measure_networks(networks, [genotype, *references], Repeats(**table.settings))
+        ratios = [other.median / table.predict(one) for one, other in zip(references, others, strict=True)]
+        return {
+            "measured_latency_ms": milliseconds(spread.median),
+            "measured_latency_quartiles": [milliseconds(spread.low), milliseconds(spread.high)],
+            "reference_ratio": statistics.median(ratios) if ratios else None,
+        }
+
+    def _values(self, prefix: str, amounts: Amounts, sizes: PairSizes) -> dict[str, Any]:
+        found = {
+            f"{prefix}parameters": amounts[0],
+            f"{prefix}multiply_adds": amounts[1] if sizes.counts_multiply_adds else None,
+        }
+        return found if self.table is None else {**found, f"{prefix}latency_ms": milliseconds(amounts[2])}
+
+    def _words(self, amounts: Amounts, sizes: PairSizes) -> str:
+        parts = [f"{amounts[0]:,} parameters"]
+        parts += [f"{amounts[1]:,} multiply-adds"] if sizes.counts_multiply_adds else []
+        parts += [] if self.table is None else [f"{milliseconds(amounts[2]):.3f} ms"]
+        return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def strongest_options(
     units: Sequence[Unit],
-    sizes: Sequence[Sequence[Amounts]],
+    added: Sequence[Sequence[Amounts]],
     base: Amounts,
-    limits: tuple[int | None, int | None],
-) -> State:
-    """The combination of one option per unit with the largest sum of logarithms that is within the limits.
-
-    States with the same or a larger size and no larger sum than another one are dropped: whatever follows, they
-    cannot end better.
+    limits: tuple[int | None, int | None, int | None],
+) -> list[Option]:
+    """One option per unit with the largest sum of logarithms that is within the limits.
 
     Args:
         units: all choices.
-        sizes: what each option of each unit adds to `base`.
-        base: (parameters, multiply-adds) to which the options add.
-        limits: the largest of both; None = no limit.
+        added: what each option of each unit adds to `base`.
+        base: to which the options add.
+        limits: the largest of each amount; None = no limit.
 
     Raises:
         UserError: if there is none.
     """
-    smallest = [tuple(min(one[which] for one in row) for row in sizes) for which in (0, 1)]
-    refuse_small_limits(base, smallest, limits)
-    room = [float("inf") if limit is None else limit - base[which] for which, limit in enumerate(limits)]
-    states = [State((0, 0), 0.0, None)]
-    for index, (unit, row) in enumerate(zip(units, sizes, strict=True)):
-        rest = [sum(smallest[which][index + 1 :]) for which in (0, 1)]
-        grown: dict[Amounts, State] = {}
-        for state in states:
-            for option, added in zip(unit.options, row, strict=True):
-                amounts = state.amounts[0] + added[0], state.amounts[1] + added[1]
-                if amounts[0] + rest[0] > room[0] or amounts[1] + rest[1] > room[1]:
-                    continue
-                total = state.log_weight + option.log_weight
-                before = grown.get(amounts)
-                if before is None or total > before.log_weight:
-                    grown[amounts] = State(amounts, total, (option, state))
-        states = undominated(list(grown.values()), limits)
-    if not states:
-        refuse_both(units, sizes, base, limits)
-    return max(states, key=lambda state: state.log_weight)
-
-
-def undominated(states: list[State], limits: tuple[int | None, int | None]) -> list[State]:
-    """The states that no other one beats in all limited sizes and in the sum of logarithms."""
     which = [index for index, limit in enumerate(limits) if limit is not None]
-    first, second = which[0], which[-1]
-    ordered = sorted(states, key=lambda state: (state.amounts[first], state.amounts[second], -state.log_weight))
-    kept: list[State] = []
-    # A staircase: with growing second size a growing sum of logarithms, among the states so far.
-    steps: list[int] = []
-    heights: list[float] = []
-    for state in ordered:
-        at = bisect_right(steps, state.amounts[second])
-        if at and heights[at - 1] >= state.log_weight:
-            continue
-        kept.append(state)
-        end = at
-        while end < len(heights) and heights[end] <= state.log_weight:
-            end += 1
-        steps[at:end], heights[at:end] = [state.amounts[second]], [state.log_weight]
-    return kept
+    room = [(limits[index] or 0) - base[index] for index in which]
+    amounts = [[tuple(one[index] for index in which) for one in row] for row in added]
+    chosen = strongest_within([[option.log_weight for option in unit.options] for unit in units], amounts, room)
+    if chosen is None:
+        _refuse(added, base, limits, which)
+    return [unit.options[place] for unit, place in zip(units, chosen or [], strict=True)]
 
 
-def refuse_small_limits(
-    base: Amounts, smallest: Sequence[Sequence[int]], limits: tuple[int | None, int | None]
+def _refuse(
+    added: Sequence[Sequence[Amounts]], base: Amounts, limits: Sequence[int | None], which: Sequence[int]
 ) -> None:
-    """Raise UserError for a limit below the smallest possible size."""
-    for which, limit in enumerate(limits):
-        least = base[which] + sum(smallest[which])
-        if limit is not None and limit < least:
-            raise UserError(
-                f"select.{_KEYS[which]}={limit}: the smallest final network of this search has {least} "
-                f"{_NAMES[which]}; give at least {least}"
-            )
-
-
-def refuse_both(
-    units: Sequence[Unit], sizes: Sequence[Sequence[Amounts]], base: Amounts, limits: tuple[int | None, int | None]
-) -> None:
-    """Raise UserError for two limits that can only be met one at a time."""
-    negated = [
-        unit._replace(
-            options=tuple(
-                option._replace(log_weight=-float(one[1])) for option, one in zip(unit.options, row, strict=True)
-            )
+    """Raise UserError for the first limit that is too small alone, or else together with those before it."""
+    for index in which:
+        least = base[index] + sum(min(one[index] for one in row) for row in added)
+        _refuse_below(index, limits, [], least)
+    for count, index in enumerate(which):
+        before = list(which[:count])
+        amounts = [[tuple(one[other] for other in before) for one in row] for row in added]
+        smallest = strongest_within(
+            [[-float(one[index]) for one in row] for row in added],
+            amounts,
+            [(limits[other] or 0) - base[other] for other in before],
         )
-        for unit, row in zip(units, sizes, strict=True)
-    ]
-    least = base[1] + strongest_within(negated, sizes, base, (limits[0], None)).amounts[1]
+        assert smallest is not None, "the limits before it can be met together"
+        least = base[index] + sum(row[place][index] for row, place in zip(added, smallest, strict=True))
+        _refuse_below(index, limits, before, least)
+    raise AssertionError("every limit can be met together with those before it")
+
+
+def _refuse_below(index: int, limits: Sequence[int | None], before: Sequence[int], least: int) -> None:
+    limit = limits[index]
+    if limit is None or limit >= least:
+        return
+    own = LIMITED[index]
+    given = [f"{LIMITED[other].key}={LIMITED[other].write(limits[other] or 0)}" for other in before]
+    start = f"with {' and '.join(given)} the" if given else "the"
     raise UserError(
-        f"select.max_multiply_adds={limits[1]}: with max_parameters={limits[0]} the smallest final network of this "
-        f"search has {least} multiply-adds; give at least {least}"
+        f"select.{own.key}={own.write(limit)}: {start} smallest final network of this search has {own.write(least)} "
+        f"{own.unit}; give at least {own.write(least)}"
     )
 
 
-def _options(state: State) -> list[Option]:
-    found = []
-    while state.chosen is not None:
-        option, state = state.chosen
-        found.append(option)
-    return found[::-1]
+def _total(
+    units: Sequence[Unit], added: Sequence[Sequence[Amounts]], options: Sequence[Option], base: Amounts
+) -> Amounts:
+    rows = [row[unit.options.index(option)] for unit, row, option in zip(units, added, options, strict=True)]
+    parameters, multiply_adds, time = (sum(one) for one in zip(base, *rows, strict=True))
+    return parameters, multiply_adds, time
 
 
-def _words(amounts: Amounts, sizes: PairSizes) -> str:
-    text = f"{amounts[0]:,} parameters"
-    return f"{text} and {amounts[1]:,} multiply-adds" if sizes.counts_multiply_adds else text
+def _latency_words(predicted: float, recorded: dict[str, Any]) -> str:
+    measured, (low, high) = recorded["measured_latency_ms"], recorded["measured_latency_quartiles"]
+    line = (
+        f"latency: {predicted:.3f} ms predicted, {measured:.3f} ms measured (quartiles {low:.3f} to {high:.3f}): "
+        f"error {(predicted - measured) / measured:+.1%}"
+    )
+    ratio = recorded["reference_ratio"]
+    if ratio is None or abs(ratio - 1) < _SAME_SPEED:
+        return line
+    return (
+        f"{line}; the device changed its speed since task=latency, whose reference networks now take {ratio:.2f} "
+        f"times as long: with this factor, error {(ratio * predicted - measured) / measured:+.1%}"
+    )

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from darts_pl.genotype import Genotype, Pair
+from darts_pl.genotype import KINDS, Genotype, Pair
 from darts_pl.ops import NONE
-from darts_pl.selection.magnitude import strengths
+from darts_pl.selection.magnitude import strengths, strongest
 from darts_pl.selection.rules import selection_rule
 from darts_pl.selection.trials import Trials
 from darts_pl.spaces import CellSpace, SearchSpace, Supernet
@@ -36,12 +36,15 @@ def strongest_pairs(space: SearchSpace, weights: Mapping[str, Tensor]) -> Genoty
     """The genotype of given mixing weights.
 
     All pairs but those of "none" are ranked by their mixing weight; a tie goes to the lowest source,
-    then to the first candidate. The pairs of a node are listed strongest first.
+    then to the first candidate. The pairs of a node are listed strongest first. In a space whose genotypes
+    keep every edge there is nothing to rank: each edge keeps its strongest candidate, as in GDAS's code.
 
     Args:
         space: cell types, edges, candidates.
         weights: per cell type the mixing weights [edges, candidates].
     """
+    if KINDS.get(space.kind).inputs_per_node is None:
+        return strongest(space, weights)
     nodes = {}
     for name, cell in space.cells.items():
         rows = weights[name].detach().cpu().tolist()

@@ -19,3 +19,18 @@ def random_genotype(space: SearchSpace, seed: int) -> Genotype:
         UserError: if a node has too few edges with a candidate besides "none".
     """
     return space_of(space.kind).draw(space, random.Random(seed))
+
+
+def random_genotypes(space: SearchSpace, seed: int, number: int) -> list[Genotype]:
+    """Several genotypes, drawn one after the other; the first is that of `random_genotype`.
+
+    Args:
+        space: see `random_genotype`.
+        seed: the same seed gives the same genotypes, and a larger `number` only adds to them.
+        number: how many.
+
+    Raises:
+        UserError: as `random_genotype` does.
+    """
+    draw = random.Random(seed)
+    return [space_of(space.kind).draw(space, draw) for _ in range(number)]

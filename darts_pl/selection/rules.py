@@ -22,7 +22,7 @@ RULES: Registry[Callable[..., Selection]] = Registry("selection rule")
 
 
 #: By name of a rule, what derives the genotype that is shown after every epoch: cheap, and without trials.
-#: A rule that is not here is previewed by magnitude.
+#: A rule with settings has a method `preview` instead. Any other rule is previewed by magnitude.
 PREVIEWS: dict[str, Callable[[Supernet], Genotype]] = {}
 
 

@@ -9,10 +9,8 @@ from darts_pl.genotype import Genotype, Pair
 from darts_pl.ops import NONE
 from darts_pl.selection.trials import Size
 from darts_pl.selection.units import Unit
-from darts_pl.spaces import SearchSpace
+from darts_pl.spaces import PairClass, SearchSpace
 
-#: (cell type, operation, whether the source is an input of the cell): pairs of one class are equally large.
-PairClass = tuple[str, str, bool]
 Amounts = tuple[int, int]
 
 

@@ -22,6 +22,9 @@ class SkipLimitSettings:
     """A limit on skip connections."""
 
     max_skips: int = setting("most skip connections in the normal cell, the first cell type", at_least(0))
+    later: bool = setting(
+        "whether of equally strong candidates and sources the last one is kept, and pairs are listed by source"
+    )
 
     def misfits(self, space: Space) -> Iterator[str]:
         """Why this rule does not work in a space."""
@@ -45,17 +48,22 @@ class SkipLimit:
         Raises:
             UserError: if the space has no skip connections, or too few other candidates.
         """
+        return self.preview(supernet)
+
+    def preview(self, supernet: Supernet) -> Genotype:
+        """What the rule derives; it needs no trials."""
         with torch.no_grad():
-            return limit_skips(supernet.space, strengths(supernet), self.settings.max_skips)
+            return limit_skips(supernet.space, strengths(supernet), self.settings.max_skips, later=self.settings.later)
 
 
-def limit_skips(space: SearchSpace, weights: Mapping[str, Tensor], most: int) -> Genotype:
+def limit_skips(space: SearchSpace, weights: Mapping[str, Tensor], most: int, *, later: bool = False) -> Genotype:
     """The genotype of given mixing weights with at most `most` skip connections in its first cell type.
 
     Args:
         space: cell types, edges, candidates.
         weights: per cell type the mixing weights [edges, candidates].
         most: 0 or more.
+        later: see `strongest`.
 
     Raises:
         UserError: see `SkipLimit`.
@@ -66,7 +74,7 @@ def limit_skips(space: SearchSpace, weights: Mapping[str, Tensor], most: int) ->
     name, cell = next(iter(space.cells.items()))
     limited = {other: table.clone() for other, table in weights.items()}
     while True:
-        genotype = strongest(space, limited)
+        genotype = strongest(space, limited, later=later)
         chosen = [
             (edge, cell.candidates[edge].index(skip))
             for target, pairs in zip(cell.targets, genotype.cells[name].nodes, strict=True)

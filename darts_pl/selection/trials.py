@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from operator import length_hint
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from darts_pl import atomic
-from darts_pl.bilevel import Draws, Mean, device_of, evaluate, identity_mean, no_trace
+from darts_pl.bilevel import Draws, Mean, batch_statistics, device_of, identity_mean, scoring_pass
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
+from darts_pl.latency import FinalNetworks
 from darts_pl.spaces import Mixing, Outcome, Supernet
 
 
@@ -43,6 +43,29 @@ class Size(NamedTuple):
 
     parameters: int
     multiply_adds: int | None
+
+
+class Dealt(NamedTuple):
+    """How whole batches are dealt out to ranks: rank r of R has batches r, r + R, r + 2R, ... of all.
+
+    Args:
+        rank: this process.
+        ranks: number of processes.
+        batches: of all processes together.
+    """
+
+    rank: int
+    ranks: int
+    batches: int
+
+    def number(self, index: int) -> int:
+        """The number among all batches of this rank's batch `index`."""
+        return self.rank + index * self.ranks
+
+    def first(self, fraction: float) -> int:
+        """How many batches of this rank are among the first `fraction` of all, of which there is at least one."""
+        wanted = max(1, math.ceil(fraction * self.batches))
+        return -(-max(wanted - self.rank, 0) // self.ranks)
 
 
 class Progress(NamedTuple):
@@ -85,8 +108,12 @@ class Trials:
         mean: mean over ranks.
         seed: of what a relaxation with a single path, or the rule, draws.
         size: of the final network of a genotype, as it would be trained; None = rules that need it are refused.
+        networks: gives the final networks of genotypes on this device, for rules that measure their latency; None =
+            such rules are refused.
         identity: what the decisions depend on, as plain values. It is recorded before the first decision; a
             journal of something else is refused.
+        dealt: how whole batches are dealt out to ranks, so that a score depends on no number of ranks; None = every
+            rank has its part of each batch, or there is one.
         watch: is given the progress after every decision and every score of a rule that says how many it makes.
         tell: is given lines for the user.
     """
@@ -103,7 +130,9 @@ class Trials:
         mean: Mean = identity_mean,
         seed: int = 0,
         size: Callable[[Genotype], Size] | None = None,
+        networks: Callable[[], FinalNetworks] | None = None,
         identity: Mapping[str, Any] | None = None,
+        dealt: Dealt | None = None,
         watch: Callable[[Progress], None] | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
@@ -115,7 +144,9 @@ class Trials:
         self._path = journal if writes else None
         self._mean = mean
         self._size = size
+        self._networks = networks
         self._identity = None if identity is None else json.loads(json.dumps(identity))
+        self._dealt = dealt
         self._watch = watch
         self._tell = tell
         self._progress = Progress(0, 0, 0, "")
@@ -135,35 +166,31 @@ class Trials:
                 path, drawn ones.
             fraction: of the batches that is read, above 0, at most 1; at least one batch is.
         """
-        supernet, device = self.supernet, device_of(self.supernet)
-        totals: list[Tensor] = []
-        with torch.no_grad(), no_trace(supernet), _training(supernet):
+        supernet = self.supernet
+        total = torch.zeros(3, dtype=torch.float64, device=device_of(supernet))
+        with torch.no_grad(), batch_statistics(supernet):
             carry = None
             for index, batch in enumerate(self._first(fraction)):
-                draws = Draws(self.seed, index)
-                now = mixing
-                if now is None:
-                    sample = supernet.arch.relaxation.single_path
-                    now = supernet.mixing(draws("eval", device) if sample else None, sample=sample)
-                with draws.seeding("eval", device):
-                    outcome = evaluate(supernet, supernet.with_carry(batch, carry), now)
+                if not batch[1].numel():  # this rank has one batch less than others
+                    continue
+                draws = Draws(self.seed, index if self._dealt is None else self._dealt.number(index))
+                outcome = scoring_pass(supernet, supernet.with_carry(batch, carry), draws, mixing)
                 carry = outcome.carry
                 samples, right = self._count(outcome, batch)
-                correct = outcome.loss.new_zeros(()) if right is None else right.to(outcome.loss)
-                totals.append(torch.stack([outcome.loss * samples, correct, outcome.loss.new_tensor(samples)]).double())
-        if not totals:
+                found = [outcome.loss * samples, math.nan if right is None else right, samples]
+                total = total + torch.stack([torch.as_tensor(one, device=total.device).double() for one in found])
+        loss, right, samples = self._mean([total])[0].tolist()
+        if not samples:
             raise UserError("the valid split holds no batch to score the supernet on")
         if self._progress.evaluations > 0:
             self._now(self._progress._replace(evaluations=self._progress.evaluations - 1))
-        loss, right, samples = self._mean([torch.stack(totals).sum(0)])[0].tolist()
-        return Score(loss / samples, None if self._has_no_classes(outcome, batch) else right / samples)
-
-    def _has_no_classes(self, outcome: Outcome, batch: Any) -> bool:
-        return self._count(outcome, batch)[1] is None
+        return Score(loss / samples, None if math.isnan(right) else right / samples)
 
     def _first(self, fraction: float) -> Iterable[Any]:
         if fraction == 1:
             return self._batches()
+        if self._dealt is not None:
+            return islice(self._batches(), self._dealt.first(fraction))
         batches = self._batches()
         number = length_hint(batches) or sum(1 for _ in self._batches())
         return islice(batches, max(1, math.ceil(fraction * number)))
@@ -215,6 +242,16 @@ class Trials:
             raise UserError("this selection rule needs the size of final networks, which is not known here")
         return self._size(genotype)
 
+    def final_networks(self) -> FinalNetworks:
+        """The final networks of genotypes, as they would be trained, on the device whose latency counts.
+
+        Raises:
+            UserError: if nobody can build them here.
+        """
+        if self._networks is None:
+            raise UserError("this selection rule measures final networks, which are not known here")
+        return self._networks()
+
     def _now(self, progress: Progress) -> None:
         self._progress = progress
         if self._watch is not None:
@@ -246,16 +283,6 @@ class Trials:
     def journal(self) -> Mapping[str, Any]:
         """All decisions so far, by name."""
         return {name: value for name, value in self._journal.items() if name != IDENTITY}
-
-
-@contextmanager
-def _training(supernet: nn.Module) -> Iterator[None]:
-    before = supernet.training
-    supernet.train()
-    try:
-        yield
-    finally:
-        supernet.train(before)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from darts_pl.spaces.cnn import (
     size_of,
     tower_fits,
 )
+from darts_pl.spaces.computed import ComputedPair, PairClass
+from darts_pl.spaces.edge_kinds.drop_path import DropPath, DropPathEdges, DropPathSettings
 from darts_pl.spaces.edge_kinds.partial_channels import PartialChannels, PartialChannelsSettings, PartialEdges
 from darts_pl.spaces.edge_kinds.single_path import DrawnEdges, SinglePath, SinglePathSettings
 from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges, Part
@@ -28,6 +30,7 @@ from darts_pl.spaces.networks import NETWORKS, build
 from darts_pl.spaces.relaxation import RELAXATIONS, Relaxation, Softmax
 from darts_pl.spaces.relaxations.dirichlet import Dirichlet
 from darts_pl.spaces.relaxations.gumbel import Gumbel, GumbelSettings
+from darts_pl.spaces.relaxations.sigmoid import Sigmoid
 from darts_pl.spaces.rnn import (
     DerivedCell,
     Dropouts,
@@ -39,14 +42,25 @@ from darts_pl.spaces.rnn import (
     slowness,
     word_loss,
 )
-from darts_pl.spaces.settings import AlphasSettings, SearchSettings, WeightsSettings
+from darts_pl.spaces.settings import (
+    BATCH,
+    STORED,
+    AlphasSettings,
+    ImageSearchSettings,
+    SearchSettings,
+    WeightsSettings,
+    scores_batches,
+)
 from darts_pl.spaces.sizes import count_multiply_adds, count_parameters, min_batch_size, multiply_adds_of
 from darts_pl.spaces.skip import SKIPS, Skip
+from darts_pl.spaces.skips.auxiliary import AuxiliaryPath, AuxiliarySkip, AuxiliarySkipSettings
+from darts_pl.spaces.skips.dropout import DropoutSkip, DropoutSkipSettings, DroppedIdentity
 from darts_pl.spaces.space import CellSpace, SearchSpace, cell_space
 from darts_pl.spaces.supernet import Outcome, Supernet
 from darts_pl.spaces.tables import Table
 
 __all__ = [
+    "BATCH",
     "EDGES",
     "NETWORKS",
     "PAPER_NETWORKS",
@@ -54,18 +68,29 @@ __all__ = [
     "SKIPS",
     "SPACES",
     "STEMS",
+    "STORED",
     "Alive",
     "AlphasSettings",
+    "AuxiliaryPath",
+    "AuxiliarySkip",
+    "AuxiliarySkipSettings",
     "AuxiliaryTower",
     "CellPlan",
     "CellSpace",
     "Classifier",
     "CnnSupernet",
+    "ComputedPair",
     "DerivedCell",
     "Dirichlet",
     "Drawing",
     "DrawnEdges",
+    "DropPath",
+    "DropPathEdges",
+    "DropPathSettings",
+    "DropoutSkip",
+    "DropoutSkipSettings",
     "Dropouts",
+    "DroppedIdentity",
     "Edges",
     "FinalCell",
     "FixedWeights",
@@ -73,6 +98,7 @@ __all__ = [
     "Gumbel",
     "GumbelSettings",
     "ImageNetwork",
+    "ImageSearchSettings",
     "LanguageModel",
     "LeavingEdges",
     "MixedEdges",
@@ -81,6 +107,7 @@ __all__ = [
     "NasBench201Network",
     "NasBench201Supernet",
     "Outcome",
+    "PairClass",
     "Part",
     "PartialChannels",
     "PartialChannelsSettings",
@@ -93,6 +120,7 @@ __all__ = [
     "SearchSpace",
     "SequenceNetwork",
     "SequenceOutput",
+    "Sigmoid",
     "SinglePath",
     "SinglePathSettings",
     "Skip",
@@ -115,6 +143,7 @@ __all__ = [
     "preprocess",
     "reductions",
     "register_space",
+    "scores_batches",
     "size_of",
     "slowness",
     "space_of",

@@ -79,6 +79,10 @@ class Architecture(nn.Module):
         """Which candidates remain, [edges][candidates]."""
         return self._live[cell_type]
 
+    def live_mask(self, cell_type: str) -> Tensor | None:
+        """`live` on the device, bool [edges, candidates]; None where every edge has all candidates."""
+        return self._table(cell_type, "live")
+
     def fixed(self, cell_type: str) -> Mapping[tuple[int, int], float]:
         """Mixing weights that were set for good, by (edge, candidate)."""
         return dict(self._fixed[cell_type])

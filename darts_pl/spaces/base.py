@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ from darts_pl.errors import UserError
 from darts_pl.genotype import CellGenotype, Genotype, Pair
 from darts_pl.ops import NONE
 from darts_pl.registry import Registry
+from darts_pl.spaces.computed import ComputedPair
 from darts_pl.spaces.edges import Edges
 from darts_pl.spaces.mixed import PlainEdges
 from darts_pl.spaces.relaxation import Relaxation, Softmax
@@ -137,6 +138,25 @@ class Space(ABC):
             UserError: if the space has no final network.
         """
         raise UserError(self.no_network)
+
+    def computed_pairs(self, genotype: Genotype, network: nn.Module) -> Iterator[ComputedPair]:
+        """Every operation of every cell of a final network, in the order in which they are computed; "none" is not
+        computed. The latency of a network is measured through it.
+
+        Args:
+            genotype: what the network was built from.
+            network: as `network` returns it.
+
+        Raises:
+            UserError: if this space does not say where its operations are.
+        """
+        self.check_latency_is_measured()
+        raise NotImplementedError
+
+    def check_latency_is_measured(self) -> None:
+        """Raise UserError unless this space says where its operations are, through `computed_pairs`."""
+        if type(self).computed_pairs is Space.computed_pairs:
+            raise UserError(f"search.space={self.name}: the latency of {self.adjective} networks is not measured")
 
     @property
     def no_network(self) -> str:

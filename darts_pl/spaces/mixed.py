@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -72,6 +72,11 @@ class MixedEdges(LeavingEdges):
             self.operations[group.name] = build(len(group.positions))
             self._subsets[group.name] = Subset(build)
         self.extra = skip.extra(channels, stride, self.edges)
+        self._scattered = [group for group in self.groups if not self._everywhere(group)]
+        self._width = max(map(len, candidates))
+        picked, spread = _places(self._scattered, self.edges, self._width)
+        self.register_buffer("picked", picked if self._scattered else None, persistent=False)
+        self.register_buffer("spread", spread if self._scattered else None, persistent=False)
 
     def operation(self, group: Group) -> EdgeOperation:
         """The operation of a group, for all its edges."""
@@ -90,21 +95,31 @@ class MixedEdges(LeavingEdges):
         """For each edge the map [B, C, H', W'] that it adds to its target node; None adds nothing."""
         if edges is not None:
             weights = weights * edges.unsqueeze(1)
-        return self.mixed(NodeOutput(node), weights, alive)
+        return self.mixed(NodeOutput(node), weights, alive, edges)
 
-    def mixed(self, node: NodeOutput, weights: Tensor, alive: Alive | None) -> list[Tensor | None]:
+    def mixed(
+        self, node: NodeOutput, weights: Tensor, alive: Alive | None, edges: Tensor | None
+    ) -> list[Tensor | None]:
         """As `forward`, with the edge weights in the mixing weights [K, candidates]."""
         columns = weights.unbind(1)
         computed = [(group, living) for group in self.groups if (living := _living(group, alive))]
         together = [group for group, living in computed if living == group.positions and self._everywhere(group)]
         scales = self._scales(columns, together)
+        whole = [group for group, living in computed if living == group.positions and group not in together]
+        of_each, of_all = self._scattered_weights(weights) if whole else ({}, {})
         wide: list[Tensor] = []
         maps: list[Tensor] = []
         map_weights: list[Tensor] = []
         parts: list[tuple[int, Tensor]] = []
         for group, living in computed:
             operation = self.operation(group)
-            if group not in together:
+            if group in whole and operation.shared:
+                maps.append(operation.on_edges(node))
+                map_weights.append(of_all[group.name])
+            elif group in whole:
+                out = operation.on_edges(node, of_each[group.name])
+                parts += zip(living, out.chunk(len(living), dim=1), strict=True)
+            elif group not in together:
                 parts += self._on_some(operation, node, weights, group, living)
             elif operation.shared:
                 maps.append(operation.on_edges(node))
@@ -114,7 +129,7 @@ class MixedEdges(LeavingEdges):
         by_edge: list[Tensor | None] = [None] * self.edges
         if wide or maps:
             by_edge = list(_sum_by_edge(wide, maps, map_weights, self.edges))
-        for position, part in [*parts, *self._extra(node)]:
+        for position, part in [*parts, *self._extra(node, alive, edges)]:
             present = by_edge[position]
             by_edge[position] = part if present is None else present + part
         return by_edge
@@ -131,10 +146,23 @@ class MixedEdges(LeavingEdges):
         rows = torch.stack(list(names.values())).unsqueeze(2).expand(-1, -1, self.channels).flatten(1)
         return dict(zip(names, rows.unbind(0), strict=True))
 
+    def _scattered_weights(self, weights: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The mixing weights of the candidates that some edges have, or have in different columns.
+
+        For each of them those of its k edges over the channels, [k*C], and those on all edges, 0 where an
+        edge lacks it, [K].
+        """
+        names = [group.name for group in self._scattered]
+        flat = weights[:, : self._width].flatten()
+        picked = flat.index_select(0, self.get_buffer("picked")).unsqueeze(1).expand(-1, self.channels).flatten()
+        each = picked.split([len(group.positions) * self.channels for group in self._scattered])
+        spread = torch.cat([flat, flat.new_zeros(1)]).index_select(0, self.get_buffer("spread"))
+        return dict(zip(names, each, strict=True)), dict(zip(names, spread.split(self.edges), strict=True))
+
     def _on_some(
         self, operation: EdgeOperation, node: NodeOutput, weights: Tensor, group: Group, living: tuple[int, ...]
     ) -> list[tuple[int, Tensor]]:
-        """A candidate that only some edges have or compute, or have in different columns."""
+        """A candidate that only some of the edges compute which have it."""
         column = dict(zip(group.positions, group.columns, strict=True))
         # One by one: indices in a list would be copied to the device in every pass.
         picked = torch.stack([weights[position, column[position]] for position in living])
@@ -142,20 +170,19 @@ class MixedEdges(LeavingEdges):
             out = operation.on_edges(node)
             return [(position, out * weight) for position, weight in zip(living, picked, strict=True)]
         scale = picked.repeat_interleave(self.channels)
-        if living == group.positions:
-            out = operation.on_edges(node, scale)
-        else:
-            places = [group.positions.index(position) for position in living]
-            out = self._subsets[group.name](operation, places, node, scale)
+        places = [group.positions.index(position) for position in living]
+        out = self._subsets[group.name](operation, places, node, scale)
         return list(zip(living, out.chunk(len(living), dim=1), strict=True))
 
-    def _extra(self, node: NodeOutput) -> list[tuple[int, Tensor]]:
-        """What `skip` adds to every edge."""
-        if self.extra is None:
-            return []
-        out = self.extra(node.raw)
+    def _extra(self, node: NodeOutput, alive: Alive | None, edges: Tensor | None) -> Iterator[tuple[int, Tensor]]:
+        """What `skip` adds to every edge that is there, times the edge's weight."""
+        present = [position for position in range(self.edges) if alive is None or any(alive[position])]
+        out = self.extra(node.raw) if self.extra is not None and present else None
+        if out is None:
+            return
         parts = out.chunk(self.edges, dim=1) if out.shape[1] != self.channels else [out] * self.edges
-        return list(enumerate(parts))
+        for position in present:
+            yield position, parts[position] if edges is None else parts[position] * edges[position]
 
 
 @EDGES.register("plain")
@@ -168,6 +195,20 @@ class PlainEdges(Edges):
 
 def _wrapped(skip: Skip, name: str, channels: int, stride: int, edges: int) -> EdgeOperation:
     return skip.wrap(name, build_edges(name, channels, stride, edges), stride)
+
+
+def _places(groups: Sequence[Group], edges: int, width: int) -> tuple[Tensor, Tensor]:
+    """Where the mixing weights of some candidates are in a flattened [edges, width].
+
+    For each candidate those of the edges that have it, and those of all edges, `edges * width` where an edge lacks it.
+    """
+    picked: list[int] = []
+    spread: list[int] = []
+    for group in groups:
+        found = {position: position * width + at for position, at in zip(group.positions, group.columns, strict=True)}
+        picked += found.values()
+        spread += [found.get(position, edges * width) for position in range(edges)]
+    return torch.tensor(picked, dtype=torch.long), torch.tensor(spread, dtype=torch.long)
 
 
 def _living(group: Group, alive: Alive | None) -> tuple[int, ...]:

@@ -21,6 +21,8 @@ class Relaxation(nn.Module, ABC):
 
     #: Whether one forward pass trains a single drawn path; such a supernet is also validated with draws.
     single_path = False
+    #: Whether the mixing weights of an edge add up to 1, so that one grows at the expense of the others.
+    competing = True
 
     @abstractmethod
     def expected(self, alphas: Tensor, live: Tensor | None) -> Tensor:
@@ -61,6 +63,14 @@ class Relaxation(nn.Module, ABC):
             epoch: of the stage, counted from 0.
             epochs: number of epochs of the stage.
         """
+
+    def entropy(self, weights: Tensor) -> Tensor:
+        """How far the mixing weights are from a choice: mean over the edges of their entropy, in nats.
+
+        Args:
+            weights: expected mixing weights [edges, candidates].
+        """
+        return torch.special.entr(weights).sum(-1).mean()
 
     def metrics(self) -> Mapping[str, float]:
         """Numbers to log at the end of the epoch, by name, such as the temperature."""

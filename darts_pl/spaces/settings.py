@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from darts_pl.settings import Range, above, at_least, between, each, or_null, setting
+from darts_pl.settings import Range, above, at_least, between, each, one_of, or_null, setting
+
+#: What BatchNorm uses in a search's validation: the statistics of each batch, or the running ones.
+BATCH, STORED = "batch", "stored"
 
 _CANDIDATES = Range(
     lambda values: (
@@ -50,6 +53,7 @@ class AlphasSettings:
         each(between(0, 1, with_high=False), 2, "two numbers of 0 or more, below 1"),
     )
     weight_decay: float = setting("L2 weight decay", at_least(0))
+    grad_clip: float | None = setting("largest norm of the gradient", or_null(above(0), "none"))
     scale: float = setting("standard deviation of the initial values", at_least(0))
 
 
@@ -63,3 +67,23 @@ class SearchSettings:
     batch_size: int = setting("batch size of each of the two splits, per process", at_least(1))
     weights: WeightsSettings = setting("optimizer of the weights")
     alphas: AlphasSettings = setting("optimizer of the architecture parameters")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSearchSettings(SearchSettings):
+    """What every search on images has."""
+
+    train_portion: float = setting(
+        "fraction of the training images that trains the weights",
+        between(0, 1, with_low=False, with_high=False),
+    )
+    valid_statistics: str = setting(
+        "what BatchNorm normalises by when the valid split is scored: the statistics of each batch, in shuffled "
+        "batches of batch_size, or the running ones, in order",
+        one_of(BATCH, STORED),
+    )
+
+
+def scores_batches(search: SearchSettings) -> bool:
+    """Whether the validation of a search uses the statistics of each batch; not in spaces that have no such setting."""
+    return bool(getattr(search, "valid_statistics", STORED) == BATCH)

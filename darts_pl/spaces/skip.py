@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from torch import nn
 
@@ -12,6 +12,9 @@ from darts_pl.registry import Registry
 
 class Skip:
     """Leaves skip connections as they are. Subclasses wrap candidates or add a path to every edge."""
+
+    #: Whether it does something that only cells of feature maps [B, C, H, W] have.
+    on_maps = False
 
     def wrap(self, name: str, operation: EdgeOperation, stride: int) -> EdgeOperation:
         """What takes the place of a candidate.
@@ -31,8 +34,14 @@ class Skip:
             channels: C.
             stride: of the edges.
             edges: K.
+
+        The module may return None as well: nothing is added in this pass.
         """
         return None
+
+    def requires(self, stages: int) -> Iterator[str]:
+        """What is wrong with its settings for a search of so many stages, one reason each."""
+        yield from ()
 
 
 #: By name, what makes a `Skip`; given its settings where it has some.

@@ -114,16 +114,36 @@ class Supernet(nn.Module, ABC):
             epoch: of the stage, counted from 0.
             epochs: number of epochs of the stage.
         """
-        for module in self.modules():
-            start = getattr(module, "start_epoch", None)
-            if module is not self and callable(start):
-                start(epoch, epochs)
+        self._tell("start_epoch", epoch, epochs)
 
     def load_alphas(self, alphas: Mapping[str, Tensor]) -> None:
         """Copy given alphas into the Parameters, by cell type."""
         with torch.no_grad():
             for name, values in alphas.items():
                 self.alphas[name].copy_(values)
+
+    def enter_stage(self, index: int) -> None:
+        """Tell every part that has a method of this name which stage this supernet is of, counted from 0."""
+        self._tell("enter_stage", index)
+
+    def end_search(self) -> None:
+        """Tell every part that has a method of this name that the search is over: a rule derives the genotype now."""
+        self._tell("end_search")
+
+    def _tell(self, method: str, *arguments: int) -> None:
+        for module in self.modules():
+            told = getattr(module, method, None)
+            if module is not self and callable(told):
+                told(*arguments)
+
+    def metrics(self) -> dict[str, float]:
+        """Numbers to log at the end of an epoch, by name, of every part that has a method of this name."""
+        found: dict[str, float] = {}
+        for module in self.modules():
+            metrics = getattr(module, "metrics", None)
+            if module is not self and callable(metrics):
+                found |= metrics()
+        return found
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         # In older checkpoints the alphas lie in the supernet itself, and nothing is removed or fixed.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,12 +21,15 @@ class Evaluation(NamedTuple):
         simulated_seconds: what the evaluation would have cost, where it is only looked up.
         failure: why there are no scores.
         repeated: the genotype was evaluated before.
+        facts: what else is known, as values that JSON holds: what the evaluation cost ("seconds", "steps" and
+            "images" or "words"), the size of the network, other scores.
     """
 
     scores: tuple[float, ...] | None
     simulated_seconds: float = 0.0
     failure: str | None = None
     repeated: bool = False
+    facts: Mapping[str, Any] = MappingProxyType({})
 
 
 #: Scores one question. No evaluator reads the test split.

@@ -40,6 +40,14 @@ class Budget:
             names = ", ".join(f"budget.{one.name}" for one in fields(self))
             raise UserError(f"budget: a search needs a limit; give at least one of {names}")
 
+    def refuse_simulation(self) -> None:
+        """Raise UserError if a limit is in simulated seconds; for evaluators that simulate none."""
+        if self.simulated_seconds is not None:
+            raise UserError(
+                f"budget.simulated_seconds={self.simulated_seconds}: this evaluator simulates no time; "
+                "use budget.evaluations or budget.seconds"
+            )
+
     def is_used_up(self, history: Sequence[Row]) -> bool:
         """Whether the last row of a history has reached one of the limits."""
         last = history[-1] if history else {"evaluations": 0, "simulated_seconds": 0.0, "seconds": 0.0}
@@ -61,7 +69,7 @@ def race(
 
     A row holds the question's `number`, `integers` and `epochs`; its `scores` (None for a failure), the
     `failure`, whether it was `repeated`; its `cost` in simulated seconds; and what was spent up to and
-    including it: `evaluations`, `simulated_seconds`, `seconds`.
+    including it: `evaluations`, `simulated_seconds`, `seconds`. Where the evaluator gives other `facts`, these too.
 
     Args:
         strategy: newly built; it first receives the answers of the history in `folder`.
@@ -87,11 +95,8 @@ def race(
     while not budget.is_used_up(history):
         question = strategy.ask()
         evaluation = evaluator(question)
-        if budget.simulated_seconds is not None and evaluation.simulated_seconds <= 0 and evaluation.scores:
-            raise UserError(
-                f"budget.simulated_seconds={budget.simulated_seconds}: this evaluator simulates no time; "
-                "use budget.evaluations or budget.seconds"
-            )
+        if evaluation.simulated_seconds <= 0 and evaluation.scores:
+            budget.refuse_simulation()
         strategy.tell(question, evaluation.scores)
         row = _row(question, evaluation, history, clock() - start)
         history.append(row)
@@ -110,7 +115,7 @@ def best_row(history: Sequence[Row]) -> Row | None:
 
 def _row(question: Question, evaluation: Evaluation, history: Sequence[Row], seconds: float) -> Row:
     before = history[-1]["simulated_seconds"] if history else 0.0
-    return {
+    row: Row = {
         "number": question.number,
         "integers": list(question.integers),
         "epochs": question.epochs,
@@ -122,6 +127,7 @@ def _row(question: Question, evaluation: Evaluation, history: Sequence[Row], sec
         "simulated_seconds": before + evaluation.simulated_seconds,
         "seconds": seconds,
     }
+    return {**row, "facts": dict(evaluation.facts)} if evaluation.facts else row
 
 
 def _save(strategy: Strategy, row: Row, folder: Path, identity: Mapping[str, Any] | None) -> None:
@@ -160,7 +166,7 @@ def _resume(
     for row in history:
         scores = None if row["scores"] is None else tuple(row["scores"])
         question = Question(strategy.encoding.decode(row["integers"]), tuple(row["integers"]), row["epochs"])
-        evaluator.remember(question, Evaluation(scores, row["cost"], row["failure"]))
+        evaluator.remember(question, Evaluation(scores, row["cost"], row["failure"], facts=row.get("facts", {})))
     return history
 
 

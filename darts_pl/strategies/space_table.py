@@ -1,9 +1,10 @@
-"""The evaluators that a command can choose, and the one that there is: the table of the search space."""
+"""The registry of the evaluators that a command can choose, and the first of them: the table of the search space."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from darts_pl.errors import UserError
 from darts_pl.registry import Registry
@@ -13,7 +14,10 @@ from darts_pl.strategies.encoding import Encoding
 from darts_pl.strategies.evaluators import Evaluation, Evaluator
 from darts_pl.strategies.strategy import Question
 
-#: Evaluators by name; one is built from its settings, the space and the encoding of its genotypes.
+#: Evaluators by name; one is built from its settings, the space, the encoding of its genotypes, and the context of
+#: the command, from which an evaluator that opens data or writes files takes what it needs. An evaluator may have an
+#: `identity`: what its answers depend on beside its settings, by dotted key, as values that JSON holds; and
+#: `simulates`, False where its evaluations take real time only.
 EVALUATORS: Registry[type[Evaluator]] = Registry("evaluator")
 
 
@@ -32,12 +36,13 @@ class SpaceTable:
         settings: which training.
         space: whose table is read.
         encoding: of the genotypes that will be asked.
+        context: not used; no data are opened.
 
     Raises:
         UserError: if the space has no table, or one without these genotypes or without such a training.
     """
 
-    def __init__(self, settings: SpaceTableSettings, space: Space, encoding: Encoding) -> None:
+    def __init__(self, settings: SpaceTableSettings, space: Space, encoding: Encoding, context: Any = None) -> None:
         if space.table is None:
             known = " or ".join(f"search={name}" for name in SPACES if SPACES.get(name).table is not None)
             raise UserError(

@@ -18,7 +18,7 @@ from darts_pl.selection import RULES
 from darts_pl.spaces import SPACES
 from darts_pl.tasks.declarations.conflicts import misfits_of_rule
 from darts_pl.tasks.execution.context import Context
-from darts_pl.tasks.execution.searched import Searched, find_searched
+from darts_pl.tasks.execution.searched import Searched, find_searched, refuse_unfinished
 from darts_pl.tasks.search import table_summary
 
 
@@ -61,7 +61,7 @@ def _with_rule(searched: Searched, config: Config) -> Config:
     """The configuration of the search with the rule, the seed and, where the command chooses one, the recipe of the
     command."""
     given = HydraConfig.get().overrides.task
-    _refuse_unfinished(Path(config.run or ""))
+    refuse_unfinished(Path(config.run or ""))
     ours, theirs = config.search.space, searched.config.search.space
     if any(override.startswith("search=") for override in given) and ours != theirs:
         raise UserError(f"run={config.run}: a search with search.space={theirs}, and not {ours}; leave out search=")
@@ -71,9 +71,3 @@ def _with_rule(searched: Searched, config: Config) -> Config:
     if any(override.startswith("train=") for override in given):
         found.sections["train"] = config.train
     return found
-
-
-def _refuse_unfinished(run: Path) -> None:
-    folder = run / "search" if (run / "search" / "checkpoints" / "last.ckpt").is_file() else run
-    if not (folder / "genotype.json").is_file():
-        raise UserError(f"run={run}: the search is not finished; continue it with resume={run}")

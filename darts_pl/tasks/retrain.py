@@ -31,8 +31,10 @@ def find_genotype(wanted: str | None) -> Genotype:
         UserError: if `wanted` is none of these.
     """
     if wanted is None:
-        raise UserError(f"genotype is missing; give genotype=FILE, FOLDER or one of {', '.join(zoo.ZOO)}")
-    if wanted in zoo.ZOO:
+        raise UserError(
+            "genotype is missing; give genotype=FILE, FOLDER or a name such as darts_v2; task=zoo lists all"
+        )
+    if zoo.is_published(wanted):
         return zoo.published(wanted)
     genotype = find(wanted)
     if genotype is None and re.fullmatch(r"[-+]?\d{1,18}", wanted):
@@ -88,6 +90,8 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         "data": config.data.name,
         "genotype": str(genotype),
         "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        problem.samples: done.samples,
         **training.facts,
         **metrics,
         **training.after(),

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 
 from darts_pl.callbacks import ArchitectureHistory, ArchitecturePictures, CheckRanksAgree, RunObservers
 from darts_pl.genotype import Genotype, parse
-from darts_pl.problems import build_search, build_trials, open_problem
+from darts_pl.problems import build_search, build_trials, check_rule, open_problem
 from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
 from darts_pl.selection import RULES
@@ -17,6 +17,7 @@ from darts_pl.spaces import space_of
 from darts_pl.tasks.declarations.sections import PARTS
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record, write_result
+from darts_pl.tasks.execution.resumed import continued
 
 
 def table_summary(genotype: Genotype) -> Mapping[str, float]:
@@ -27,12 +28,14 @@ def table_summary(genotype: Genotype) -> Mapping[str, float]:
 
 def search(context: Context) -> Summary:
     """Search, derive the genotype, write it with its drawings and the summary; returns the summary."""
-    config = context.config
     started = time.monotonic()
+    context = continued(context)
+    config = context.config
     pl.seed_everything(config.seed, workers=True, verbose=False)
     problem = open_problem(config)
     module, data = build_search(config, problem)
     select = RULES.build(config.select)  # what fails here fails before the search
+    check_rule(select, problem)
     history = ArchitectureHistory(context.folder.path)
     observers = RunObservers(dict(zip(config.observers, module.observers, strict=True)))
     done = fit_and_record(
@@ -58,6 +61,8 @@ def search(context: Context) -> Summary:
         "genotype": str(genotype),
         "epochs": done.trainer.current_epoch,
         "batches": done.trainer.global_step,
+        "steps": done.trainer.global_step,
+        problem.samples: done.samples,
         "search/parameters": sum(weight.numel() for weight in module.supernet.weights().values()),
         **metrics,
         **table_summary(genotype),

@@ -88,6 +88,8 @@ PASSES = {
     "first": ("valid", "train"),
     "second": ("train", "valid", "train", "train", "train"),
     "second_exact": ("train", "valid", "train"),
+    "neumann": ("valid", "train", "train"),
+    "unrolled": ("train", "valid", "train"),  # one step
 }
 
 

@@ -5,7 +5,17 @@ import copy
 import pytest
 import torch
 
-from darts_pl.bilevel import ORDERS, InnerStep, identity_mean, second_order, second_order_exact
+from darts_pl.bilevel import (
+    ORDERS,
+    InnerStep,
+    Neumann,
+    NeumannSettings,
+    Unrolled,
+    UnrolledSettings,
+    identity_mean,
+    second_order,
+    second_order_exact,
+)
 
 
 class Unknown(Exception):  # noqa: N818 -- not an error: it hands over what a rank would have sent
@@ -49,8 +59,16 @@ def inner_step(net, **settings):
     return InnerStep(lr=0.1, momentum=0.9, weight_decay=0.01, buffers=buffers, radius=0.01, **settings)
 
 
+SEVERAL = {
+    "three terms": Neumann(NeumannSettings(terms=3, step_size=0.2)),
+    "three steps": Unrolled(UnrolledSettings(steps=3)),
+}
+
+
+@pytest.mark.parametrize(
+    "order", [*(ORDERS.get(name)() for name in ORDERS), *SEVERAL.values()], ids=[*ORDERS.list(), *SEVERAL]
+)
 @pytest.mark.parametrize("clip", [None, 0.2])
-@pytest.mark.parametrize("order", [ORDERS.get(name)() for name in ORDERS], ids=ORDERS.list())
 def test_ranks_together_find_the_gradient_of_the_averaged_loss(smooth_net, smooth_batch, distance, order, clip):
     net = smooth_net()
     inner = inner_step(net, clip=clip)

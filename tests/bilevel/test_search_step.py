@@ -46,6 +46,22 @@ def test_in_a_warm_up_the_alphas_and_the_moments_of_their_optimizer_stay_and_the
     assert_same(net, paper)
 
 
+@pytest.mark.parametrize("part", [0.25, 4.0])
+def test_the_gradient_of_all_alphas_together_is_clipped_after_the_regulariser(smooth_net, smooth_batch, part):
+    train, valid = smooth_batch(1), smooth_batch(2)
+
+    def moved(clip):
+        net = smooth_net()
+        before = {name: values.detach().clone() for name, values in net.architecture().items()}
+        alphas = torch.optim.SGD(net.architecture().values(), 0.1)
+        step_of(net, regulariser=Decay(), alphas=alphas, alpha_clip=clip)(train, valid, 0)
+        return torch.cat([(values - before[name]).flatten() for name, values in net.architecture().items()]) / 0.1
+
+    free = moved(None)
+    found = moved(part * free.norm().item())
+    torch.testing.assert_close(found, min(part, 1.0) * free, rtol=1e-5, atol=0)
+
+
 class Decay(Regulariser):
     """3 * sum of the squared alphas of the normal cell."""
 

@@ -62,5 +62,13 @@ def test_local_defaults_in_conf_are_read_and_git_ignores_them(tmp_path, capsys, 
 def test_the_documentation_names_every_file_that_overwriting_deletes():
     from darts_pl.records import contents
 
-    for name in (*contents.FILES, *contents.FOLDERS, *contents.PARTS, *contents.CHECKPOINTS[:2], contents.HYDRA):
+    for name in (
+        *contents.FILES,
+        *contents.FOLDERS,
+        *contents.PARTS,
+        *contents.CHECKPOINTS[:2],
+        contents.SAMPLES,
+        *contents.STAGES,
+        contents.HYDRA,
+    ):
         assert name in TEXT, name

@@ -10,7 +10,17 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from darts_pl.cli import config_folder, main
-from darts_pl.config import known_keys, old_keys, upgrade_arguments, upgrade_keys, upgrade_stored
+from darts_pl.config import (
+    as_it_began,
+    flatten,
+    known_keys,
+    old_keys,
+    parse_config,
+    upgrade_arguments,
+    upgrade_configuration,
+    upgrade_keys,
+    upgrade_stored,
+)
 from darts_pl.config.upgrade import LATER, RENAMED
 from darts_pl.records.job_record import JobRecord
 from darts_pl.records.run_identity import difference, settings_of
@@ -85,6 +95,28 @@ def test_a_finished_job_of_an_old_sweep_is_the_same_job() -> None:
     assert JobRecord(0, [], settings=old).same_job(now)
     old["train"]["nonmono"] = 6
     assert not JobRecord(0, [], settings=old).same_job(now)
+
+
+def test_a_run_that_began_with_stored_statistics_goes_on_with_them_and_is_the_same_job() -> None:
+    now = composed("task=search_and_retrain", "data=digits")
+    old = composed("task=search_and_retrain", "data=digits")
+    del old["search"]["valid_statistics"]
+    old["task"]["compare_random"] = True
+    assert as_it_began(flatten(old), flatten(now)) == {"search.valid_statistics": "stored"}
+    assert as_it_began(flatten(now), flatten(now)) == {}
+    assert JobRecord(0, [], settings=old).same_job(now)
+    assert upgrade_configuration(old)["search"]["valid_statistics"] == "stored"
+    text = composed("task=search", "search=rnn", "data=pydocs")
+    assert as_it_began(flatten(text), flatten(text)) == {}
+    assert "valid_statistics" not in upgrade_configuration(text)["search"]
+
+
+@pytest.mark.parametrize(("value", "number"), [("true", 1), ("false", 0), ("4", 4)])
+def test_whether_a_random_cell_is_trained_is_now_how_many(value: str, number: int) -> None:
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = parse_config(compose("config", overrides=["task=search_and_retrain", f"task.compare_random={value}"]))
+    assert type(config.task.compare_random) is int
+    assert config.task.compare_random == number
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from darts_pl.data import IndexOrder, SequentialOrder, derive_seed
+from darts_pl.data import IndexOrder, MixedOrder, SequentialOrder, derive_seed
 
 
 def whole_round(order, round):
@@ -91,3 +91,35 @@ def test_evaluation_sees_each_sample_once_in_equally_many_batches_on_all_ranks(s
     assert sorted(torch.cat(batches).tolist()) == list(range(size))
     if ranks == 1:
         assert torch.cat(batches).tolist() == list(range(size))
+
+
+@pytest.mark.parametrize(
+    ("size", "sizes"),
+    [(12, [4, 4, 4]), (13, [4, 4, 5]), (14, [4, 4, 6]), (15, [4, 4, 4, 3]), (3, [3]), (5, [5]), (1, [1])],
+)
+def test_a_small_rest_joins_the_last_batch_of_a_score(size, sizes):
+    order = MixedOrder(size, 4, seed=1)
+    assert [len(order.indices(i)) for i in range(order.batches)] == sizes
+    together = torch.cat([order.indices(i) for i in range(order.batches)])
+    assert torch.equal(together.sort().values, torch.arange(size))
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("size", [20, 21, 24, 27])
+def test_the_batches_of_a_score_do_not_depend_on_the_number_of_ranks(size, ranks):
+    alone = MixedOrder(size, 4, seed=1)
+    expected = [alone.indices(i).tolist() for i in range(alone.batches)]
+    orders = [MixedOrder(size, 4, 1, rank, ranks) for rank in range(ranks)]
+    assert len({order.batches for order in orders}) == 1
+    dealt = [order.indices(i).tolist() for i in range(orders[0].batches) for order in orders]
+    assert dealt[: len(expected)] == expected
+    assert not any(dealt[len(expected) :])
+
+
+def test_the_batches_of_a_score_mix_sorted_classes_and_depend_on_the_seed():
+    labels = torch.arange(1000) // 100
+    order = MixedOrder(1000, 50, seed=0)
+    counts = torch.stack([labels[order.indices(i)].bincount(minlength=10) for i in range(order.batches)]).double()
+    statistic = float(((counts - 5) ** 2 / 5).sum())
+    assert 120 < statistic < 230  # chi-square with 19 * 9 = 171 degrees of freedom; sorted labels give 9,000
+    assert not torch.equal(order.indices(0), MixedOrder(1000, 50, seed=1).indices(0))

@@ -1,5 +1,7 @@
 """How one photo is read: upright, in RGB, and never black without a word."""
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -44,6 +46,36 @@ def test_16_bits_are_read_alike_from_every_format(ending, tmp_path):
     values = np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32)
     Image.fromarray(values).save(tmp_path / f"deep.{ending}")
     assert np.array_equal(read(tmp_path / f"deep.{ending}"), grey(values >> 8))
+
+
+@pytest.mark.parametrize("largest", [255, 1023, 4095, 16383])
+def test_a_tiff_that_states_its_largest_value_is_scaled_by_it(largest, tmp_path):
+    values = np.linspace(0, largest, 1024).astype(np.uint16).reshape(32, 32)
+    Image.fromarray(values).save(tmp_path / "deep.tif", tiffinfo={281: largest})
+    assert np.array_equal(read(tmp_path / "deep.tif"), grey(np.floor(values / ((largest + 1) / 256))))
+
+
+def packed_12_bits(values):
+    """A TIFF of 12 bits per sample in one strip, two values in three bytes (TIFF 6.0, section 2)."""
+    first, second = values.reshape(-1, 2).T.astype(np.uint16)
+    pixels = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], axis=1).astype(np.uint8).tobytes()
+    height, width = values.shape
+    tags = [(256, width), (257, height), (258, 12), (259, 1), (262, 1), (273, 122), (277, 1), (278, height)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in [*tags, (279, len(pixels))])
+    return struct.pack("<2sHIH", b"II", 42, 8, 9) + entries + struct.pack("<I", 0) + pixels
+
+
+def test_a_tiff_of_12_bits_per_sample_is_scaled_by_12_bits(tmp_path):
+    values = np.arange(0, 4096, 4, dtype=np.uint16).reshape(32, 32)
+    (tmp_path / "deep.tif").write_bytes(packed_12_bits(values))
+    assert np.array_equal(read(tmp_path / "deep.tif"), grey(values >> 4))
+
+
+@pytest.mark.parametrize("stated", [100, 65535])
+def test_a_stated_range_that_the_values_exceed_or_that_is_16_bits_changes_nothing(stated, tmp_path):
+    values = np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32)
+    Image.fromarray(values).save(tmp_path / "deep.tif", tiffinfo={281: stated})
+    assert np.array_equal(read(tmp_path / "deep.tif"), grey(values >> 8))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -288,6 +288,26 @@ def test_a_search_pairs_two_halves_that_hold_all_classes_and_validates_in_order(
     assert labels == valid.labels.tolist()
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_two_ranks_score_whole_batches_of_photos_and_the_second_has_an_empty_one(folder, workers):
+    def batches(rank, world_size):
+        given = settings(batch_size=4, train_portion=0.5, mixed_scores=True, workers=workers)
+        data = SearchPhotos(photo_folders(str(folder)), *given)
+        device = SimpleNamespace(root_device=torch.device("cpu"))
+        data.trainer = SimpleNamespace(global_rank=rank, world_size=world_size, strategy=device)
+        found = list(data.val_dataloader())
+        data.teardown("fit")
+        return found
+
+    alone = batches(0, 1)
+    first, second = batches(0, 2), batches(1, 2)
+    assert [len(y) for _, y in alone] == [4, 4, 4]
+    assert [len(y) for _, y in second] == [4, 0]
+    for (x, y), (same_x, same_y) in zip(alone, [first[0], second[0], first[1]], strict=True):
+        assert torch.equal(x, same_x)
+        assert torch.equal(y, same_y)
+
+
 def test_a_share_of_the_photos_is_the_same_share_of_every_class(folder):
     data = SearchPhotos(photo_folders(str(folder)), *settings(batch_size=2, fraction=0.5))
     train, valid = data._halves()

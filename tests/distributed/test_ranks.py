@@ -18,10 +18,10 @@ from tests.distributed.worker import EPOCHS, SIZE, search
 ROOT = Path(__file__).parents[2]
 
 
-def launch(folder, *arguments):
-    """The worker in two processes, as torchrun starts them; returns exit status, what they said, and seconds."""
+def launch(folder, *arguments, worker="worker.py"):
+    """A worker in two processes, as torchrun starts them; returns exit status, what they said, and seconds."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command += [str(Path(__file__).parent / "worker.py"), str(folder), *arguments]
+    command += [str(Path(__file__).parent / worker), str(folder), *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     started = time.monotonic()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)

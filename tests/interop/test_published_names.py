@@ -50,7 +50,9 @@ def matching(genotype, **sizes):
     return randomised(Network(4, 5, cells=cells_of(genotype), **sizes)), ours
 
 
-GENOTYPES = {"all": all_operations()} | {name: e.genotype for name, e in ZOO.items() if e.genotype.kind == "cnn"}
+GENOTYPES = {"all": all_operations()} | {
+    name: ZOO[name].genotype for name in ("darts_v1", "darts_v2", "nasnet", "amoebanet_as_in_darts", "pc_darts_cifar")
+}
 
 
 @pytest.mark.parametrize("stem", ["cifar", "imagenet"])
@@ -69,7 +71,7 @@ def test_a_final_network_loads_computes_the_same_and_is_saved_under_the_publishe
 
 @pytest.mark.parametrize(("stem", "layers"), [("cifar", 20), ("cifar", 6), ("imagenet", 14)])
 def test_the_twelve_tensors_of_amoebanet_lie_directly_under_their_operation(stem, layers):
-    theirs, ours = matching(ZOO["amoebanet"].genotype, layers=layers, stem=stem)
+    theirs, ours = matching(ZOO["amoebanet_as_in_darts"].genotype, layers=layers, stem=stem)
     exported = interop.export_network(ours.state_dict())
     norm = [f"3.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
     published = {
@@ -85,7 +87,7 @@ def test_the_twelve_tensors_of_amoebanet_lie_directly_under_their_operation(stem
 
 @pytest.mark.parametrize("missing", ["1.weight", "2.weight", "3.running_var"])
 def test_messages_call_the_tensors_of_that_operation_by_their_published_names(missing, tmp_path):
-    genotype = ZOO["amoebanet"].genotype
+    genotype = ZOO["amoebanet_as_in_darts"].genotype
     theirs, _ = matching(genotype, layers=3, stem="cifar")
     state = theirs.state_dict()
     del state[f"cells.1._ops.8.{missing}"]

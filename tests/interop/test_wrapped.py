@@ -81,6 +81,7 @@ def test_names_come_from_torchs_own_wrappers():
         ("model", "state_dict"),
         ("state_dict", "model"),
         ("ema", "model", "state_dict"),
+        ("ema", "shadow"),
         ("checkpoint", "network"),
         ("net",),
     ],
@@ -90,6 +91,15 @@ def test_the_state_dict_is_found_under_the_usual_keys(case, keys, saved):
     for key in reversed(keys):
         found = {"epoch": 7, "best": 0.5, key: found, "optimizer": {"state": {0: {"step": torch.ones(1)}}}}
     assert case.loads(saved(found))
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_the_checkpoint_of_a_training_that_diverged_is_refused_with_the_tensor(case, saved, value):
+    name = next(name for name, tensor in case.state.items() if tensor.dim() > 1)
+    spoilt = case.state[name].clone()
+    spoilt.view(-1)[-1] = value
+    message = case.message(saved({**case.state, name: spoilt}))
+    assert f"the checkpoint's tensor '{name}' holds NaN or infinite values: its training diverged" in message
 
 
 def test_the_first_of_two_state_dicts_is_taken_and_the_other_is_named(case, saved, caplog):

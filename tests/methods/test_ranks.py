@@ -9,14 +9,16 @@ import pytest
 import torch
 
 from darts_pl.bilevel import Draws, InnerStep, first_order
-from darts_pl.spaces import Dirichlet, Gumbel, GumbelSettings, Relaxation
+from darts_pl.spaces import Dirichlet, Gumbel, GumbelSettings, Relaxation, Sigmoid
 from tests.methods.conftest import run_in_two_processes
 from tests.methods.test_contracts import METHODS, overrides
 from tests.smooth import CLASSES, FEATURES, SmoothNet
 
 
 @pytest.mark.parametrize(
-    "relaxation", [Dirichlet(), Gumbel(GumbelSettings(tau_max=2.0, tau_min=0.1))], ids=["dirichlet", "gumbel"]
+    "relaxation",
+    [Dirichlet(), Gumbel(GumbelSettings(tau_max=2.0, tau_min=0.1)), Sigmoid()],
+    ids=["dirichlet", "gumbel", "sigmoid"],
 )
 def test_the_mean_of_two_ranks_is_the_gradient_of_one_with_the_joint_batch(relaxation: Relaxation) -> None:
     torch.set_default_dtype(torch.float64)

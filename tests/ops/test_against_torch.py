@@ -39,6 +39,11 @@ def separable(kernel, stride, affine):
     )
 
 
+def dilated_twice(kernel, stride, affine):
+    first = [nn.ReLU(), depthwise(kernel, stride, dilation=2), pointwise(), norm(affine)]
+    return nn.Sequential(*first, nn.ReLU(), depthwise(kernel, 1, dilation=2), pointwise(), norm(affine))
+
+
 def dilated(kernel, stride, affine):
     return nn.Sequential(nn.ReLU(), depthwise(kernel, stride, dilation=2), pointwise(), norm(affine))
 
@@ -62,7 +67,11 @@ LAYERS = {
     "sep_conv_7x7": (separable, 7),
     "dil_conv_3x3": (dilated, 3),
     "dil_conv_5x5": (dilated, 5),
+    "dil_sep_conv_5x5": (dilated_twice, 5),
     "conv_7x1_1x7": (crossed, 7),
+    "conv_3x1_1x3": (crossed, 3),
+    "conv_1x1": (dense, 1),
+    "conv_3x3": (dense, 3),
     "nor_conv_1x1": (dense, 1),
     "nor_conv_3x3": (dense, 3),
 }
@@ -114,7 +123,25 @@ def test_max_pooling_takes_the_largest_pixel_that_exists(stride, size):
     close(build("max_pool_3x3", C, stride)(x), windows(x, stride, -torch.inf).amax(2))
 
 
-@pytest.mark.parametrize("name", ["max_pool_3x3", "avg_pool_3x3"])
+@pytest.mark.parametrize("size", [(8, 8), (7, 5), (1, 4)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_small_max_pooling_looks_to_the_right_and_below(stride, size):
+    x = torch.randn(2, C, *size, dtype=torch.float64) - 5
+    padded = nn.functional.pad(x, (0, 1, 0, 1), value=-torch.inf)
+    corners = [padded[:, :, row : row + size[0], column : column + size[1]] for row in (0, 1) for column in (0, 1)]
+    close(build("max_pool_2x2", C, stride)(x), torch.stack(corners).amax(0)[:, :, ::stride, ::stride])
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_none_of_a_published_cell_gives_zeros_and_a_gradient_of_zero(stride):
+    x = torch.randn(2, C, 5, 4, requires_grad=True)
+    out = build("none", C, stride)(x)
+    assert torch.equal(out, torch.zeros(2, C, -(-5 // stride), 4 // stride))
+    out.sum().backward()
+    assert torch.equal(x.grad, torch.zeros_like(x))
+
+
+@pytest.mark.parametrize("name", ["max_pool_3x3", "avg_pool_3x3", "max_pool_2x2"])
 def test_pooling_is_normalised_in_a_search_and_bare_in_a_final_network(name):
     x = torch.randn(4, C, 8, 8)
     bare = build(name, C, 1)(x)

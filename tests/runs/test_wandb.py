@@ -265,6 +265,20 @@ def test_the_environment_decides_then_the_configuration_then_whether_somebody_is
     assert asked == [mode]
 
 
+@pytest.mark.parametrize("mode", ["on-line", "OFFLINE", "x" * 10_000])
+def test_a_mode_that_wandb_does_not_have_is_refused_in_one_line_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mode: str
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", mode)
+    command = ["experiment=debug", "logger=wandb", "data=digits", "train.cutout=0", "search.layers=3"]
+    assert main([*command, f"hydra.run.dir={tmp_path / 'run'}"]) == 2
+    shown = capsys.readouterr()
+    lines = shown.err.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith(f"error: WANDB_MODE={mode[:40]}: must be one of online, offline, disabled")
+    assert "train loss" not in shown.out
+
+
 @pytest.mark.usefixtures("fresh_wandb")
 def test_a_server_that_cannot_be_reached_leaves_an_offline_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -2,12 +2,15 @@
 
 import functools
 import itertools
+import random
+from dataclasses import replace
 
 import pytest
 import torch
 
 from darts_pl.errors import UserError
-from darts_pl.genotype import CellGenotype, Genotype, Pair
+from darts_pl.genotype import KINDS, CellGenotype, Genotype, Pair
+from darts_pl.latency import LatencyTable, Repeats, Row, Spread, measure_table, milliseconds
 from darts_pl.selection import (
     MagnitudeWithin,
     MagnitudeWithinSettings,
@@ -19,6 +22,7 @@ from darts_pl.selection import (
 )
 from darts_pl.spaces import build, build_space, count_multiply_adds, count_parameters
 from tests.bare import Bare
+from tests.latency.fake import fake_networks
 
 CANDIDATES = ("none", "skip_connect", "sep_conv_3x3", "dil_conv_5x5")
 
@@ -37,9 +41,14 @@ def bare(seed, nodes=2, candidates=CANDIDATES, space="cnn"):
     return Bare(build_space(space, candidates, nodes), alpha_scale=1.0)
 
 
-def trials_of(net, lines=None):
+def trials_of(net, lines=None, networks=None):
     return Trials(
-        net, list, lambda outcome, batch: (0, None), size=measure, tell=None if lines is None else lines.append
+        net,
+        list,
+        lambda outcome, batch: (0, None),
+        size=measure,
+        networks=networks,
+        tell=None if lines is None else lines.append,
     )
 
 
@@ -127,6 +136,114 @@ def test_limits_below_the_smallest_network_are_refused_with_its_size():
         rule(net, trials_of(net))
 
 
+def synthetic_table(networks, seed):
+    """A table with arbitrary latencies for every class of pairs; skip connections, which are small, take long."""
+    draw = random.Random(seed)
+    rows, pairs = {}, {}
+    for name, cell in networks.cells.cells.items():
+        for operation in dict.fromkeys(one for names in cell.candidates for one in names):
+            for from_input in (True, False):
+                row = Row(operation, 1, len(rows) + 1, 8, 8)
+                time = draw.choice([draw.randrange(10**7), 10**6]) + (10**7 if operation == "skip_connect" else 0)
+                rows[row] = Spread(time, time, time, 3)
+                pairs[name, operation, from_input] = () if operation == "none" else (row, row)
+    base = Spread(777_777, 777_777, 777_777, 3)
+    return LatencyTable(networks.identity, Repeats(1, 2, 0)._asdict(), rows, pairs, base, 1_001, {})
+
+
+def latency_by_hand(table, genotype):
+    """Base, and for every pair its rows and as many joins, in nanoseconds."""
+    inputs, total = KINDS.get(genotype.kind).input_nodes, table.base.median
+    for name, cell in genotype.cells.items():
+        for operation, source in itertools.chain(*cell.nodes):
+            for row in table.pairs[name, operation, source < inputs]:
+                total += table.rows[row].median + 1_001
+    return total
+
+
+def within(folder, **limits):
+    given = {"max_parameters": None, "max_multiply_adds": None, "latency": str(folder), **limits}
+    return MagnitudeWithin(MagnitudeWithinSettings(**given))
+
+
+@pytest.mark.parametrize("space", ["cnn", "nasbench201"])
+def test_limits_on_latency_and_size_together_find_what_a_search_through_all_genotypes_finds(space, tmp_path):
+    nodes = 1 if space == "cnn" else 2
+    candidates = CANDIDATES if space == "cnn" else ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
+    net, networks = bare(7, nodes, candidates, space), fake_networks(space, candidates, nodes)
+    table = synthetic_table(networks, 11)
+    table.write(tmp_path)
+    every = [(log_weight(net, one), *measure(one), latency_by_hand(table, one)) for one in every_genotype(net)]
+    parameters, multiply_adds, times = (sorted({row[which] for row in every}) for which in (1, 2, 3))
+    sizes = [None, parameters[1]], [None, multiply_adds[len(multiply_adds) // 2]]
+    refused = 0
+    for time, one, two in itertools.product(times[:: max(1, len(times) // 6)], *sizes):
+        limits = one or 10**12, two or 10**12, time
+        fitting = [row[0] for row in every if all(value <= most for value, most in zip(row[1:], limits, strict=True))]
+        rule = within(tmp_path, max_latency_ms=milliseconds(time), max_parameters=one, max_multiply_adds=two)
+        trials = trials_of(net, networks=lambda: networks)
+        if not fitting:
+            least = min(row[3] for row in every if row[1] <= limits[0] and row[2] <= limits[1])
+            with pytest.raises(UserError, match=rf"{least / 1e6:.6f} ms of predicted latency; give at least") as caught:
+                rule(net, trials)
+            assert len(str(caught.value).splitlines()) == 1
+            refused += 1
+            continue
+        found = rule(net, trials)
+        assert log_weight(net, found) == pytest.approx(max(fitting), rel=1e-9)
+        assert latency_by_hand(table, found) <= time
+        assert trials.journal["limits"]["latency_ms"] == latency_by_hand(table, found) / 1e6
+    assert refused or space == "nasbench201"  # its smallest network, of "none" alone, is also the fastest
+    shortest = milliseconds(times[0])
+    with pytest.raises(UserError, match=rf"select\.max_latency_ms=0\.000100: the smallest .* has {shortest:.6f} ms"):
+        within(tmp_path, max_latency_ms=1e-4)(net, trials_of(net, networks=lambda: networks))
+
+
+def test_the_prediction_is_compared_with_the_measured_network(tmp_path):
+    net, networks, lines = bare(5, nodes=2), fake_networks("cnn", CANDIDATES, 2), []
+    table, _ = measure_table(networks, Repeats(1, 2, 0))
+    table.write(tmp_path)
+    predicted = latency_by_hand(replace(table, join=1_001), magnitude(net)) - 1_001 * 20  # 4 pairs in each of 5 cells
+    limit = milliseconds(predicted)
+    chosen = magnitude(net)
+    alone = replace(networks, build=lambda one: Twice(networks.build(one)) if one == chosen else networks.build(one))
+    every = replace(networks, build=lambda one: Twice(networks.build(one)))
+    for slower, ratio in ((alone, 1), (every, 2)):
+        trials = trials_of(net, lines, lambda slower=slower: slower)
+        assert within(tmp_path, max_latency_ms=limit)(net, trials) == chosen
+        recorded = trials.journal["limits"]
+        assert recorded["latency_ms"] == limit
+        assert recorded["measured_latency_ms"] == pytest.approx(2 * limit, rel=1e-5)
+        assert recorded["reference_ratio"] == pytest.approx(ratio, rel=1e-3)
+        assert lines[-1].startswith(f"latency: {limit:.3f} ms predicted, {2 * limit:.3f} ms measured (quartiles")
+        assert "error -50.0%" in lines[-1]
+    assert "reference networks" not in lines[1]
+    assert "now take 2.00 times as long: with this factor, error" in lines[-1]
+    assert lines[-1].endswith("0.0%")
+
+
+class Twice(torch.nn.Module):
+    """A network that computes everything twice."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        self.network(x)
+        return self.network(x)
+
+
+def test_a_table_of_other_widths_is_refused_by_the_rule(tmp_path):
+    net, networks = bare(5, nodes=2), fake_networks("cnn", CANDIDATES, 2)
+    synthetic_table(networks, 0).write(tmp_path)
+    wider = replace(networks, sizes={**networks.sizes, "init_channels": 36})
+    with pytest.raises(UserError, match="a table with init_channels 4, but the final network has init_channels 36"):
+        within(tmp_path, max_latency_ms=5.0)(net, trials_of(net, networks=lambda: wider))
+    with pytest.raises(UserError, match="which are not known here"):
+        within(tmp_path, max_latency_ms=5.0)(net, trials_of(net))
+
+
 def with_alphas(rows):
     net = bare(0, nodes=2, candidates=("skip_connect", "sep_conv_3x3"))
     with torch.no_grad():
@@ -148,13 +265,13 @@ def test_the_weakest_skips_of_the_normal_cell_go_until_few_enough_are_left():
         0: (((conv, 1), (conv, 0)), ((conv, 2), (conv, 1))),
     }
     for most, nodes in expected.items():
-        found = SkipLimit(SkipLimitSettings(max_skips=most))(net, trials_of(net))
+        found = SkipLimit(SkipLimitSettings(max_skips=most, later=False))(net, trials_of(net))
         assert found.cells["normal"].nodes == nodes
         assert found.cells["reduce"].nodes == expected[4]
-    assert SkipLimit(SkipLimitSettings(max_skips=4))(net, trials_of(net)) == magnitude(net)
+    assert SkipLimit(SkipLimitSettings(max_skips=4, later=False))(net, trials_of(net)) == magnitude(net)
 
 
 def test_a_limit_that_other_candidates_cannot_meet_is_refused():
     net = bare(0, nodes=1, candidates=[["skip_connect"], ["skip_connect", "sep_conv_3x3"]])
     with pytest.raises(UserError, match=r"select\.max_skips=0: 1 edges of the normal cell have no other candidate"):
-        SkipLimit(SkipLimitSettings(max_skips=0))(net, trials_of(net))
+        SkipLimit(SkipLimitSettings(max_skips=0, later=False))(net, trials_of(net))

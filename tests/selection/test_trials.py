@@ -2,13 +2,14 @@
 
 import copy
 import json
+import math
 
 import pytest
 import torch
 
 from darts_pl.bilevel import Draws
 from darts_pl.errors import UserError
-from darts_pl.selection import Score, Trials
+from darts_pl.selection import Dealt, Score, Trials
 from darts_pl.spaces import CnnSupernet, Dropouts, Parts, RnnSupernet, Softmax, build_space, fix_weights
 from tests.gumbel import Gumbel
 
@@ -143,6 +144,36 @@ def test_a_score_counts_the_samples_of_all_ranks():
     found = Trials(net, batches, count, mean=mean).score()
     expected = (alone.loss * 15 + 30) / 25, (alone.accuracy * 15 + 2) / 25
     assert (found.loss, found.accuracy) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
+@pytest.mark.parametrize("fraction", [0.01, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("count_of_all", [1, 4, 7])
+def test_the_first_batches_of_all_ranks_are_those_of_one(ranks, fraction, count_of_all):
+    wanted = max(1, math.ceil(fraction * count_of_all))
+    dealt = [Dealt(rank, ranks, count_of_all) for rank in range(ranks)]
+    numbers = [one.number(index) for one in dealt for index in range(one.first(fraction))]
+    assert sorted(numbers) == list(range(wanted))
+
+
+@pytest.mark.parametrize("fraction", [0.2, 0.5, 1.0])
+def test_two_ranks_with_whole_batches_score_as_one_that_has_them_all(fraction):
+    net = supernet_of(Gumbel(one_path=True))
+    alone = Trials(net, batches, count, seed=4).score(fraction=fraction)
+    empty = torch.empty(0, 3, 8, 8), torch.empty(0, dtype=torch.int64)
+    parts = [batches()[0], batches()[2]], [batches()[1], empty]
+    totals = []
+
+    def keep(tensors):
+        totals.append(tensors[0])
+        return [tensors[0] + torch.tensor([0.0, 0.0, 1.0])]  # a rank without a batch is no error
+
+    def scored(rank, mean):
+        return Trials(net, lambda: parts[rank], count, seed=4, dealt=Dealt(rank, 2, 3), mean=mean).score(None, fraction)
+
+    scored(0, keep)
+    found = scored(1, lambda tensors: [(tensors[0] + totals[0]) / 2])
+    assert (found.loss, found.accuracy) == pytest.approx((alone.loss, alone.accuracy), rel=1e-12)
 
 
 def test_a_score_of_text_carries_the_hidden_state_and_has_no_accuracy():

@@ -103,7 +103,7 @@ def test_fewer_epochs_cost_less_and_are_noisy():
     objective = Synthetic(0)
     exact = objective.value(objective.optimum)
     one = question_of(objective, FULL_EPOCHS)
-    assert objective(one) == ((pytest.approx(exact),), 1.0, None, False)
+    assert objective(one) == ((pytest.approx(exact),), 1.0, None, False, {})
     short = objective(question_of(objective, FULL_EPOCHS // 9))
     assert short.simulated_seconds == pytest.approx(1 / 9)
     assert 0 < abs(short.scores[0] - exact) < 0.3

@@ -16,12 +16,19 @@ from darts_pl.spaces import RnnSupernet, build_space
 OLDER = Path(__file__).parents[1] / "goldens" / "runs_0_1_0"
 
 
-def test_a_search_of_an_older_version_goes_on_to_the_alphas_that_it_would_have_reached(tmp_path: Path) -> None:
+def test_a_search_of_an_older_version_goes_on_to_the_alphas_that_it_would_have_reached_and_scores_as_it_did(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(OLDER / "search", tmp_path / "run")
     overrides = [
         line.removeprefix("- ") for line in (OLDER / "search/.hydra/overrides.yaml").read_text().splitlines() if line
     ]
-    assert main([*overrides, f"hydra.run.dir={tmp_path / 'run'}", "resume=true"]) == 0
+    command = [*overrides, f"hydra.run.dir={tmp_path / 'run'}", "resume=true"]
+    assert main([*command, "search.valid_statistics=batch"]) == 2
+    assert "run with search.valid_statistics=stored, and not search.valid_statistics=batch" in capsys.readouterr().err
+    assert main(command) == 0
+    stored = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert stored["settings"]["search.valid_statistics"] == "stored"
     expected, found = np.load(OLDER / "search/alphas_at_the_end.npz"), np.load(tmp_path / "run/alphas.npz")
     for cell_type in ("normal", "reduce"):
         assert found[cell_type].shape == expected[cell_type].shape

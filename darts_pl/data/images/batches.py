@@ -7,7 +7,7 @@ from torch import Tensor
 
 from darts_pl.data.augment import Augmentation, normalize
 from darts_pl.data.batches import Batch
-from darts_pl.data.sample_order import IndexOrder, SequentialOrder
+from darts_pl.data.sample_order import EvaluationOrder, IndexOrder
 
 
 class ResidentImages:
@@ -70,9 +70,9 @@ class AugmentedBatches:
 
 
 class OrderedBatches:
-    """The same batches ``(x, y)`` in every epoch, in order and without augmentation, for evaluation."""
+    """The same batches ``(x, y)`` in every epoch, without augmentation, for evaluation."""
 
-    def __init__(self, images: ResidentImages, sample_order: SequentialOrder) -> None:
+    def __init__(self, images: ResidentImages, sample_order: EvaluationOrder) -> None:
         self.images, self.sample_order = images, sample_order
 
     def __len__(self) -> int:

@@ -9,8 +9,8 @@ from darts_pl.data.augment import Augmentation, channel_statistics
 from darts_pl.data.batches import Batches
 from darts_pl.data.images.arrays import ImageArrays
 from darts_pl.data.images.batches import AugmentedBatches, OrderedBatches, ResidentImages
-from darts_pl.data.module import LabelledData, SearchHalves, WholeSplits
-from darts_pl.data.sample_order import IndexOrder, SequentialOrder
+from darts_pl.data.module import LabelledData, SearchHalves, TrainHalf, WholeSplits
+from darts_pl.data.sample_order import EvaluationOrder, IndexOrder
 from darts_pl.data.settings import STRATIFIED, ImageSettings, Loading
 from darts_pl.data.splits import content_order, index_halves, stratified_halves, stratified_order
 from darts_pl.errors import UserError
@@ -49,7 +49,7 @@ class ImageData(LabelledData[ResidentImages]):
         augmentation = Augmentation(settings.crop_padding, settings.flip, self.loading.cutout)
         return AugmentedBatches(split, sample_order, augmentation)
 
-    def _evaluation_batches(self, split: ResidentImages, sample_order: SequentialOrder) -> Batches:
+    def _evaluation_batches(self, split: ResidentImages, sample_order: EvaluationOrder) -> Batches:
         return OrderedBatches(split, sample_order)
 
     def _training_split(self) -> ResidentImages:
@@ -93,6 +93,10 @@ class SearchImages(ImageData, SearchHalves[ResidentImages]):
     def _halves(self) -> tuple[ResidentImages, ResidentImages]:
         split = self._training_split()
         return split.part(0, self.train_size), split.part(self.train_size, len(split))
+
+
+class HalfImages(TrainHalf[ResidentImages], SearchImages):
+    """Batches ``(x, y)`` of the train half of `SearchImages`, and its valid half to score."""
 
 
 class RetrainImages(ImageData, WholeSplits[ResidentImages]):

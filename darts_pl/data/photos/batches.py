@@ -18,7 +18,7 @@ from darts_pl.data.augment import Augmentation, cut_out, normalize
 from darts_pl.data.batches import Batch
 from darts_pl.data.photos.folders import PhotoList
 from darts_pl.data.photos.reading import BrokenPhotoError, read_photo
-from darts_pl.data.sample_order import IndexOrder, SequentialOrder, derive_seed
+from darts_pl.data.sample_order import EvaluationOrder, IndexOrder, derive_seed
 from darts_pl.errors import UserError
 
 #: Which photo, and the seed of what is random about it (None = nothing).
@@ -54,7 +54,9 @@ class PhotoDataset(Dataset[Any]):
 
 
 def collate(items: list[tuple[Tensor, int] | BrokenPhotoError]) -> tuple[Tensor, Tensor] | BrokenPhotoError:
-    """Photos uint8 [B, size, size, 3] and labels int64 [B], or the first error."""
+    """Photos uint8 [B, size, size, 3] and labels int64 [B], or the first error; [0, 1, 1, 3] and [0] of no items."""
+    if not items:
+        return torch.empty(0, 1, 1, 3, dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
     for item in items:
         if isinstance(item, BrokenPhotoError):
             return item
@@ -91,7 +93,7 @@ class PhotoBatches:
     Args:
         dataset: the photos.
         sample_order: of training (`IndexOrder`, another shuffle in every epoch, each photo with a seed
-            of its own) or of evaluation (`SequentialOrder`).
+            of its own) or of evaluation (`EvaluationOrder`).
         mean, std: per channel, in units of the full pixel range.
         cutout: side of the square that is erased after normalisation; training only.
         workers: processes that read; 0 = this one.
@@ -101,7 +103,7 @@ class PhotoBatches:
     def __init__(
         self,
         dataset: PhotoDataset,
-        sample_order: IndexOrder | SequentialOrder,
+        sample_order: IndexOrder | EvaluationOrder,
         mean: Sequence[float],
         std: Sequence[float],
         *,
@@ -143,7 +145,7 @@ class PhotoBatches:
     def items(self, epoch: int, index: int) -> list[Item]:
         """Which photos are in a batch, each with its seed."""
         order = self.sample_order
-        if isinstance(order, SequentialOrder):
+        if isinstance(order, EvaluationOrder):
             return [(photo, None) for photo in order.indices(index).tolist()]
         first = order.rank_slice(index).start
         return [

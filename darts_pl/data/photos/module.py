@@ -10,10 +10,10 @@ import numpy as np
 from torchvision.transforms import v2
 
 from darts_pl.data.batches import Batches
-from darts_pl.data.module import LabelledData, SearchHalves, WholeSplits
+from darts_pl.data.module import LabelledData, SearchHalves, TrainHalf, WholeSplits
 from darts_pl.data.photos.batches import PhotoBatches, PhotoDataset
 from darts_pl.data.photos.folders import PhotoFolders, PhotoList
-from darts_pl.data.sample_order import IndexOrder, SequentialOrder
+from darts_pl.data.sample_order import EvaluationOrder, IndexOrder
 from darts_pl.data.settings import STRATIFIED, Loading, PhotoSettings
 from darts_pl.data.splits import index_halves, stratified_halves, stratified_order
 
@@ -71,10 +71,10 @@ class PhotoData(LabelledData[PhotoList]):
     def _training_batches(self, split: PhotoList, sample_order: IndexOrder) -> Batches:
         return self._batches(PhotoDataset(split, training_transform(self.settings)), sample_order)
 
-    def _evaluation_batches(self, split: PhotoList, sample_order: SequentialOrder) -> Batches:
+    def _evaluation_batches(self, split: PhotoList, sample_order: EvaluationOrder) -> Batches:
         return self._batches(PhotoDataset(split, evaluation_transform(self.settings)), sample_order)
 
-    def _batches(self, dataset: PhotoDataset, sample_order: IndexOrder | SequentialOrder) -> PhotoBatches:
+    def _batches(self, dataset: PhotoDataset, sample_order: IndexOrder | EvaluationOrder) -> PhotoBatches:
         batches = PhotoBatches(
             dataset,
             sample_order,
@@ -126,6 +126,12 @@ class SearchPhotos(PhotoData, SearchHalves[PhotoList]):
 
     def _halves(self) -> tuple[PhotoList, PhotoList]:
         return self._train, self._valid
+
+
+class HalfPhotos(TrainHalf[PhotoList], SearchPhotos):
+    """Batches ``(x, y)`` of the train half of `SearchPhotos`, and its valid half to score."""
+
+    streams = 1
 
 
 class RetrainPhotos(PhotoData, WholeSplits[PhotoList]):

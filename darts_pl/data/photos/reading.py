@@ -12,6 +12,9 @@ from PIL import Image, UnidentifiedImageError
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
 _ORIENTATION = 0x0112
+_BITS_PER_SAMPLE, _MAX_SAMPLE_VALUE = 0x0102, 0x0119
+#: The largest value of 16 bits.
+_WHITE = 65535
 #: Of a photo as it is stored, by its EXIF orientation (CIPA DC-008, tag 274): what turns it upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -31,8 +34,9 @@ class BrokenPhotoError(Exception):
 def read_photo(path: str) -> Image.Image:
     """The photo in RGB and upright, whatever its file holds.
 
-    The EXIF orientation is applied. Transparent places become white. Grey of 16 bits keeps its upper
-    8, grey floats in [0, 1] become 0 to 255. Other modes are converted as Pillow does.
+    The EXIF orientation is applied. Transparent places become white. Grey of more than 8 bits is divided by
+    the range that the file states: MaxSampleValue or BitsPerSample of a TIFF; else 16 bits, of which the upper 8
+    remain. Grey floats in [0, 1] become 0 to 255. Other modes are converted as Pillow does.
 
     Raises:
         BrokenPhotoError: if the file is missing, truncated or no image, or its numbers have no known
@@ -75,9 +79,31 @@ def _from_integers(photo: Image.Image) -> Image.Image:
     values = np.asarray(photo, dtype=np.int64)
     if not photo.mode.startswith("I;16") and photo.format not in ("PNG", "PPM"):  # these two scale to 16 bits
         raise ValueError("32-bit integers, whose range is not known; store 8 or 16 bits")
-    if 0 < values.max() < 256:
-        raise ValueError(f"16-bit values up to {values.max()} of 65535, which would be black; store 8 bits")
-    return _grey((values >> 8).clip(0, 255))
+    limit = _largest_value(photo, int(values.max()))
+    if limit == _WHITE and 0 < values.max() < 256:
+        raise ValueError(f"16-bit values up to {values.max()} of {_WHITE}, which would be black; store 8 bits")
+    return _grey((values * 256 // (limit + 1)).clip(0, 255))
+
+
+def _largest_value(photo: Image.Image, present: int) -> int:
+    """The value that means white, at least the largest one that is present.
+
+    A TIFF may say it in its tag MaxSampleValue, or by its bits per sample (TIFF 6.0, section 8); Pillow scales the
+    values of other formats to 16 bits.
+    """
+    tags = getattr(photo, "tag_v2", {})
+    stated = [tags.get(_MAX_SAMPLE_VALUE), *(2**bits - 1 for bits in _numbers(tags.get(_BITS_PER_SAMPLE)) if bits < 16)]
+    for found in stated:
+        for value in _numbers(found):
+            if max(present, 1) <= value < _WHITE:
+                return value
+    return _WHITE
+
+
+def _numbers(found: object) -> list[int]:
+    """The positive whole numbers of a TIFF tag, which holds one or several values of any type."""
+    values = found if isinstance(found, tuple) else (found,)
+    return [value for value in values if isinstance(value, int) and value > 0]
 
 
 def _from_floats(values: np.ndarray) -> Image.Image:

@@ -97,7 +97,24 @@ class SearchText(TextData):
         return BatchLoader(PairedSequences(self._training(), self._columns("valid", self._valid)))
 
 
-class RetrainText(TextData):
+class HalfText(TextData):
+    """Batches of the training text, and the validation text to score. There is no test dataloader.
+
+    Raises:
+        UserError: if a text is shorter than one batch.
+    """
+
+    def train_dataloader(self) -> BatchLoader:
+        """The sequences of this epoch."""
+        return BatchLoader(self._training())
+
+    @property
+    def valid_size(self) -> int:
+        """Words of the validation text that are predicted."""
+        return len(self._valid) - 1
+
+
+class RetrainText(HalfText):
     """Batches of the training text, the validation text, and the test text to score once at the end.
 
     Raises:
@@ -108,10 +125,6 @@ class RetrainText(TextData):
         super().__init__(corpus, settings, loading, lengths)
         self._test = corpus.test
         self._check("test", corpus.test, "data.test_batch_size", settings.test_batch_size)
-
-    def train_dataloader(self) -> BatchLoader:
-        """The sequences of this epoch."""
-        return BatchLoader(self._training())
 
     def test_dataloader(self) -> BatchLoader:
         """The test text, in order."""

@@ -16,7 +16,7 @@ from darts_pl.records.folder import RunFolder, Summary
 from darts_pl.runs.loggers import tensorboard
 from darts_pl.runs.loggers.guarded import GuardedLogger, Sink
 from darts_pl.runs.loggers.lightning_loggers import CometSink, MlflowSink, require_extra
-from darts_pl.runs.loggers.weights_and_biases import Labels, WandbSink
+from darts_pl.runs.loggers.weights_and_biases import Labels, WandbSink, check_environment
 
 #: Seconds that writing the last records of TensorBoard may take.
 TENSORBOARD_TIMEOUT = 60.0
@@ -34,7 +34,7 @@ def build_loggers(config: Config, folder: RunFolder, resolved: Mapping[str, Any]
         title: what the run does: "search", "retrain", ...
 
     Raises:
-        UserError: if one of them is not installed.
+        UserError: if one of them is not installed, or the environment asks W&B for a mode that it does not have.
     """
     finish_loggers(0)
     wandb, path = config.logger.wandb, folder.path
@@ -52,6 +52,7 @@ def build_loggers(config: Config, folder: RunFolder, resolved: Mapping[str, Any]
         open_sink = partial(CometSink, config.logger.comet, path, resolved, labels, resume=resume)
         _open.append(GuardedLogger("Comet", open_sink, path, 2 * config.logger.comet.timeout))
     if wandb is not None:
+        check_environment()
         open_sink = partial(WandbSink, wandb, path, resolved, labels, resume=resume)
         # Twice the timeout: at the end of a short run, opening may still be in progress.
         _open.append(GuardedLogger("W&B", open_sink, path, 2 * wandb.timeout))
@@ -78,7 +79,9 @@ def log_summary(loggers: Sequence[Logger], summary: Summary) -> None:
 def _labels(config: Config, title: str) -> Labels:
     data = config.data.name
     searches = title == "search"
-    tags = (config.search.space, config.order.name, data) if searches else (config.train.network, data)
+    tags: tuple[str, ...] = (config.search.space, config.order.name, data) if searches else (config.train.network, data)
+    if config.task.name in ("strategy", "random"):
+        tags = (config.search.space, config.strategy.name, config.evaluator.name)
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     several = config.task.name == "search_and_retrain"
     part = title if several and not searches else None

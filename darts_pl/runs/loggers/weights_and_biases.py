@@ -18,6 +18,7 @@ import numpy as np
 from pytorch_lightning.loggers import WandbLogger
 
 from darts_pl import atomic
+from darts_pl.errors import UserError
 from darts_pl.records.folder import Summary
 from darts_pl.runs.loggers.settings import WandbSettings
 
@@ -25,6 +26,9 @@ _log = logging.getLogger(__name__)
 
 #: Seconds that W&B may take to write its last records.
 LAST_RECORDS = 5.0
+
+#: What the environment variable WANDB_MODE may say; W&B reads the last two as offline and online.
+MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")
 
 #: The environment variables by which a W&B agent names the run that it planned.
 AGENT = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
@@ -147,6 +151,13 @@ class WandbSink:
         self._run.define_metric("trainer/global_step")
         self._run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         self._logger = WandbLogger(experiment=self._run)
+
+
+def check_environment() -> None:
+    """Raise UserError if the environment names a mode that W&B does not have."""
+    asked = os.environ.get("WANDB_MODE")
+    if asked and asked not in MODES:
+        raise UserError(f"WANDB_MODE={asked[:40]}: must be one of {', '.join(MODES)}; change or unset this variable")
 
 
 def _mode(config: WandbSettings) -> str:

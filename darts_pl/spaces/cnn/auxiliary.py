@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -17,14 +17,15 @@ TOWERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 
 
-def tower_fits(layers: int, stem: str, side: int) -> bool:
+def tower_fits(layers: int, stem: str, side: int, at: Sequence[int] | None = None) -> bool:
     """Whether a tower has a map of 2x2 or more to read.
 
     Args:
         layers, stem: of the network.
         side: shorter side of the images in pixels.
+        at: numbers of the reduction cells; None = those of the paper.
     """
-    halvings = (3 if STEMS[stem].halves else 0) + sum(cell <= 2 * layers // 3 for cell in reductions(layers))
+    halvings = (3 if STEMS[stem].halves else 0) + sum(cell <= 2 * layers // 3 for cell in reductions(layers, at))
     return side > 2**halvings
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torchvision.ops import stochastic_depth
@@ -10,11 +12,13 @@ from darts_pl.errors import UserError
 from darts_pl.genotype import CellGenotype, Genotype
 from darts_pl.ops import EdgeOperation, Identity, NodeOutput, build, names
 from darts_pl.spaces.cnn.auxiliary import TOWERS, AuxiliaryTower
-from darts_pl.spaces.cnn.plan import CellPlan, plan_cells, preprocess
+from darts_pl.spaces.cnn.plan import CellPlan, extra_skip, plan_cells, preprocess
 from darts_pl.spaces.cnn.stems import build_stem
 from darts_pl.spaces.image_network import ImageNetwork
 
 _CELL_TYPES = ("normal", "reduce")
+#: Name of the buffer that marks a network whose edges have an extra skip connection.
+EXTRA_SKIP = "has_extra_skip"
 
 
 class FinalCell(nn.Module):
@@ -23,16 +27,21 @@ class FinalCell(nn.Module):
     Args:
         cell: operations and sources.
         plan: widths and stride.
+        with_extra_skip: whether every edge also adds its input.
     """
 
-    def __init__(self, cell: CellGenotype, plan: CellPlan) -> None:
+    def __init__(self, cell: CellGenotype, plan: CellPlan, with_extra_skip: bool = False) -> None:
         super().__init__()
         self.concat = cell.concat
         self.sources = [[pair.source for pair in node] for node in cell.nodes]
         self.preprocess0, self.preprocess1 = preprocess(plan, affine=True)
+        strides = [2 if plan.reduction and pair.source < 2 else 1 for pair in cell.pairs]
         self.operations = nn.ModuleList(
-            build(pair.operation, plan.channels, 2 if plan.reduction and pair.source < 2 else 1) for pair in cell.pairs
+            build(pair.operation, plan.channels, stride) for pair, stride in zip(cell.pairs, strides, strict=True)
         )
+        self.skips: nn.ModuleList | None = None
+        if with_extra_skip:
+            self.skips = nn.ModuleList(extra_skip(plan.channels, stride, affine=True) for stride in strides)
 
     def forward(self, before: Tensor, last: Tensor, drop_path: float) -> Tensor:
         """The concatenated nodes [B, len(concat)*C, H', W'].
@@ -41,17 +50,20 @@ class FinalCell(nn.Module):
             before: output of the cell before last.
             last: output of the last cell.
             drop_path: probability with which each operation but the identity is dropped for a
-                sample (training only).
+                sample, together with the edge's extra skip connection (training only).
         """
         # What reads one node shares its ReLU.
         states = [NodeOutput(self.preprocess0(before)), NodeOutput(self.preprocess1(last))]
         operations = iter(self.operations)
+        skips = iter(self.skips or ())
         for sources in self.sources:
             parts = []
             for source in sources:
                 operation = next(operations)
                 state = states[source]
                 part = operation.on_edges(state) if isinstance(operation, EdgeOperation) else operation(state.raw)
+                if self.skips is not None:
+                    part = part + next(skips)(state.raw)
                 if self.training and drop_path > 0 and not isinstance(operation, Identity):
                     part = stochastic_depth(part, drop_path, mode="row")
                 parts.append(part)
@@ -71,6 +83,8 @@ class Classifier(ImageNetwork):
         in_channels: channels of the images.
         auxiliary: whether a tower reads the output of the cell at 2/3 of the depth while training.
         stem: "cifar" for small images, "imagenet" for photos; the tower goes with it.
+        reductions: numbers of the reduction cells; None = at 1/3 and 2/3 of the depth.
+        extra_skip: whether every edge also adds its input, which is halved where the edge halves it.
 
     Attributes:
         in_channels: as given.
@@ -90,6 +104,8 @@ class Classifier(ImageNetwork):
         in_channels: int = 3,
         auxiliary: bool = False,
         stem: str = "cifar",
+        reductions: Sequence[int] | None = None,
+        extra_skip: bool = False,
     ) -> None:
         super().__init__()
         if set(genotype.cells) != set(_CELL_TYPES):
@@ -118,8 +134,12 @@ class Classifier(ImageNetwork):
         def width(reduction: bool) -> int:
             return len(cells["reduce" if reduction else "normal"].concat)
 
-        plans = plan_cells(self.stem, init_channels, layers, width)
-        self.cells = nn.ModuleList(FinalCell(cells["reduce" if plan.reduction else "normal"], plan) for plan in plans)
+        plans = plan_cells(self.stem, init_channels, layers, width, reductions)
+        self.cells = nn.ModuleList(
+            FinalCell(cells["reduce" if plan.reduction else "normal"], plan, extra_skip) for plan in plans
+        )
+        if extra_skip:  # a state dict tells it, also where no extra skip connection has weights
+            self.register_buffer(EXTRA_SKIP, torch.ones(()))
         widths = [plan.channels * width(plan.reduction) for plan in plans]
         self.auxiliary_head = AuxiliaryTower(widths[self.tower_after], classes, **TOWERS[stem]) if auxiliary else None
         self.classifier = nn.Linear(widths[-1], classes)

@@ -6,20 +6,35 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from darts_pl.settings import Range, above, at_least, between, one_of, or_null, setting
-from darts_pl.spaces.settings import SearchSettings
+from darts_pl.spaces.settings import ImageSearchSettings
 
 _STEMS = one_of("cifar", "imagenet")
 _FRACTION = between(0, 1, with_high=False)
+_REDUCTIONS = or_null(
+    Range(
+        lambda values: all(type(one) is int and one >= 0 for one in values) and len({*values}) == len(values),
+        "different cell numbers, counted from 0",
+        ([-1], [1, 1]),
+    ),
+    "those at 1/3 and 2/3 of the depth",
+)
+_REDUCTIONS_HELP = "which cells are reduction cells"
+_EXTRA_SKIP_HELP = "whether every edge also adds its input, which is halved where the edge halves it"
+
+
+def _reductions_within(reductions: list[int] | None, layers: int) -> Iterator[tuple[str, str]]:
+    """The reduction cells must be cells of the network."""
+    if reductions and max(reductions) >= layers:
+        yield "reductions", f"must be cells 0 to {layers - 1} of a network of {layers}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class CnnSearchSettings(SearchSettings):
+class CnnSearchSettings(ImageSearchSettings):
     """A convolutional search."""
 
-    layers: int = setting(
-        "cells of the search network",
-        Range(lambda value: value >= 3, "at least 3: fewer layers leave no normal cell", (2, 0)),
-    )
+    layers: int = setting("cells of the search network", at_least(1))
+    reductions: list[int] | None = setting(_REDUCTIONS_HELP, _REDUCTIONS)
+    extra_skip: bool = setting(_EXTRA_SKIP_HELP)
     init_channels: int = setting(
         "channels of the first cells",
         Range(
@@ -31,10 +46,12 @@ class CnnSearchSettings(SearchSettings):
     stem: str = setting("what comes before the first cell", _STEMS)
     pool_norm: bool = setting("whether BatchNorm follows the poolings of the search network")
     last_norm: bool = setting("whether BatchNorm and ReLU come before the global pooling of the search network")
-    train_portion: float = setting(
-        "fraction of the training images that trains the weights",
-        between(0, 1, with_low=False, with_high=False),
-    )
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """A short network has a normal cell only where its reduction cells are named."""
+        yield from _reductions_within(self.reductions, self.layers)
+        if self.reductions is None and self.layers < 3:
+            yield "layers", "must be at least 3, or name search.reductions: fewer layers leave no normal cell"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +92,8 @@ class ClassifierTrainSettings(ImageTrainSettings):
     """Training a classifier from scratch."""
 
     layers: int = setting("cells of the network", at_least(1))
+    reductions: list[int] | None = setting(_REDUCTIONS_HELP, _REDUCTIONS)
+    extra_skip: bool = setting(_EXTRA_SKIP_HELP)
     init_channels: int = setting("channels of the first cells", at_least(1))
     stem: str = setting("what comes before the first cell", _STEMS)
     drop_path: float = setting("probability at the end of the training that a path is dropped", _FRACTION)
@@ -83,5 +102,6 @@ class ClassifierTrainSettings(ImageTrainSettings):
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """As of every training; the larger stem halves the channels."""
         yield from super().conflicts()
+        yield from _reductions_within(self.reductions, self.layers)
         if self.stem == "imagenet" and self.init_channels < 2:
             yield "init_channels", "must be at least 2 with train.stem=imagenet"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from torch import nn
 
 from darts_pl.genotype import KINDS, Genotype
 from darts_pl.ops import check_candidates, names
 from darts_pl.spaces.base import Drawing, Parts, Space, register_space
 from darts_pl.spaces.cnn.auxiliary import tower_fits
-from darts_pl.spaces.cnn.classifier import Classifier
+from darts_pl.spaces.cnn.classifier import Classifier, FinalCell
+from darts_pl.spaces.cnn.plan import reductions
 from darts_pl.spaces.cnn.published import PAPER_NETWORKS, size_of
 from darts_pl.spaces.cnn.settings import CnnSearchSettings
 from darts_pl.spaces.cnn.supernet import CnnSupernet
+from darts_pl.spaces.computed import ComputedPair
 from darts_pl.spaces.space import SearchSpace, cell_space
 
 
@@ -61,6 +65,8 @@ class CnnSpace(Space):
             stem=settings.stem,
             pool_norm=settings.pool_norm,
             last_norm=settings.last_norm,
+            reductions=settings.reductions,
+            extra_skip=settings.extra_skip,
             parts=parts,
             alpha_scale=settings.alphas.scale,
         )
@@ -75,9 +81,22 @@ class CnnSpace(Space):
             "layers": train.layers,
             "classes": facts["classes"],
             "in_channels": facts["channels"],
-            "auxiliary": train.auxiliary_weight > 0 and tower_fits(train.layers, train.stem, side),
+            "auxiliary": train.auxiliary_weight > 0 and tower_fits(train.layers, train.stem, side, train.reductions),
             "stem": train.stem,
+            "reductions": train.reductions,
+            "extra_skip": train.extra_skip,
         }
+
+    def computed_pairs(self, genotype: Genotype, network: nn.Module) -> Iterator[ComputedPair]:
+        assert isinstance(network, Classifier)
+        for layer, cell in enumerate(network.cells):
+            assert isinstance(cell, FinalCell)
+            reduction = layer in reductions(len(network.cells))
+            cell_type, modules = "reduce" if reduction else "normal", iter(cell.operations)
+            for target, pairs in enumerate(genotype.cells[cell_type].nodes, start=2):
+                for pair in pairs:
+                    stride = 2 if reduction and pair.source < 2 else 1
+                    yield ComputedPair(cell_type, target, pair, stride, next(modules))
 
     def operations(self) -> Sequence[str]:
         return names()

@@ -11,7 +11,7 @@ from darts_pl.errors import UserError
 from darts_pl.ops import BatchNorm, EdgeOperation, NodeOutput, Pool
 from darts_pl.spaces.base import Parts
 from darts_pl.spaces.cnn.fixed_reduction import WIDTH, FixedReduction
-from darts_pl.spaces.cnn.plan import CellPlan, plan_cells, preprocess
+from darts_pl.spaces.cnn.plan import CellPlan, extra_skip, plan_cells, preprocess
 from darts_pl.spaces.cnn.stems import build_stem
 from darts_pl.spaces.edges import Part, zero_node
 from darts_pl.spaces.mixing import Mixing, rows
@@ -37,6 +37,41 @@ class BarePools(Skip):
 
     def extra(self, channels: int, stride: int, edges: int) -> nn.Module | None:
         return self.skip.extra(channels, stride, edges)
+
+
+class ExtraSkips(Skip):
+    """Adds a skip connection of weight 1 to every edge.
+
+    Args:
+        skip: what else happens to the candidates and the edges.
+    """
+
+    def __init__(self, skip: Skip) -> None:
+        self.skip = skip
+
+    def wrap(self, name: str, operation: EdgeOperation, stride: int) -> EdgeOperation:
+        return self.skip.wrap(name, operation, stride)
+
+    def extra(self, channels: int, stride: int, edges: int) -> nn.Module:
+        own, other = extra_skip(channels, stride, affine=False, edges=edges), self.skip.extra(channels, stride, edges)
+        return own if other is None else _Sum(own, other, edges)
+
+
+class _Sum(nn.Module):
+    """The sum of two modules, each of which gives one map for all edges or one for each."""
+
+    def __init__(self, first: nn.Module, second: nn.Module, edges: int) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList([first, second])
+        self.edges = edges
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second = (part(x) for part in self.parts)
+        if first.shape[1] < second.shape[1]:
+            first = first.repeat(1, self.edges, 1, 1)
+        elif second.shape[1] < first.shape[1]:
+            second = second.repeat(1, self.edges, 1, 1)
+        return first + second
 
 
 class MixedCell(nn.Module):
@@ -98,6 +133,8 @@ class CnnSupernet(Supernet):
         stem: one of `STEMS`: "cifar" for small images, "imagenet" for photos.
         pool_norm: whether BatchNorm follows the poolings (it does in DARTS, and does not in GDAS).
         last_norm: whether BatchNorm and ReLU come before the global pooling (GDAS).
+        reductions: numbers of the reduction cells; None = at 1/3 and 2/3 of the depth.
+        extra_skip: whether every edge also adds its input, which is halved where the edge halves it.
         parts: relaxation, edges, and what happens to skip connections; None = those of DARTS.
         alpha_scale: standard deviation of the initial architecture parameters.
 
@@ -116,6 +153,8 @@ class CnnSupernet(Supernet):
         stem: str = "cifar",
         pool_norm: bool = True,
         last_norm: bool = False,
+        reductions: Sequence[int] | None = None,
+        extra_skip: bool = False,
         parts: Parts | None = None,
         alpha_scale: float = 0.0,
     ) -> None:
@@ -125,8 +164,9 @@ class CnnSupernet(Supernet):
             if value < 1:
                 raise UserError(f"{name}={value}: must be at least 1")
         self.stem = build_stem(stem, in_channels, init_channels)
-        plans = plan_cells(self.stem, init_channels, layers, self._width)
-        in_cells = parts if pool_norm else Parts(parts.relaxation, parts.edges, BarePools(parts.skip))
+        plans = plan_cells(self.stem, init_channels, layers, self._width, reductions)
+        skip = parts.skip if pool_norm else BarePools(parts.skip)
+        in_cells = Parts(parts.relaxation, parts.edges, ExtraSkips(skip) if extra_skip else skip)
         self.cells = nn.ModuleList(self._cell(plan, in_cells) for plan in plans)
         features = plans[-1].channels * self._width(plans[-1].reduction)
         self.lastact = nn.Sequential(BatchNorm(features, affine=True), nn.ReLU()) if last_norm else None

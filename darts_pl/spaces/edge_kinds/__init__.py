@@ -1,1 +1,1 @@
-"""Edges of later methods: partial channels, single paths."""
+"""Edges of later methods: partial channels, single paths, dropped paths."""

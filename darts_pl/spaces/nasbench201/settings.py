@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from darts_pl.settings import at_least, between, setting
+from darts_pl.settings import at_least, setting
 from darts_pl.spaces.cnn.settings import ImageTrainSettings
-from darts_pl.spaces.settings import SearchSettings
+from darts_pl.spaces.settings import ImageSearchSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class NasBench201SearchSettings(SearchSettings):
+class NasBench201SearchSettings(ImageSearchSettings):
     """A search in the NAS-Bench-201 space."""
 
     cells: int = setting("cells of each of the three stages", at_least(1))
     init_channels: int = setting("channels of the first stage; each residual block doubles them", at_least(1))
     track_statistics: bool = setting(
         "whether BatchNorm in the cells keeps running statistics; false = it always uses those of the batch"
-    )
-    train_portion: float = setting(
-        "fraction of the training images that trains the weights",
-        between(0, 1, with_low=False, with_high=False),
     )
 
 

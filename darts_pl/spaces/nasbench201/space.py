@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from darts_pl.errors import UserError
 from darts_pl.genotype import CellGenotype, Genotype, Pair
 from darts_pl.ops import check_candidates
 from darts_pl.spaces.base import Drawing, Parts, Space, register_space
+from darts_pl.spaces.computed import ComputedPair
 from darts_pl.spaces.nasbench201.answers import NasBench201Answers
 from darts_pl.spaces.nasbench201.cell import OPERATIONS
 from darts_pl.spaces.nasbench201.kind import CELL_TYPE, KIND, cell_of
-from darts_pl.spaces.nasbench201.network import NasBench201Network
+from darts_pl.spaces.nasbench201.network import FinalCell, NasBench201Network
 from darts_pl.spaces.nasbench201.settings import NasBench201SearchSettings
 from darts_pl.spaces.nasbench201.supernet import NasBench201Supernet
 from darts_pl.spaces.sizes import count_multiply_adds, count_parameters
@@ -87,6 +89,15 @@ class NasBench201Space(Space):
             raise UserError(f"checkpoint: residual blocks at {blocks[0]} and {blocks[1]} are not those of equal stages")
         channels, in_channels = stem.shape[:2]
         return {"channels": channels, "cells": blocks[0], "classes": head.shape[0], "in_channels": in_channels}
+
+    def computed_pairs(self, genotype: Genotype, network: nn.Module) -> Iterator[ComputedPair]:
+        assert isinstance(network, NasBench201Network)
+        for cell in network.cells:
+            if isinstance(cell, FinalCell):
+                for target, entering in cell.entering.items():
+                    for number, source in entering:
+                        pair = next(one for one in genotype.cells[CELL_TYPE].nodes[target - 1] if one.source == source)
+                        yield ComputedPair(CELL_TYPE, target, pair, 1, cell.layers[str(number)])
 
     def operations(self) -> Sequence[str]:
         return OPERATIONS

@@ -33,7 +33,7 @@ class RnnSearchSettings(RecurrentSettings, SearchSettings):
 
     def requires(self, config: Any) -> Iterator[str]:
         """BatchNorm averages over the batch."""
-        if config.task.searches and config.search_batch_size < 2:
+        if config.task.runs_search and config.search_batch_size < 2:
             yield "search.batch_size=1: must be at least 2 with search=rnn, whose BatchNorm averages over it"
 
 

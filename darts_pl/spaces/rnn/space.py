@@ -56,6 +56,11 @@ class RnnSpace(Space):
                 f"search=rnn: the nodes of a recurrent cell are vectors without channels, which "
                 f"{type(parts.edges).__name__} needs; add edges=plain"
             )
+        if parts.skip.on_maps:
+            raise UserError(
+                f"search=rnn: an edge of a recurrent cell passes its input on by its gate already, and "
+                f"{type(parts.skip).__name__} needs edges of feature maps; add skip=plain"
+            )
         return RnnSupernet(
             cells or self.cells(settings.candidates, settings.nodes),
             vocabulary=facts["vocabulary"],

@@ -25,7 +25,7 @@ PRECISION_REASONS = {
 def check_precision(config: Config) -> Iterator[str]:
     """A search runs in a precision in which the gradient of the alphas means something."""
     precision, order = config.hardware.precision, config.order
-    if not config.task.searches:
+    if not config.task.runs_search:
         return
     if "bf16" in precision and not getattr(order, "low_precision", False):
         yield (
@@ -43,7 +43,7 @@ def check_precision(config: Config) -> Iterator[str]:
 @CROSS_CHECKS.register("select")
 def check_rule(config: Config) -> Iterator[str]:
     """A selection rule works in the space that is searched."""
-    if config.task.searches:
+    if config.task.runs_search:
         yield from misfits_of_rule(config.select, SPACES.get(config.search.space))
 
 
@@ -63,7 +63,7 @@ def misfits_of_rule(select: Any, space: Space) -> Iterator[str]:
 def check_data(config: Config) -> Iterator[str]:
     """A search space reads images or text."""
     reads, holds, space = SPACES.get(config.search.space).data, config.data.holds, config.search.space
-    if not config.task.searches or reads == holds:
+    if not config.task.runs_search or reads == holds:
         return
     data = [kind.examples for kind in map(DATA_KINDS.get, DATA_KINDS) if kind.holds == reads]
     spaces = [f"search={name}" for name in SPACES if SPACES.get(name).data == holds]

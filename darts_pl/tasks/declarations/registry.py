@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from darts_pl.records.folder import Summary
 from darts_pl.registry import Registry
-from darts_pl.settings import setting
+from darts_pl.settings import at_least, or_null, setting
 from darts_pl.tasks.execution.context import Context
 
 
@@ -16,10 +16,10 @@ from darts_pl.tasks.execution.context import Context
 class TaskSettings:
     """What every task has.
 
-    `searches` says whether the task runs a search.
+    `runs_search` says whether the task runs a search.
     """
 
-    searches: ClassVar[bool] = False
+    runs_search: ClassVar[bool] = False
 
     objective: str | None = setting("the result that a sweep maximises; null = none")
 
@@ -31,11 +31,27 @@ TASKS: Registry[Callable[[Context], Summary]] = Registry("task", base=TaskSettin
 class SearchTaskSettings(TaskSettings):
     """A search."""
 
-    searches: ClassVar[bool] = True
+    runs_search: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchAndRetrainSettings(SearchTaskSettings):
     """A search, then the training of what it found."""
 
-    compare_random: bool = setting("whether a random genotype is trained in the same way")
+    compare_random: int = setting("how many random genotypes are trained in the same way", at_least(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomTaskSettings(TaskSettings):
+    """A search without gradients that draws genotypes uniformly."""
+
+    samples: int | None = setting(
+        "how many genotypes are drawn: the default of budget.evaluations",
+        or_null(at_least(1), "as many as the other limits of `budget` allow"),
+    )
+
+    def requires(self, config: Any) -> Iterator[str]:
+        """Another strategy is that of another task."""
+        name = config.strategy.name
+        if name != "random":
+            yield f"strategy.name={name} with task=random, which draws uniformly; use task=strategy strategy={name}"

@@ -15,6 +15,7 @@ from darts_pl.callbacks import (
     MetricsTable,
     RankStates,
     RunObservers,
+    SamplesRead,
     StopOnSignal,
     Throughput,
     progress_callbacks,
@@ -34,10 +35,15 @@ class Fitted:
     Args:
         trainer: the Trainer.
         last: metrics by name, also where a continued run had no epoch left to do.
+        samples: images or words in the training batches of all epochs; None where they were not counted from the
+            start.
+        seconds: of all epochs, also those before a run was continued.
     """
 
     trainer: pl.Trainer
     last: dict[str, float]
+    samples: int | None
+    seconds: float
 
 
 def fit_and_record(
@@ -52,6 +58,8 @@ def fit_and_record(
     observers: RunObservers | None = None,
     grad_clip: float | None = None,
     accumulate: int = 1,
+    validate_at_end: bool = False,
+    logs: bool = True,
 ) -> Fitted:
     """Fit `module` in the context's folder, with metrics, checkpoint and progress.
 
@@ -66,15 +74,17 @@ def fit_and_record(
         observers: of a search; where one of them rolls back, fitting goes on from the earlier epoch.
         grad_clip: largest gradient norm, for modules in automatic optimization.
         accumulate: batches per optimizer step, likewise.
+        validate_at_end: validate after the last epoch only.
+        logs: whether the loggers of the configuration get this run; False where it is a part of another run.
     """
     config, folder = context.config, context.folder
-    loggers = build_loggers(config, folder, context.resolved, title)
-    table = MetricsTable(folder.metrics)
+    loggers = build_loggers(config, folder, context.resolved, title) if logs else []
+    samples, table = SamplesRead(), MetricsTable(folder.metrics)
     checkpoint = LastCheckpoint(folder.checkpoint, settings, config.save_every)
     keep = observers is not None and max((one.keeps_epochs for one in observers.observers.values()), default=0)
     every = [
         # Observers log metrics, so they come before the table; the checkpoint comes after all whose state it holds.
-        *(RankStates(), *([observers] if observers is not None else []), *callbacks, table, checkpoint),
+        *(RankStates(), *([observers] if observers is not None else []), *callbacks, samples, table, checkpoint),
         *([KeepEpochs(checkpoint, keep)] if keep else []),
         *([Throughput()] if loggers else []),
         *progress_callbacks(title),
@@ -91,13 +101,14 @@ def fit_and_record(
             log_every=config.logger.every_n_steps,
             grad_clip=grad_clip,
             accumulate=accumulate,
+            validate_at_end=validate_at_end,
             unused_weights=not getattr(getattr(module, "network", None), "reads_all_inputs", True),
             debug=config.debug,
         )
         _print_joint_batch(trainer, data, title)
         fit(trainer, module, data, folder, resume, settings)
         if observers is None or observers.pending is None:
-            return Fitted(trainer, table.last)
+            return Fitted(trainer, table.last, samples.samples, sum(row["seconds"] for row in table.rows))
         if trainer.is_global_zero:
             print(f"{title}: back to epoch {observers.pending.epoch + 1}, with {observers.pending.changes}", flush=True)
             observers.roll_back(folder.checkpoint)

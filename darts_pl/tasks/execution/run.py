@@ -20,12 +20,20 @@ from darts_pl.runs import finish_loggers, is_rank_zero
 from darts_pl.runs.child_processes import end_children
 from darts_pl.tasks.collect import collect
 from darts_pl.tasks.correlate import CorrelateSettings, correlate
-from darts_pl.tasks.declarations.registry import TASKS, SearchAndRetrainSettings, SearchTaskSettings, TaskSettings
+from darts_pl.tasks.declarations.registry import (
+    TASKS,
+    RandomTaskSettings,
+    SearchAndRetrainSettings,
+    SearchTaskSettings,
+    TaskSettings,
+)
 from darts_pl.tasks.derive import derive
 from darts_pl.tasks.execution.context import Context
-from darts_pl.tasks.execution.scores import SCORES, SIZES
+from darts_pl.tasks.execution.scores import shown
 from darts_pl.tasks.export import export
+from darts_pl.tasks.latency import LatencySettings, latency
 from darts_pl.tasks.lookup import LookupSettings, lookup
+from darts_pl.tasks.protocol import ProtocolSettings, protocol
 from darts_pl.tasks.retrain import retrain
 from darts_pl.tasks.search import search
 from darts_pl.tasks.search_and_retrain import search_and_retrain
@@ -42,8 +50,11 @@ TASKS.add("export", export, settings=TaskSettings)
 TASKS.add("zoo", zoo, settings=TaskSettings)
 TASKS.add("collect", collect, settings=TaskSettings)
 TASKS.add("correlate", correlate, settings=CorrelateSettings)
+TASKS.add("protocol", protocol, settings=ProtocolSettings)
 TASKS.add("lookup", lookup, settings=LookupSettings)
+TASKS.add("latency", latency, settings=LatencySettings)
 TASKS.add("strategy", strategy, settings=TaskSettings)
+TASKS.add("random", strategy, settings=RandomTaskSettings)
 
 
 def run_task(config: Config, composed: DictConfig) -> float | None:
@@ -100,13 +111,15 @@ def _print_summary(summary: Summary, folder: RunFolder) -> None:
     if isinstance(genotype, str):
         print(cell_text(parse(genotype)))
         print()
-    shown = [(label, form.format(summary[name])) for name, label, form in SCORES + SIZES if name in summary]
+    lines = list(shown(summary))
     if genotype is not None:
-        shown.append(("genotype", str(genotype)))
-    shown.append(("folder", _shown(folder.path)))
-    width = max(len(label) for label, _ in shown) + 2
-    for label, value in shown:
+        lines.append(("genotype", str(genotype)))
+    lines.append(("folder", _shown(folder.path)))
+    width = max(len(label) for label, _ in lines) + 2
+    for label, value in lines:
         print(f"{label:<{width}}{value}")
+    if "random/conclusion" in summary:
+        print(f"\n{summary['random/conclusion']}")
 
 
 def _shown(path: Path) -> str:

@@ -33,7 +33,7 @@ class Searched:
         config: of the run; single values of the data and the hardware that the command gives replace those of the
             run.
         problem: the data.
-        batches: those of the valid split, unaugmented and in order.
+        batches: those of the valid split, unaugmented, as `search.valid_statistics` says.
         checksum: of the checkpoint file, SHA-256.
         ended: what a selection rule may score and train.
     """
@@ -85,6 +85,7 @@ def find_searched(context: Context) -> Searched:
     if isinstance(place, int):
         where = module.stages.place(place)
         module.supernet.start_epoch(where.epoch, where.stage.epochs)
+    module.supernet.end_search()
 
     def batches() -> Iterable[Any]:
         return (_cast(move_data_to_device(batch, device), dtype) for batch in data.val_dataloader())
@@ -94,6 +95,12 @@ def find_searched(context: Context) -> Searched:
     start = Start(module.stages.total, int(checkpoint.get("global_step") or 0))
     ended = Ended(module, data, states[1], start, identity={"checkpoint": checksum})
     return Searched(module, config, problem, batches, checksum, ended)
+
+
+def refuse_unfinished(run: Path) -> None:
+    """Raise UserError if the search in that folder has not ended."""
+    if not _folder(run).genotype.is_file():
+        raise UserError(f"run={run}: the search is not finished; continue it with resume={run}")
 
 
 def _cast(batch: Any, dtype: torch.dtype) -> Any:

@@ -1,0 +1,197 @@
+"""Operations that stop learning once they fit the train split only: operation-level early stopping (OLES)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from darts_pl.bilevel import OBSERVERS, Observer, RollBack, SearchStep, Stop
+from darts_pl.bilevel.orders import AlphaGradient
+from darts_pl.ops import EdgeByEdge, FactorizedReduce
+from darts_pl.settings import at_least, between, setting
+from darts_pl.spaces import SPACES, MixedEdges, Supernet
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreezeSettings:
+    """When an operation is frozen."""
+
+    window: int = setting(
+        "an operation is judged by the sum of window + 1 similarities, divided by window", at_least(1)
+    )
+    threshold: float = setting("smallest mean similarity with which it goes on learning", between(-1, 1))
+    added: bool = setting("whether the valid gradient is added to the train gradient before it is compared with it")
+
+    def requires(self, config: Any) -> Iterator[str]:
+        """Candidates have weights in cells of feature maps only."""
+        if config.task.searches and SPACES.get(config.search.space).data != "images":
+            yield f"observers=[freeze]: the candidates of search.space={config.search.space} have no weights to freeze"
+
+
+class Watched(NamedTuple):
+    """Weights of one candidate that serve K edges, stacked along their first dimension.
+
+    Args:
+        names: of the weights.
+        edges: K.
+    """
+
+    names: tuple[str, ...]
+    edges: int
+
+
+def watched_operations(supernet: Supernet) -> list[Watched]:
+    """Every candidate with weights, in all cells; reductions in size of skip connections are left out."""
+    found = []
+    for prefix, module in supernet.named_modules():
+        if not isinstance(module, MixedEdges):
+            continue
+        for group in module.groups:
+            operation = module.operation(group)
+            place = f"{prefix}.operations.{group.name}"
+            parts = (
+                [(f"{place}.each.{index}", one, 1) for index, one in enumerate(operation.each)]
+                if isinstance(operation, EdgeByEdge)
+                else [(place, operation, operation.edges)]
+            )
+            for name, part, edges in parts:
+                names = tuple(f"{name}.{inner}" for inner, _ in part.named_parameters())
+                if names and not isinstance(part, FactorizedReduce):
+                    found.append(Watched(names, edges))
+    return found
+
+
+@OBSERVERS.register("freeze", settings=FreezeSettings)
+class Freeze(Observer):
+    """Freezes the weights of an operation for good where its gradients on the two splits no longer agree.
+
+    Jiang et al., "Operation-Level Early Stopping for Robustifying Differentiable NAS", NeurIPS 2023,
+    section 4.2. In each step the similarity of an operation is the cosine of the gradient of its
+    weights on the valid batch and that on the train batch of the step before, along the first
+    dimension of every weight, averaged over the other dimensions and over its weights. An operation
+    whose similarities have a mean below `threshold` in a window does not move any more, by momentum
+    or weight decay either. A step in which the operation is not computed does not count.
+
+    Args:
+        settings: of the section `observers.freeze`.
+    """
+
+    needs_valid_weight_gradient = True
+
+    def __init__(self, settings: FreezeSettings) -> None:
+        self.window, self.threshold, self.added = settings.window, settings.threshold, settings.added
+        self._supernet: Supernet | None = None
+        self._watched: list[Watched] = []
+        self._sums = self._counts = torch.zeros(0)  # of the window so far, [operations]
+        self._stopped = torch.zeros(0, dtype=torch.bool)  # [operations]
+        self._before: dict[str, Tensor] = {}  # train gradients of the step before
+        self._masks: dict[str, Tensor] = {}
+        self._epoch = torch.zeros(2)  # of the epoch so far: sum and count of the similarities
+        self._metrics: dict[str, float] = {}
+
+    def on_step_start(self, step: int, search: SearchStep) -> None:
+        if self._supernet is search.supernet:
+            return
+        fresh = self._supernet is not None  # a later stage; otherwise a resumed run keeps what it has loaded
+        self._supernet, self._watched = search.supernet, watched_operations(search.supernet)
+        total = sum(one.edges for one in self._watched)
+        like = next(iter(search.supernet.alphas.values())).detach()
+        if fresh or len(self._stopped) != total:
+            self._sums = self._counts = torch.zeros(total)
+            self._stopped, self._before = torch.zeros(total, dtype=torch.bool), {}
+        self._sums, self._counts = self._sums.to(like), self._counts.to(like)
+        self._stopped, self._epoch = self._stopped.to(like.device), self._epoch.to(like)
+        self._before = {name: values.to(like.device) for name, values in self._before.items()}
+        self._refresh()
+
+    def on_alpha_gradient(self, step: int, result: AlphaGradient) -> None:
+        assert result.weights is not None, "the valid gradient of the weights was asked for"
+        if not self._before:
+            return
+        found = [self.similarity(one, result.weights) for one in self._watched]
+        similarity, counted = (torch.cat(parts) for parts in zip(*found, strict=True))
+        self._judge(torch.where(counted & ~self._stopped, similarity, torch.nan))
+
+    def similarity(self, watched: Watched, valid: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The similarities of an operation on its K edges [K], and whether they count, bool [K]."""
+        cosines, counted = [], []
+        for name in watched.names:
+            shape = (watched.edges, len(valid[name]) // watched.edges, -1)  # [K, outputs, others]
+            before, now = self._before[name].reshape(shape), valid[name].reshape(shape)
+            counted.append(before.any(2).any(1) & now.any(2).any(1))
+            cosines.append(torch.cosine_similarity(before + now if self.added else now, before, dim=1).mean(1))
+        return torch.stack(cosines).mean(0), torch.stack(counted).any(0)
+
+    def _judge(self, similarity: Tensor) -> None:
+        """Take the similarities of a step, nan where there is none, and freeze what a full window says.
+
+        Args:
+            similarity: [operations].
+        """
+        there = similarity.isfinite()
+        self._epoch = self._epoch + torch.stack([similarity.nansum(), there.sum()])
+        self._sums = self._sums + torch.where(there, similarity, 0.0)
+        self._counts = self._counts + there
+        full = self._counts == self.window + 1
+        stopped = full & (self._sums / self.window < self.threshold)
+        self._sums, self._counts = self._sums.masked_fill(full, 0.0), self._counts.masked_fill(full, 0.0)
+        if bool(stopped.any()):
+            self._stopped = self._stopped | stopped
+            self._refresh()
+
+    def on_clipped_gradient(self, step: int, gradients: Mapping[str, Tensor | None]) -> None:
+        assert self._supernet is not None
+        weights = self._supernet.weights()
+        self._before = {}
+        for name in (name for one in self._watched for name in one.names):
+            gradient = gradients[name]
+            self._before[name] = torch.zeros_like(weights[name]) if gradient is None else gradient.detach().clone()
+
+    def frozen_entries(self) -> Mapping[str, Tensor]:
+        return self._masks
+
+    def _refresh(self) -> None:
+        """Bring the masks in line with what is frozen."""
+        assert self._supernet is not None
+        weights, self._masks = self._supernet.weights(), {}
+        by_operation = self._stopped.split([one.edges for one in self._watched]) if self._watched else ()
+        for one, stopped in zip(self._watched, by_operation, strict=True):
+            if bool(stopped.any()):
+                for name in one.names:
+                    weight = weights[name]
+                    rows = stopped.repeat_interleave(len(weight) // one.edges)
+                    self._masks[name] = rows.view(-1, *[1] * (weight.dim() - 1))
+
+    def rolled_back(self, then: Mapping[str, Any]) -> None:
+        self.load_state_dict(then)
+
+    def on_epoch_end(self, epoch: int, search: SearchStep) -> Stop | RollBack | None:
+        total, count = self._epoch.tolist()
+        if count:
+            self._metrics["similarity"] = total / count
+        if len(self._stopped):
+            self._metrics["frozen_fraction"] = float(self._stopped.double().mean())
+        self._epoch = torch.zeros_like(self._epoch)
+        return None
+
+    def metrics(self) -> Mapping[str, float]:
+        return self._metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "sums": self._sums.clone(),
+            "counts": self._counts.clone(),
+            "stopped": self._stopped.clone(),
+            "before": {name: values.clone() for name, values in self._before.items()},
+            "epoch": self._epoch.clone(),
+            "metrics": dict(self._metrics),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._sums, self._counts, self._stopped = state["sums"], state["counts"], state["stopped"]
+        self._before, self._supernet, self._masks = dict(state["before"]), None, {}
+        self._epoch, self._metrics = state["epoch"], dict(state["metrics"])

@@ -1,0 +1,167 @@
+"""Which parts a protocol has, where each lies, and with which configuration it runs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from darts_pl import zoo
+from darts_pl.config import SECTIONS, Config
+from darts_pl.config.convert import UnknownKeyError
+from darts_pl.errors import UserError
+from darts_pl.genotype import Genotype
+from darts_pl.selection import RULES, random_genotype
+from darts_pl.spaces import SPACES, SearchSpace
+from darts_pl.tasks.declarations.conflicts import misfits_of_rule
+from darts_pl.tasks.execution.context import Context
+from darts_pl.tasks.protocol.settings import CHOICE, DERIVE, FINAL, SEARCH
+
+#: By stage, the folder of its parts.
+FOLDERS = {SEARCH: "searches", DERIVE: "derived", CHOICE: "choice", FINAL: "final"}
+#: Rows beside those of rules and published genotypes.
+SEARCHED, RANDOM = "search", "random"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One search, derivation or training.
+
+    Args:
+        stage: which stage it belongs to.
+        row: SEARCHED, RANDOM, a selection rule or a published genotype.
+        number: within stage and row, from 0.
+        seed: of its run.
+        folder: of its run.
+    """
+
+    stage: str
+    row: str
+    number: int
+    seed: int
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All parts of a protocol.
+
+    Args:
+        config: of the command.
+        resolved: the same as plain values.
+        folder: of the stages.
+        cells: the search space.
+        rules: rule -> its settings as plain values.
+    """
+
+    config: Config
+    resolved: Mapping[str, Any]
+    folder: Path
+    cells: SearchSpace
+    rules: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def rows(self) -> list[str]:
+        """All rows in the order of the table."""
+        task = self.config.task
+        return [SEARCHED, *self.rules, *([RANDOM] if task.random else []), *task.genotypes]
+
+    def parts(self, stage: str, row: str | None = None) -> list[Part]:
+        """The parts of a stage, or those of one of its rows."""
+        return [part for part in self._parts(stage) if row in (None, part.row)]
+
+    def _parts(self, stage: str) -> Iterator[Part]:
+        task = self.config.task
+        numbers = {
+            SEARCH: {SEARCHED: task.searches},
+            DERIVE: dict.fromkeys(self.rules, task.searches),
+            CHOICE: dict.fromkeys([SEARCHED, *self.rules], task.searches) | {RANDOM: task.random},
+            FINAL: dict.fromkeys(self.rows, task.finals),
+        }[stage]
+        for row, count in numbers.items():
+            for number in range(count):
+                folder = self.folder / FOLDERS[stage] / (str(number) if stage == SEARCH else f"{row}/{number}")
+                yield Part(stage, row, number, self.config.seed + number, folder)
+
+    def search_of(self, part: Part) -> Part:
+        """The search of the same number."""
+        return self.parts(SEARCH)[part.number]
+
+    def random_cell(self, number: int) -> Genotype:
+        """A cell drawn uniformly; the number-th one."""
+        return random_genotype(self.cells, self.config.seed + number)
+
+    def resolved_of(self, part: Part, genotype: Genotype | None = None) -> dict[str, Any]:
+        """The configuration of a part as plain values.
+
+        Args:
+            part: of this plan.
+            genotype: what is trained.
+        """
+        found: dict[str, Any] = copy.deepcopy(dict(self.resolved))
+        name = {SEARCH: "search", DERIVE: "derive"}.get(part.stage, "retrain")
+        found |= {"task": {"name": name, "objective": None}, "seed": part.seed, "resume": False, "overwrite": False}
+        found |= {"genotype": None if genotype is None else str(genotype), "run": None}
+        if part.stage == DERIVE:
+            found |= {"run": str(self.search_of(part).folder), "select": dict(self.rules[part.row])}
+        if part.stage == CHOICE:
+            task = self.config.task
+            found["train"] = {**found["train"], **(task.choice_train or {}), "epochs": task.choice_epochs}
+        return found
+
+
+def build_plan(context: Context) -> Plan:
+    """The plan of a command.
+
+    Raises:
+        UserError: for an unknown rule or genotype, a rule that does not fit the space, or a space without final
+            networks.
+    """
+    config, task = context.config, context.config.task
+    space = SPACES.get(config.search.space)
+    if space.training is None:
+        raise UserError(space.no_network)
+    for name in task.genotypes:
+        if name not in zoo.ZOO:
+            raise UserError(f"task.genotypes: {zoo.unknown(name)}")
+    rules = {name: _rule(name, (task.rule_settings or {}).get(name)) for name in task.rules}
+    for name, values in rules.items():
+        if name == config.select.name:
+            raise UserError(f"task.rules={name}: select={name} applies this rule already; leave it out")
+        settings = _parsed("select", values, f"task.rule_settings.{name}")
+        for reason in misfits_of_rule(settings, space):
+            raise UserError(f"task.rules={name}: {reason}")
+    short = {**context.resolved["train"], **(task.choice_train or {}), "epochs": task.choice_epochs}
+    _parsed("train", short, "task.choice_train")
+    folder = context.folder.path if task.folder is None else Path(task.folder).expanduser()
+    cells = space.cells(config.search.candidates, config.search.nodes)
+    return Plan(config, context.resolved, folder, cells, rules)
+
+
+def _parsed(section: str, values: Mapping[str, Any], key: str) -> Any:
+    """The settings of a section, where an unknown one is reported under the key that gave it."""
+    try:
+        return SECTIONS[section].parse(values)
+    except UnknownKeyError as error:
+        name = error.key.partition(".")[2]
+        raise UserError(f"{key}: {section}={values.get('name', values.get('network'))} has no {name}") from None
+
+
+def _rule(name: str, changes: Any) -> dict[str, Any]:
+    """The settings of a selection rule as plain values: its file in `conf/select`, with changes."""
+    if name not in RULES:
+        raise UserError(f"task.rules: {RULES.unknown(name)}")
+    if not isinstance(changes, Mapping | None):
+        raise UserError(f"task.rule_settings.{name}={changes}: holds several keys, such as {{tune_epochs: 1}}")
+    loader = GlobalHydra.instance().config_loader()
+    values: Any = {"name": name}
+    if name in loader.get_group_options("select"):
+        found = loader.load_configuration(config_name=f"select/{name}", overrides=[], run_mode=RunMode.RUN)
+        values = OmegaConf.to_container(found.select, resolve=True)
+    return {**values, **(changes or {})}

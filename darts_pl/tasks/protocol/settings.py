@@ -1,0 +1,55 @@
+"""Settings of task=protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from darts_pl.report.published_results import SOURCES
+from darts_pl.settings import at_least, each, one_of, or_null, setting
+from darts_pl.tasks.declarations.registry import TaskSettings
+
+#: The stages in their order.
+SEARCH, DERIVE, CHOICE, FINAL = STAGES = ("search", "derive", "choice", "final")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtocolSettings(TaskSettings):
+    """Searches, the choice among what they found, and the training of the best."""
+
+    runs_search: ClassVar[bool] = True
+
+    searches: int = setting("how many searches; their seeds count from `seed`", at_least(1))
+    choice_epochs: int = setting("epochs of the short training by which cells are compared", at_least(1))
+    choice_train: dict[str, Any] | None = setting(
+        "other values of `train` in the short trainings, such as {layers: 8}; null = none"
+    )
+    finals: int = setting("how many full trainings of each chosen cell; their seeds count from `seed`", at_least(1))
+    random: int = setting("how many random cells are compared", at_least(0))
+    rules: list[str] = setting("other selection rules for the same searches")
+    rule_settings: dict[str, Any] | None = setting(
+        "settings of these rules, such as {perturbation: {tune_epochs: 1}}; null = those of conf/select"
+    )
+    genotypes: list[str] = setting("published genotypes that are trained fully as well, by their names")
+    published: str | None = setting(
+        "which published table stands beside the results", or_null(one_of(*SOURCES), "none")
+    )
+    beside: list[str] = setting("folders of other protocols whose rows stand in the same table")
+    stage: str | None = setting("the only stage that this command runs", or_null(one_of(*STAGES), "all"))
+    only: list[int] | None = setting(
+        "numbers of the parts of that stage that this command runs", or_null(each(at_least(0)), "all")
+    )
+    folder: str | None = setting("the folder of the stages; null = the folder of this run")
+
+    def conflicts(self) -> Iterator[tuple[str, str]]:
+        """What does not fit together."""
+        if self.only is not None and self.stage is None:
+            yield "only", f"needs task.stage, one of {', '.join(STAGES)}"
+        for name in ("rules", "genotypes"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                yield name, "names one twice"
+        unknown = [name for name in self.rule_settings or {} if name not in self.rules]
+        if unknown:
+            yield "rule_settings", f"{unknown[0]} is not in task.rules"
