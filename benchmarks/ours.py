@@ -62,7 +62,7 @@ class OurTraining:
     ) -> None:
         self.network, self.train, self.recipe, self._loss = network, train, recipe, loss
         self.sgd = torch.optim.SGD(
-            network.parameters(), recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+            network.parameters(), recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay, foreach=True
         )
         self.steps = 0
 

@@ -171,6 +171,7 @@ VARIED = (
     ["task=correlate"],
     ["task=protocol"],
     ["task=random"],
+    ["task=latency"],
     ["evaluator=shared_weights"],
     ["method=pc_darts"],
     ["method=gdas"],

@@ -52,6 +52,7 @@ class WeightRecipe:
             momentum=self.momentum,
             weight_decay=self.weight_decay,
             nesterov=self.nesterov,
+            foreach=True,  # one call for all tensors, also on the CPU
         )
 
 

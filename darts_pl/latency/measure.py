@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from darts_pl.errors import UserError
 from darts_pl.genotype import KINDS, Genotype
+from darts_pl.latency.latency_table import LatencyTable, Row
 from darts_pl.latency.networks import FinalNetworks, reference_genotypes
 from darts_pl.latency.spread import Spread
-from darts_pl.latency.table import LatencyTable, Row
 from darts_pl.spaces import ComputedPair, PairClass
 
 T = TypeVar("T")

@@ -92,6 +92,7 @@ class ClassifierModule(pl.LightningModule):
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
             nesterov=recipe.nesterov,
+            foreach=True,  # one call for all tensors, also on the CPU
         )
         return [optimizer], [LambdaLR(optimizer, lambda epoch: recipe.lr_at(epoch) / recipe.lr)]
 

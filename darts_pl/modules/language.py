@@ -89,7 +89,9 @@ class LanguageModule(pl.LightningModule):
         self._rolled_back = False
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.network.parameters(), self.recipe.lr, weight_decay=self.recipe.weight_decay)
+        return torch.optim.SGD(
+            self.network.parameters(), self.recipe.lr, weight_decay=self.recipe.weight_decay, foreach=True
+        )
 
     @property
     def evaluated(self) -> LanguageModel:

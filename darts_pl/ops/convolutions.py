@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from darts_pl.ops.depthwise import DepthwiseConv2d
 from darts_pl.ops.edges import BatchNorm, EdgeOperation, NodeOutput
+from darts_pl.ops.norm_relu_depthwise import is_norm_relu_depthwise, norm_relu_depthwise
 from darts_pl.ops.pointwise import PointwiseConv2d
 
 
@@ -25,8 +26,12 @@ class RectifiedConv(EdgeOperation):
     def on_edges(self, node: NodeOutput, scale: Tensor | None = None) -> Tensor:
         x = node.repeated(self.edges)
         _, *middle, norm = self.op
-        for layer in middle:
-            x = layer(x)
+        while middle:
+            if is_norm_relu_depthwise(tuple(middle[:3]), x):
+                x = norm_relu_depthwise(middle[0], middle[2], x)
+                del middle[:3]
+            else:
+                x = middle.pop(0)(x)
         return norm(x, scale)
 
 

@@ -63,11 +63,17 @@ def _has_fast_gradient(x: Tensor, weight: Tensor, stride: int, dilation: int) ->
     return (
         torch.is_grad_enabled()
         and (x.requires_grad or weight.requires_grad)
-        and x.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
-        and (stride, dilation) in {(1, 1), (2, 1), (1, 2), (2, 2)}
         and not torch.compiler.is_compiling()
+        and _is_fast_case(x, weight, stride, dilation)
+    )
+
+
+def _is_fast_case(x: Tensor, weight: Tensor, stride: int, dilation: int) -> bool:
+    return (
+        x.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and (stride, dilation) in {(1, 1), (2, 1), (1, 2), (2, 2)}
     )
 
 
@@ -88,10 +94,35 @@ class _Depthwise(torch.autograd.Function):
         wanted = (ctx.needs_input_grad[0], ctx.needs_input_grad[1])
         if torch.is_grad_enabled():  # a second derivative is asked for
             return *_library_gradient(gradient, x, weight, ctx.stride, ctx.dilation, wanted), None, None
-        gradient = gradient.contiguous(memory_format=torch.channels_last)
-        of_input = _input_gradient(gradient, x, weight, ctx.stride, ctx.dilation) if wanted[0] else None
-        of_weight = _weight_gradient(gradient, x, weight, ctx.stride, ctx.dilation) if wanted[1] else None
-        return of_input, of_weight, None, None
+        return *_fast_gradient(gradient, x, weight, ctx.stride, ctx.dilation, wanted), None, None
+
+
+def depthwise_gradient(
+    gradient: Tensor, x: Tensor, weight: Tensor, stride: int, dilation: int, wanted: tuple[bool, bool]
+) -> tuple[Tensor | None, Tensor | None]:
+    """The gradients of a depthwise convolution for its input and its filters, where they are wanted.
+
+    Args:
+        gradient: of the output [B, C, H', W'].
+        x: input [B, C, H, W].
+        weight: filters [C, 1, k, k].
+        stride, dilation: of the convolution.
+        wanted: of the input, of the filters.
+    """
+    kernel = weight.shape[-1]
+    simple = kernel <= FAST_COLUMNS and dilation == 1
+    if simple or not _is_fast_case(x, weight, stride, dilation):
+        return _library_gradient(gradient, x, weight, stride, dilation, wanted)
+    return _fast_gradient(gradient, x, weight, stride, dilation, wanted)
+
+
+def _fast_gradient(
+    gradient: Tensor, x: Tensor, weight: Tensor, stride: int, dilation: int, wanted: tuple[bool, bool]
+) -> tuple[Tensor | None, Tensor | None]:
+    gradient = gradient.contiguous(memory_format=torch.channels_last)
+    of_input = _input_gradient(gradient, x, weight, stride, dilation) if wanted[0] else None
+    of_weight = _weight_gradient(gradient, x, weight, stride, dilation) if wanted[1] else None
+    return of_input, of_weight
 
 
 def _library_gradient(

@@ -116,13 +116,15 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, input: Tensor, scale: Tensor | None = None) -> Tensor:
         """Normalised input, times `scale` [channels] if given."""
-        if scale is None:
-            return super().forward(input)
         if self.affine:
-            return super().forward(input) * scale.view(1, -1, 1, 1)
-        # A stride-0 scale (one expanded edge) is misread by the CPU backward pass of native_batch_norm.
-        scale = scale.contiguous()
+            normalised = super().forward(input)
+            return normalised if scale is None else normalised * scale.view(1, -1, 1, 1)
+        if scale is not None:
+            # A stride-0 scale (one expanded edge) is misread by the CPU backward pass of native_batch_norm.
+            scale = scale.contiguous()
         of_batch = self.training or self.running_mean is None
-        return nn.functional.batch_norm(
-            input, self.running_mean, self.running_var, scale, None, of_batch, self.momentum or 0.0, self.eps
-        )
+        settings = of_batch, self.momentum or 0.0, self.eps
+        several = input.numel() > input.shape[1]  # one value has no variance, which `batch_norm` refuses
+        if input.device.type == "cpu" and several:  # what `batch_norm` calls there after a call that others need
+            return torch.native_batch_norm(input, scale, None, self.running_mean, self.running_var, *settings)[0]
+        return nn.functional.batch_norm(input, self.running_mean, self.running_var, scale, None, *settings)

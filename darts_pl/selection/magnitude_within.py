@@ -61,11 +61,9 @@ class MagnitudeWithinSettings:
         "most multiply-adds of the final network for one sample", or_null(at_least(1), "no limit")
     )
     max_latency_ms: float | None = setting(
-        "longest predicted latency of the final network, in milliseconds", or_null(above(0), "no limit"), default=None
+        "longest predicted latency of the final network, in milliseconds", or_null(above(0), "no limit")
     )
-    latency: str | None = setting(
-        "folder of a run of task=latency, or its latency.json; null without max_latency_ms", default=None
-    )
+    latency: str | None = setting("folder of a run of task=latency, or its latency.json; null without max_latency_ms")
 
     def misfits(self, space: Space) -> Iterator[str]:
         """Why this rule does not work in a space."""
@@ -104,12 +102,12 @@ class MagnitudeWithin:
             settings.max_multiply_adds,
             None if time is None else nanoseconds(time),
         )
-        self.table = None if settings.latency is None else LatencyTable.read(settings.latency)
+        self.latencies = None if settings.latency is None else LatencyTable.read(settings.latency)
 
     def check(self, networks: Callable[[], FinalNetworks]) -> None:
         """Raise UserError unless the table of latencies holds for these networks."""
-        if self.table is not None:
-            self.table.check(networks().identity)
+        if self.latencies is not None:
+            self.latencies.check(networks().identity)
 
     def __call__(self, supernet: Supernet, trials: Trials) -> Genotype:
         """The genotype, its pairs listed strongest first. What the limits cost is recorded and told.
@@ -149,22 +147,22 @@ class MagnitudeWithin:
             f"{self._words(amounts, sizes)} within the limits, {self._words(without, sizes)} without them; "
             f"the limits cost {cost:.3f} of the log likelihood"
         )
-        if self.table is not None:
+        if self.latencies is not None:
             trials.tell(_latency_words(milliseconds(amounts[2]), recorded))
         return found
 
     def _amounts(self, sizes: PairSizes, unit: Unit, option: Option, inputs: int) -> Amounts:
         time = 0
-        if self.table is not None:
-            time = sum(self.table.of_pair(unit.cell_type, pair, inputs) for pair in option.pairs)
+        if self.latencies is not None:
+            time = sum(self.latencies.of_pair(unit.cell_type, pair, inputs) for pair in option.pairs)
         return (*sizes.of_pairs(unit, option.pairs), time)
 
     def _base(self, sizes: PairSizes) -> int:
-        return 0 if self.table is None else self.table.base.median
+        return 0 if self.latencies is None else self.latencies.base.median
 
     def _measured(self, genotype: Genotype, trials: Trials) -> dict[str, Any]:
         """What the network of the genotype takes, measured as the table was, and how fast the device is now."""
-        table = self.table
+        table = self.latencies
         if table is None:
             return {}
         networks = trials.final_networks()
@@ -182,12 +180,12 @@ class MagnitudeWithin:
             f"{prefix}parameters": amounts[0],
             f"{prefix}multiply_adds": amounts[1] if sizes.counts_multiply_adds else None,
         }
-        return found if self.table is None else {**found, f"{prefix}latency_ms": milliseconds(amounts[2])}
+        return found if self.latencies is None else {**found, f"{prefix}latency_ms": milliseconds(amounts[2])}
 
     def _words(self, amounts: Amounts, sizes: PairSizes) -> str:
         parts = [f"{amounts[0]:,} parameters"]
         parts += [f"{amounts[1]:,} multiply-adds"] if sizes.counts_multiply_adds else []
-        parts += [] if self.table is None else [f"{milliseconds(amounts[2]):.3f} ms"]
+        parts += [] if self.latencies is None else [f"{milliseconds(amounts[2]):.3f} ms"]
         return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 

@@ -52,6 +52,13 @@ def trials_of(net, lines=None, networks=None):
     )
 
 
+def within(folder=None, **limits):
+    """The rule with these limits, and the table of latencies in `folder`."""
+    names = ("max_parameters", "max_multiply_adds", "max_latency_ms")
+    latency = None if folder is None else str(folder)
+    return MagnitudeWithin(MagnitudeWithinSettings(**dict.fromkeys(names) | limits, latency=latency))
+
+
 def log_weight(net, genotype):
     total = 0.0
     for name, cell in genotype.cells.items():
@@ -91,7 +98,7 @@ def test_the_strongest_genotype_within_the_limits_is_that_of_a_search_through_al
         *((one, middle) for one in parameters[2:]),
     ]:
         fitting = [row for row in table if row[1] <= (limit or 1e9) and row[2] <= (other or 1e9)]
-        rule = MagnitudeWithin(MagnitudeWithinSettings(max_parameters=limit, max_multiply_adds=other))
+        rule = within(max_parameters=limit, max_multiply_adds=other)
         found = rule(net, trials_of(net))
         size = measure(found)
         assert size.parameters <= (limit or 1e9)
@@ -105,7 +112,7 @@ def test_sizes_add_up_in_cells_with_several_nodes_where_inputs_are_halved_and_ot
     for fraction in (0.6, 0.8, 0.9):
         trials = trials_of(net, lines)
         limit = int(fraction * largest)
-        found = MagnitudeWithin(MagnitudeWithinSettings(max_parameters=limit, max_multiply_adds=None))(net, trials)
+        found = within(max_parameters=limit)(net, trials)
         recorded = trials.journal["limits"]
         assert recorded["parameters"] == measure(found).parameters <= limit
         assert recorded["unlimited_parameters"] == largest
@@ -116,7 +123,7 @@ def test_sizes_add_up_in_cells_with_several_nodes_where_inputs_are_halved_and_ot
 
 def test_without_a_limit_that_binds_it_is_magnitude():
     net = bare(5, nodes=3)
-    rule = MagnitudeWithin(MagnitudeWithinSettings(max_parameters=10**9, max_multiply_adds=None))
+    rule = within(max_parameters=10**9)
     assert rule(net, trials_of(net)) == magnitude(net)
 
 
@@ -124,14 +131,14 @@ def test_limits_below_the_smallest_network_are_refused_with_its_size():
     net = bare(2, nodes=1)
     sizes = [measure(one) for one in every_genotype(net)]
     least = min(size.parameters for size in sizes)
-    rule = MagnitudeWithin(MagnitudeWithinSettings(max_parameters=least - 1, max_multiply_adds=None))
+    rule = within(max_parameters=least - 1)
     with pytest.raises(
         UserError, match=f"max_parameters={least - 1}: the smallest final network .* has {least} "
     ) as caught:
         rule(net, trials_of(net))
     assert len(str(caught.value).splitlines()) == 1
     cheap = min(size.multiply_adds for size in sizes)
-    rule = MagnitudeWithin(MagnitudeWithinSettings(max_parameters=None, max_multiply_adds=cheap - 1))
+    rule = within(max_multiply_adds=cheap - 1)
     with pytest.raises(UserError, match=f"max_multiply_adds={cheap - 1}: the smallest final network .* has {cheap} "):
         rule(net, trials_of(net))
 
@@ -159,11 +166,6 @@ def latency_by_hand(table, genotype):
             for row in table.pairs[name, operation, source < inputs]:
                 total += table.rows[row].median + 1_001
     return total
-
-
-def within(folder, **limits):
-    given = {"max_parameters": None, "max_multiply_adds": None, "latency": str(folder), **limits}
-    return MagnitudeWithin(MagnitudeWithinSettings(**given))
 
 
 @pytest.mark.parametrize("space", ["cnn", "nasbench201"])

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import shutil
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +28,7 @@ from tests.tasks.conftest import csv_rows, finished
 from tests.tasks.test_text import write
 from tests.tiny_sweep import TINY, write_images
 
+ROOT = Path(__file__).parents[2]
 SMALL = (
     *("task=protocol", *TINY, "search.alphas.lr=1", "hardware=cpu", "hardware.threads=1"),
     *("train.layers=3", "train.init_channels=2", "train.epochs=1", "train.batch_size=10", "train.cutout=0"),
@@ -256,6 +261,29 @@ def test_a_protocol_killed_in_every_stage_ends_as_one_never_stopped(done, images
     assert main([*command, "resume=true"]) == 0
     assert results(folder) == results(done)
     assert summaries(folder, "searches", "derived", "final") == summaries(done, "searches", "derived", "final")
+
+
+@pytest.mark.slow
+def test_two_processes_of_one_protocol_killed_at_random_moments_end_as_one_never_stopped(done, images, tmp_path):
+    stages, draw = tmp_path / "stages", random.Random(0)
+    command = [*SMALL, f"data.path={images}", f"task.folder={stages}"]
+
+    def start(number: int) -> subprocess.Popen[bytes]:
+        run = [sys.executable, str(ROOT / "run.py"), *command, f"hydra.run.dir={tmp_path / f'process_{number}'}"]
+        return subprocess.Popen(run, cwd=tmp_path, stdout=subprocess.DEVNULL)
+
+    for number in (0, 2):
+        before, processes = len(summaries(stages)), [start(number), start(number + 1)]
+        while len(summaries(stages)) < before + 3:
+            assert any(process.poll() is None for process in processes)
+            time.sleep(0.05)
+        time.sleep(draw.uniform(0, 0.5))
+        for process in processes:
+            process.kill()
+            process.wait()
+    processes = [start(4), start(5)]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert results(stages) == results(done)
 
 
 def test_a_finished_protocol_repeats_nothing(done, images, tmp_path):

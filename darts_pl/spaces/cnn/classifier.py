@@ -10,7 +10,7 @@ from torchvision.ops import stochastic_depth
 
 from darts_pl.errors import UserError
 from darts_pl.genotype import CellGenotype, Genotype
-from darts_pl.ops import Identity, build, names
+from darts_pl.ops import EdgeOperation, Identity, NodeOutput, build, names
 from darts_pl.spaces.cnn.auxiliary import TOWERS, AuxiliaryTower
 from darts_pl.spaces.cnn.plan import CellPlan, extra_skip, plan_cells, preprocess
 from darts_pl.spaces.cnn.stems import build_stem
@@ -52,21 +52,23 @@ class FinalCell(nn.Module):
             drop_path: probability with which each operation but the identity is dropped for a
                 sample, together with the edge's extra skip connection (training only).
         """
-        states = [self.preprocess0(before), self.preprocess1(last)]
+        # What reads one node shares its ReLU.
+        states = [NodeOutput(self.preprocess0(before)), NodeOutput(self.preprocess1(last))]
         operations = iter(self.operations)
         skips = iter(self.skips or ())
         for sources in self.sources:
             parts = []
             for source in sources:
                 operation = next(operations)
-                part = operation(states[source])
+                state = states[source]
+                part = operation.on_edges(state) if isinstance(operation, EdgeOperation) else operation(state.raw)
                 if self.skips is not None:
-                    part = part + next(skips)(states[source])
+                    part = part + next(skips)(state.raw)
                 if self.training and drop_path > 0 and not isinstance(operation, Identity):
                     part = stochastic_depth(part, drop_path, mode="row")
                 parts.append(part)
-            states.append(sum(parts[1:], parts[0]))
-        return torch.cat([states[node] for node in self.concat], dim=1)
+            states.append(NodeOutput(sum(parts[1:], parts[0])))
+        return torch.cat([states[node].raw for node in self.concat], dim=1)
 
 
 class Classifier(ImageNetwork):

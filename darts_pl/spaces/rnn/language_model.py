@@ -12,6 +12,7 @@ from darts_pl.genotype import CellGenotype, Genotype
 from darts_pl.ops import activation_function, activations
 from darts_pl.spaces.rnn.sequence import Dropouts, GatedCell, SequenceNetwork
 from darts_pl.spaces.rnn.supernet import CELL_TYPE
+from darts_pl.spaces.rnn.whole_sequence import Readers, derived_sequence, slope_is_known
 
 
 class _Reader(NamedTuple):
@@ -41,10 +42,39 @@ class DerivedCell(GatedCell):
     def prepare(self, *extra: Any) -> dict[int, Tensor]:
         """By source node the matrices of the nodes that read it, side by side."""
         found = {}
-        for source, readers in sorted(self.readers.items()):
-            matrices = [self.nodes[reader.node - 1] for reader in readers]
+        for source in self._by_source():
+            matrices = [self.nodes[reader.node - 1] for reader in self.readers[source]]
             found[source] = matrices[0] if len(matrices) == 1 else torch.cat(matrices, dim=1)
         return found
+
+    def run(self, from_inputs: Tensor, hidden: Tensor, for_hidden: Tensor, mask: Tensor | None, *extra: Any) -> Tensor:
+        names = [reader.activation for readers in self.readers.values() for reader in readers]
+        known = 0 not in self.concat and all(map(slope_is_known, names))
+        if not (known and self.training and torch.is_grad_enabled()):
+            return super().run(from_inputs, hidden, for_hidden, mask, *extra)
+        prepared, readers = self.prepare(*extra), self._by_source()
+        places = {node: place for place, node in enumerate(node for one in readers for node, _ in self.readers[one])}
+
+        def plain(part: Tensor, hidden: Tensor, matrix: Tensor, mask: Tensor | None, *matrices: Tensor) -> Tensor:
+            return self.step_by_step(part, hidden, matrix, mask, dict(zip(readers, matrices, strict=True)))
+
+        return derived_sequence(
+            [
+                Readers(
+                    None if source == 0 else places[source],
+                    places[self.readers[source][0].node],
+                    tuple(reader.activation for reader in self.readers[source]),
+                )
+                for source in readers
+            ],
+            [places[node] for node in self.concat],
+            plain,
+            *(from_inputs, hidden, for_hidden, mask, *(prepared[source] for source in readers)),
+        )
+
+    def _by_source(self) -> list[int]:
+        """The nodes that others read, in order."""
+        return sorted(self.readers)
 
     def output(self, start: Tensor, mask: Tensor | None, prepared: dict[int, Tensor]) -> Tensor:
         """Mean of the concatenated nodes [B, H]."""

@@ -133,15 +133,36 @@ class GatedCell(nn.Module, ABC):
         hidden_mask = dropout_mask(inputs, tuple(hidden.shape), self.dropouth, self.training)
         for_inputs, for_hidden = self.first.split(self.units)
         from_inputs = _masked(inputs, input_mask) @ for_inputs  # the part that needs no h: once for all steps
-        prepared = self.prepare(*extra)
+        return self.run(from_inputs, hidden, for_hidden, hidden_mask, *extra)
+
+    def run(self, from_inputs: Tensor, hidden: Tensor, for_hidden: Tensor, mask: Tensor | None, *extra: Any) -> Tensor:
+        """The hidden states [T, B, H]; a cell with a gradient of its own for a whole sequence overrides it.
+
+        Args:
+            from_inputs: what the inputs add to node 0's pre-activations [T, B, 2H].
+            hidden: state before the first step [B, H].
+            for_hidden: the matrix of the hidden state [H, 2H].
+            mask: of every state that a matrix product reads [B, H]; None masks nothing.
+            extra: passed on to `prepare`.
+        """
+        return self.step_by_step(from_inputs, hidden, for_hidden, mask, self.prepare(*extra))
+
+    def step_by_step(
+        self, from_inputs: Tensor, hidden: Tensor, for_hidden: Tensor, mask: Tensor | None, prepared: Any
+    ) -> Tensor:
+        """The hidden states [T, B, H], each step differentiated on its own.
+
+        Args:
+            from_inputs, hidden, for_hidden, mask: see `run`.
+            prepared: what `prepare` returned.
+        """
         outputs = []
         for part in from_inputs.unbind(0):
-            both = torch.addmm(part, _masked(hidden, hidden_mask), for_hidden).to(
-                hidden.dtype
-            )  # another one under autocast
+            # Under autocast a product has another dtype.
+            both = torch.addmm(part, _masked(hidden, mask), for_hidden).to(hidden.dtype)
             gate, candidate = both.chunk(2, dim=1)
             start = torch.lerp(hidden, candidate.tanh(), gate.sigmoid())
-            hidden = self.output(start, hidden_mask, prepared)
+            hidden = self.output(start, mask, prepared)
             outputs.append(hidden)
         return torch.stack(outputs)
 

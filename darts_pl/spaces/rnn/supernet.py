@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +13,7 @@ from darts_pl.ops import NONE, activation_function
 from darts_pl.spaces.base import Parts
 from darts_pl.spaces.mixing import Alive, Mixing
 from darts_pl.spaces.rnn.sequence import Dropouts, GatedCell, SequenceNetwork, SequenceOutput, slowness, word_loss
+from darts_pl.spaces.rnn.whole_sequence import mixed_sequence, slope_is_known
 from darts_pl.spaces.space import CellSpace, SearchSpace
 from darts_pl.spaces.supernet import Outcome, Supernet
 
@@ -101,13 +102,22 @@ class MixedCell(GatedCell):
         Args:
             extra: the mixing of the cell.
         """
-        ((weights, edges, alive),) = extra
+        (mixing,) = extra
+        return self._leaving(self._matrices(), self._by_source(mixing), self._living(mixing.alive))
+
+    def _matrices(self) -> Tensor:
+        """Those of all nodes side by side [H, nodes*2H]."""
+        return torch.cat(list(self.nodes), dim=1)
+
+    def _by_source(self, mixing: Mixing) -> Tensor:
+        """The mixing weights [edges by source, activations]."""
+        weights, edges, alive = mixing
         weights = weights if edges is None else weights * edges.unsqueeze(1)
         if alive is not None:  # one that is dead on this edge and alive on another is computed: cut it here
             weights = weights.where(torch.tensor(alive, device=weights.device), 0.0)
-        living = self._living(alive)
-        matrices = torch.cat(list(self.nodes), dim=1)  # [H, nodes*2H]
-        mixing = torch.cat([weights.flatten(), weights.new_zeros(1)])[self.columns]  # [edges by source, activations]
+        return torch.cat([weights.flatten(), weights.new_zeros(1)])[self.columns]
+
+    def _leaving(self, matrices: Tensor, mixing: Tensor, living: Sequence[frozenset[str]]) -> list[_Leaving]:
         prepared = []
         for source, rows in enumerate(mixing.split([len(leaving) for leaving in self.space.leaving_by_source()])):
             columns = rows.unsqueeze(1).unbind(2)  # [K, 1] each
@@ -116,6 +126,31 @@ class MixedCell(GatedCell):
             )
             prepared.append(_Leaving(matrices[:, source * 2 * self.units :], activations, rows.sum(1, keepdim=True)))
         return prepared
+
+    def run(self, from_inputs: Tensor, hidden: Tensor, for_hidden: Tensor, mask: Tensor | None, *extra: Any) -> Tensor:
+        (mixing,) = extra
+        if not (self.training and torch.is_grad_enabled() and all(map(slope_is_known, self.activations))):
+            return super().run(from_inputs, hidden, for_hidden, mask, mixing)
+        living = self._living(mixing.alive)
+        columns = [
+            [(column, name) for column, name in enumerate(self.activations) if name in names] for names in living
+        ]
+        running = self.norm.running_mean, self.norm.running_var
+
+        def plain(
+            part: Tensor, hidden: Tensor, matrix: Tensor, matrices: Tensor, by_source: Tensor, mask: Any
+        ) -> Tensor:
+            # The sequence has updated the statistics already.
+            self.norm.running_mean, self.norm.running_var = (values.clone() for values in running)
+            try:
+                return self.step_by_step(part, hidden, matrix, mask, self._leaving(matrices, by_source, living))
+            finally:
+                self.norm.running_mean, self.norm.running_var = running
+
+        return mixed_sequence(
+            *(columns, running, plain, from_inputs, hidden, for_hidden),
+            *(self._matrices(), self._by_source(mixing), mask),
+        )
 
     def output(self, start: Tensor, mask: Tensor | None, prepared: list[_Leaving]) -> Tensor:
         """Mean of all intermediate nodes [B, H]."""
