@@ -55,6 +55,9 @@ def examples() -> dict[str, Any]:
             settings = getattr(config, section.name)
             if isinstance(section, Choice):
                 found.setdefault(section.label(getattr(settings, section.key)), settings)
+            elif isinstance(section, Group):
+                for chosen, values in settings.items():
+                    found.setdefault(f"{section.name}=[{chosen}]", values)
             elif isinstance(section, Fixed):
                 found.setdefault("", {})[section.name] = settings
             elif isinstance(section, Parts):
@@ -98,6 +101,8 @@ def test_every_component_has_a_group_file_and_refuses_each_value_outside_its_ran
     assert settings is not None, f"no file in conf/ chooses {label}"
     schema = type(settings)
     prefix = "logger.wandb" if label == "logger=wandb" else section
+    if isinstance(SECTIONS[section], Group):
+        prefix = f"{section}.{settings.name}"
     for path, within in ranges(schema):
         for value in within.outside if within is not None else ():
             values = plain(settings)
