@@ -86,6 +86,8 @@ class Freeze(Observer):
         self.window, self.threshold, self.added = settings.window, settings.threshold, settings.added
         self._supernet: Supernet | None = None
         self._watched: list[Watched] = []
+        self._alike: dict[tuple[int, int, int], list[str]] = {}  # names of the weights of one shape
+        self._place = self._weights_of = torch.zeros(0)  # operation of each row; weights of each operation
         self._sums = self._counts = torch.zeros(0)  # of the window so far, [operations]
         self._stopped = torch.zeros(0, dtype=torch.bool)  # [operations]
         self._before: dict[str, Tensor] = {}  # train gradients of the step before
@@ -106,25 +108,48 @@ class Freeze(Observer):
         self._sums, self._counts = self._sums.to(like), self._counts.to(like)
         self._stopped, self._epoch = self._stopped.to(like.device), self._epoch.to(like)
         self._before = {name: values.to(like.device) for name, values in self._before.items()}
+        self._arrange(like)
         self._refresh()
+
+    def _arrange(self, like: Tensor) -> None:
+        """Group the watched weights by their shape, and note which operations their rows belong to."""
+        assert self._supernet is not None
+        weights, first = self._supernet.weights(), 0
+        places: dict[str, range] = {}
+        self._alike = {}
+        for one in self._watched:
+            for name in one.names:
+                shape = (one.edges, len(weights[name]) // one.edges, weights[name][0].numel())
+                self._alike.setdefault(shape, []).append(name)
+                places[name] = range(first, first + one.edges)
+            first += one.edges
+        rows = [row for names in self._alike.values() for name in names for row in places[name]]
+        self._place = torch.tensor(rows, dtype=torch.long, device=like.device)
+        counts = [float(len(one.names)) for one in self._watched for _ in range(one.edges)]
+        self._weights_of = torch.tensor(counts, dtype=like.dtype, device=like.device)
 
     def on_alpha_gradient(self, step: int, result: AlphaGradient) -> None:
         assert result.weights is not None, "the valid gradient of the weights was asked for"
         if not self._before:
             return
-        found = [self.similarity(one, result.weights) for one in self._watched]
-        similarity, counted = (torch.cat(parts) for parts in zip(*found, strict=True))
+        similarity, counted = self.similarities(result.weights)
         self._judge(torch.where(counted & ~self._stopped, similarity, torch.nan))
 
-    def similarity(self, watched: Watched, valid: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """The similarities of an operation on its K edges [K], and whether they count, bool [K]."""
-        cosines, counted = [], []
-        for name in watched.names:
-            shape = (watched.edges, len(valid[name]) // watched.edges, -1)  # [K, outputs, others]
-            before, now = self._before[name].reshape(shape), valid[name].reshape(shape)
-            counted.append(before.any(2).any(1) & now.any(2).any(1))
-            cosines.append(torch.cosine_similarity(before + now if self.added else now, before, dim=1).mean(1))
-        return torch.stack(cosines).mean(0), torch.stack(counted).any(0)
+    def similarities(self, valid: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The similarity of every operation on each of its edges, and whether it counts, both [operations].
+
+        Args:
+            valid: gradients on the valid batch, by the names of the weights.
+        """
+        cosines, present = [], []
+        for shape, names in self._alike.items():  # [K, outputs, others]: weights of one shape at once
+            before, now = (torch.stack([by[name].reshape(shape) for name in names]) for by in (self._before, valid))
+            present.append((before.flatten(2).any(2) & now.flatten(2).any(2)).flatten())
+            other = before + now if self.added else now
+            cosines.append(torch.cosine_similarity(other, before, dim=2).mean(2).flatten())
+        sums = torch.zeros_like(self._sums).index_add(0, self._place, torch.cat(cosines))
+        there = torch.zeros_like(self._sums).index_add(0, self._place, torch.cat(present).to(sums))
+        return sums / self._weights_of, there > 0
 
     def _judge(self, similarity: Tensor) -> None:
         """Take the similarities of a step, nan where there is none, and freeze what a full window says.

@@ -262,4 +262,4 @@ def test_watching_and_freezing_cost_no_pass() -> None:
             step(*batches(4), 4)
         counts.append(operations.count)
     assert len(passes) == 2 * 4 * 2  # for the alphas and for the weights, with and without
-    assert counts[0] < counts[1]
+    assert counts[0] < counts[1] <= 1.4 * counts[0]
