@@ -249,7 +249,7 @@ def test_watching_and_freezing_cost_no_pass() -> None:
         return loss(self, batch, mixing)  # type: ignore[arg-type]
 
     counts = []
-    for observers in ((), (freezing(window=1),)):
+    for observers in ((), (freezing(window=1, threshold=-1.0),)):
         net = convolutional(layers=8)
         step = search_step(net, "first")
         step.observers = observers
