@@ -98,7 +98,10 @@ def gradients(
     retain_graph: bool | None = None,
 ) -> list[Tensor]:
     """Gradient of `of` (or of the inner product with `vectors`) for each of `tensors`; zero for one
-    that the pass did not use, such as a weight of a masked candidate."""
+    that the pass did not use, such as a weight of a masked candidate, and for all where it used none of them: a single
+    drawn path may lead through "none" only."""
+    if isinstance(of, Tensor) and not of.requires_grad:
+        return [torch.zeros_like(tensor) for tensor in tensors]
     return list(
         torch.autograd.grad(of, tensors, vectors, retain_graph, create_graph, allow_unused=True, materialize_grads=True)
     )

@@ -6,6 +6,7 @@ from darts_pl.config.parse import CROSS_CHECKS, known_keys, nearest_key, parse_c
 from darts_pl.config.resolvers import by_data
 from darts_pl.config.sections import SECTIONS, Choice, Fixed, Group, Parts, Section, register_section
 from darts_pl.config.upgrade import (
+    GOES_ON,
     as_it_began,
     flatten,
     old_keys,
@@ -17,6 +18,7 @@ from darts_pl.config.upgrade import (
 
 __all__ = [
     "CROSS_CHECKS",
+    "GOES_ON",
     "SECTIONS",
     "Choice",
     "CommandSettings",

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from darts_pl.bilevel import ORDERS, InnerStep, identity_mean
+from darts_pl.bilevel import ORDERS, InnerStep, gradients, identity_mean
 from darts_pl.spaces import CnnSupernet, build_space
 
 
@@ -26,3 +26,11 @@ def test_an_order_gives_the_same_gradient_whatever_the_weights_of_a_candidate_fi
         assert bool(gradient.isfinite().all())
         assert gradient.abs().max() > 0
         torch.testing.assert_close(gradient, again.gradient[name])
+
+
+def test_the_gradient_of_a_pass_that_used_no_tensor_is_zero() -> None:
+    # as where a drawn path leads through "none" only
+    alphas, weights = torch.randn(2, 3, requires_grad=True), torch.randn(4, requires_grad=True)
+    found = gradients(torch.tensor(1.5), [alphas, weights])
+    assert [tuple(one.shape) for one in found] == [(2, 3), (4,)]
+    assert all(bool((one == 0).all()) for one in found)

@@ -27,6 +27,7 @@ def test_a_search_of_an_older_version_goes_on_to_the_alphas_that_it_would_have_r
     assert main([*command, "search.valid_statistics=batch"]) == 2
     assert "run with search.valid_statistics=stored, and not search.valid_statistics=batch" in capsys.readouterr().err
     assert main(command) == 0
+    assert main(command) == 0  # a run that was continued once is continued in the same way
     stored = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert stored["settings"]["search.valid_statistics"] == "stored"
     expected, found = np.load(OLDER / "search/alphas_at_the_end.npz"), np.load(tmp_path / "run/alphas.npz")

@@ -7,7 +7,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from darts_pl.config import as_it_began, flatten, parse_config
+from darts_pl.config import GOES_ON, as_it_began, flatten, parse_config
 from darts_pl.runs.fitting import newest_settings
 from darts_pl.tasks.execution.context import Context
 
@@ -19,7 +19,10 @@ def continued(context: Context) -> Context:
     if not stored:
         return context
     given = {override.lstrip("+").partition("=")[0] for override in HydraConfig.get().overrides.task}
-    changes = {key: value for key, value in as_it_began(stored, flatten(context.resolved)).items() if key not in given}
+    now = flatten(context.resolved)
+    # A run that was continued once has the keys in its checkpoint.
+    began = as_it_began(stored, now) | {key: stored[key] for key in GOES_ON & stored.keys() & now.keys()}
+    changes = {key: value for key, value in began.items() if key not in given and value != now[key]}
     if not changes:
         return context
     settings = OmegaConf.create(dict(context.resolved))
