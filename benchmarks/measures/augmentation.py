@@ -32,7 +32,7 @@ def augmented(batch: int, device: str = "cpu", stream: str = "train") -> Any:
 
 
 def augmentation(machine: Machine) -> Iterator[Result]:
-    """Images per second over those of torchvision's transforms on PIL images, stacked to a batch."""
+    """Images per second of one core over those of torchvision's transforms on PIL images, stacked to a batch."""
     rows = LIMITS["augmentation 64"], LIMITS["augmentation 16"]
     if machine.device != "cpu":
         for limit in rows:
@@ -62,9 +62,11 @@ def augmentation(machine: Machine) -> Iterator[Result]:
             for index in range(BATCHES):
                 torch.stack([transform(pictures[picked]) for picked in order[index * batch : (index + 1) * batch]])
 
+        torch.set_num_threads(1)  # as torchvision's
         whole()
         one_by_one()
         times = alternate({"ours": machine.clock.of(whole), "theirs": machine.clock.of(one_by_one)}, 9)
+        torch.set_num_threads(machine.threads)
         count = BATCHES * batch
         rates = [count / sorted(times[name])[4] for name in ("ours", "theirs")]
         yield Result(limit, ratio(times["theirs"], times["ours"]), *rates, "images/s")

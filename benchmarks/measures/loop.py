@@ -27,7 +27,7 @@ def loop(machine: Machine) -> Iterator[Result]:
     limit = LIMITS["loop"]
     try:
         make = _runs(machine.device)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         yield Result(limit, left_out=f"this Python has no {error.name}")
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -123,7 +123,7 @@ def waiting(machine: Machine) -> Iterator[Result]:
     limit = LIMITS["waiting"]
     try:
         load = _loader(machine.device)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         yield Result(limit, left_out=f"this Python has no {error.name}")
         return
     ours = cnn_search(machine.device, both=False).ours

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.base import worker
+from benchmarks.base import ROOT, worker
 from benchmarks.counting import cost
 from benchmarks.measures.memory import peak
 from benchmarks.table import LIMITS, Result
@@ -64,19 +64,19 @@ def _step(form: Any, order: str) -> None:
 
 def _times(workload: str, pair: Pair, orders: tuple[str, ...], machine: Machine) -> dict[str, dict[str, list[float]]]:
     """By order and form the seconds of every round."""
-    asked: Any = nullcontext({})
-    if machine.base is not None:
-        asked = worker(machine.base, workload, machine.device, machine.clock.kind, machine.threads)
+    folders = {} if machine.base is None else {"base": machine.base, "now": ROOT}
     found = {}
-    with asked as others:
+    with ExitStack() as stack:
+        others = {
+            name: stack.enter_context(worker(folder, workload, machine.device, machine.clock.kind, machine.threads))
+            for name, folder in folders.items()
+        }
         for order in orders:
             runs: dict[str, Timed] = {
                 "ours": machine.clock.of(partial(_step, pair.ours, order)),
                 "theirs": machine.clock.of(partial(_step, pair.theirs, order)),
             }
-            if others:
-                runs["base"] = others[order]
-            alternate({name: run for name, run in runs.items() if name == "base" or order == "second"}, 1)  # a warm-up
+            runs |= {name: asked[order] for name, asked in others.items()}
             found[order] = alternate(runs, machine.rounds)
     return found
 
@@ -88,7 +88,7 @@ def _time_row(key: str, times: dict[str, list[float]]) -> Result:
         statistics.median(times["ours"]),
         statistics.median(times["theirs"]),
         "s",
-        ratio(times["ours"], times["base"]) if "base" in times else None,
+        ratio(times["now"], times["base"]) if "base" in times else None,  # both in processes of their own
     )
 
 
