@@ -192,7 +192,7 @@ def draw_curves(curves: Sequence[Row], file: Path) -> None:
     for panel in list(panels)[len(names) :]:
         panel.set_axis_off()
     figure.supxlabel("epoch of the search", fontsize=8)
-    figure.supylabel("CIFAR-10 test accuracy of the cell, table, %", fontsize=8)
+    figure.supylabel("CIFAR-10 test, table, %", fontsize=8)
     figure.savefig(file, metadata={"Date": None})
 
 
