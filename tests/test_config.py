@@ -112,7 +112,7 @@ def test_the_batch_size_of_the_data_overrides_the_other_two() -> None:
     [
         ("+search.layer=3", ["search.layer", "search.layers"]),
         ("+lr=0.1", ["unknown key lr"]),
-        ("search.layers=0", ["search.layers=0", "at least 3"]),
+        ("search.layers=0", ["search.layers=0", "at least 1"]),
         ("search.layers=2", ["search.layers=2", "at least 3"]),
         ("search.layers=two", ["search.layers=two", "integer"]),
         ("search.candidates=5", ["search.candidates=5", "list"]),

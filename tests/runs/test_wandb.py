@@ -38,6 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, search: Callable[..., int])
     """Of a finished second-order search."""
     path = tmp_path_factory.mktemp("search")
     arguments = ("order=second", "seed=3", "logger=wandb", "logger.alphas=true", "logger.every_n_steps=2")
+    arguments += ("perturbation=random", "observers=[curvature]")  # which log names of their own
     assert search(path, *arguments) == 0
     return path
 
