@@ -76,7 +76,8 @@ def measure_table(
 
     The operations are measured in the networks of `reference_genotypes`: an operation takes longer in a network that
     mixes operations than alone, where nothing replaces its data in the caches. The base is what passes without
-    measured operations take beyond the sum of their operations.
+    measured operations take beyond the sum of their operations. What several operations that read one node share, such
+    as its ReLU, counts for the one that computes it first; the base levels out the difference over these networks.
 
     Args:
         networks: how they are built.

@@ -71,9 +71,14 @@ class EdgeOperation(nn.Module, ABC):
             scale: [K*C], the mixing weight of each edge repeated over its channels; None = 1.
         """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The operation applied to x [B, C, H, W]; with K = 1 that of a final network."""
-        return self.on_edges(NodeOutput(x))
+    def forward(self, x: Tensor, node: NodeOutput | None = None) -> Tensor:
+        """The operation applied to x [B, C, H, W]; with K = 1 that of a final network.
+
+        Args:
+            x: output of a node.
+            node: the same output with what others that read it have computed already; None = nothing.
+        """
+        return self.on_edges(NodeOutput(x) if node is None else node)
 
 
 class EdgeByEdge(EdgeOperation):

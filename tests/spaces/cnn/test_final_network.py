@@ -31,6 +31,18 @@ def parts_of(cell, before, last):
     return [operation(state) for operation, state in zip(cell.operations, states, strict=True)]
 
 
+def test_operations_that_read_one_node_share_its_relu_and_hooks_see_the_map_of_each(monkeypatch):
+    pairs = [("dil_conv_3x3", 0), ("skip_connect", 1)]
+    genotype = from_pairs("cnn", {name: (2 * pairs, [2, 3]) for name in ("normal", "reduce")})
+    net, relu, calls, maps = FinalCell(genotype.cells["normal"], PLAN), torch.relu, [], []
+    monkeypatch.setattr(torch, "relu", lambda x: calls.append(1) or relu(x))
+    for operation in net.operations:
+        operation.register_forward_pre_hook(lambda _, inputs: maps.append(inputs[0].shape))
+    net(*torch.randn(2, 3, 4, 6, 6), 0.0)
+    assert maps == [(3, 4, 6, 6)] * 4
+    assert len(calls) == 2 + 1  # one in front of each 1x1 convolution that prepares an input, one for both operations
+
+
 @pytest.mark.parametrize("drop_path", [0.2, 0.5, 0.9])
 def test_each_operation_is_dropped_for_single_samples_and_scaled_so_that_the_mean_stays(drop_path):
     net, samples = cell("avg_pool_3x3", "sep_conv_3x3"), 4000
