@@ -37,6 +37,7 @@ def test_a_search_step_takes_few_operations(search, order, which):
     assert operations <= 1.05 * OPERATIONS[name][which]
 
 
+@pytest.mark.slow
 def test_the_yardstick_has_the_operations_of_the_published_code(search):
     name, (_, theirs) = search
     for order, published in zip(("first", "second"), PUBLISHED_OPERATIONS[name], strict=True):
@@ -53,6 +54,7 @@ def test_a_pass_of_the_paper_search_saves_few_bytes(name, make):
     assert ours <= 1.05 * BYTES[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["first", "second"])
 @pytest.mark.parametrize(
     "make",

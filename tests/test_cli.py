@@ -166,7 +166,12 @@ def test_an_error_of_ours_is_status_1_with_its_traceback(
 def test_help_shows_the_groups_the_examples_and_the_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    for word in ("experiment=quickstart", "order: first, neumann, second, second_exact, unrolled", "genotype=", "Exit statuses"):
+    for word in (
+        "experiment=quickstart",
+        "order: first, neumann, second, second_exact, unrolled",
+        "genotype=",
+        "Exit statuses",
+    ):
         assert word in text
 
 

@@ -7,6 +7,7 @@ from tests.distributed.score_worker import scores
 from tests.distributed.test_ranks import launch
 
 
+@pytest.mark.slow
 def test_two_processes_score_as_one_on_batches_that_are_whole(tmp_path):
     status, said, _ = launch(tmp_path, worker="score_worker.py")
     assert status == 0, said

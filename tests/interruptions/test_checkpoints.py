@@ -156,6 +156,7 @@ def limited(folder, room, *arguments):
     return subprocess.run(command, env=environment, preexec_fn=limit, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_with_one_line_and_leaves_the_last_checkpoint_whole(stopped):
     checkpoints = stopped / "checkpoints"
     before = {path.name: path.read_bytes() for path in checkpoints.iterdir()}

@@ -84,7 +84,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return folder
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method",
+    [name if name in ("darts", "pc_darts") else pytest.param(name, marks=pytest.mark.slow) for name in METHODS],
+)
 @pytest.mark.parametrize("batch", [None, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_search_that_is_killed_and_resumed_is_bitwise_one_never_stopped(
     method: str,

@@ -82,6 +82,7 @@ def test_the_genotype_uses_the_candidates_of_the_last_stage(whole: Path) -> None
             assert operation in facts[name][edges.index((source, 2 + number // 2))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("epoch", "batch"),
     [(0, 0), (1, None), (2, 0), (2, None), (3, 0)],

@@ -44,6 +44,7 @@ def recorded_table(scores, criterion):
     return torch.tensor(values, dtype=torch.float64)
 
 
+@pytest.mark.slow
 def test_every_decision_every_score_and_the_genotype_are_the_recorded_ones(perturbation_file, recorded_in, agrees):
     data = recorded_in(perturbation_file)
     supernet = supernet_of(data)

@@ -158,6 +158,7 @@ def terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("callback", "hook", "epoch", "stop", "status"),
     [

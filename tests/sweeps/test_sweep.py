@@ -102,6 +102,7 @@ def test_a_sweep_that_replaces_another_runs_all_jobs_again_and_leaves_nothing_of
     assert (tmp_path / "sweep" / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_goes_on_with_the_job_that_was_cut_off(tmp_path, images, sweep, jobs, monkeypatch, capsys):
     """The second job is stopped in its second epoch; afterwards it is bitwise what it is in one go."""
     arguments = [*TINY, "search.epochs=2", f"data.path={images}", "seed=0,1,2"]

@@ -149,6 +149,7 @@ def test_shared_weights_are_correlated_with_the_table_and_a_stopped_comparison_g
     assert again == [7.0 if row["genotype"] in first else value for row, value in zip(rows, shared, strict=True)]
 
 
+@pytest.mark.slow
 def test_shared_weights_are_correlated_with_scores_in_a_file_on_any_space(tmp_path, summary_of, refused):
     folder = tmp_path / "search"
     search = ("data=digits", "search.epochs=1", "search.layers=3", "search.init_channels=4", "search.nodes=2")
@@ -184,6 +185,7 @@ def test_genotypes_of_numbers_are_those_of_the_table():
     assert str(genotype_of(NasBench201().cell(11472))) == RESNET
 
 
+@pytest.mark.slow
 def test_the_study_is_a_sweep_that_collect_turns_into_one_table(tmp_path, capsys, summary_of):
     draw = np.random.default_rng(0)
     images, labels = draw.integers(0, 256, (80, 8, 8, 3), dtype=np.uint8), np.arange(80) % 4

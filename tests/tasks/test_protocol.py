@@ -165,6 +165,7 @@ def test_the_test_split_decides_nothing_and_changes_only_the_last_scores(done, i
     assert [one["test/loss"] for one in ours.values()] != [one["test/loss"] for one in theirs.values()]
 
 
+@pytest.mark.slow
 def test_stages_run_as_commands_of_their_own_and_none_but_the_last_builds_a_test_split(
     done, images, tmp_path, monkeypatch, refused
 ):
@@ -203,6 +204,7 @@ def results(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.slow
 def test_the_parts_run_side_by_side_in_a_sweep(done, images, tmp_path):
     stages = tmp_path / "stages"
     command = (*SMALL, f"data.path={images}", f"task.folder={stages}", "task.stage=search", "task.only=[0],[1]")
@@ -240,6 +242,7 @@ def dying(method: Callable[..., Any], call: int) -> Callable[..., Any]:
     return run
 
 
+@pytest.mark.slow
 def test_a_protocol_killed_in_every_stage_ends_as_one_never_stopped(done, images, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     command = [*SMALL, f"data.path={images}", f"hydra.run.dir={folder}"]
@@ -371,6 +374,7 @@ def test_other_tasks_read_the_parts_as_they_read_any_run(done, images, tmp_path,
     assert summary_of(tmp_path / "one", "task=collect", f"runs={done}")["runs"] == 1
 
 
+@pytest.mark.slow
 def test_a_protocol_on_text_has_perplexities_and_its_test_text_decides_nothing(tmp_path):
     small = ("task=protocol", "search=rnn", "search.units=6", "search.nodes=2", "search.batch_size=8", "order=first")
     small += ("search.epochs=1", "train.units=6", "train.batch_size=8", "train.epochs=1", "hardware=cpu", "data=text")

@@ -129,6 +129,7 @@ def test_the_test_split_is_not_read(searched, tmp_path):
     assert trained(tmp_path / "run") == trained(searched)
 
 
+@pytest.mark.slow
 def test_the_test_text_is_not_read(tmp_path):
     draw = np.random.default_rng(0)
     rows = [" ".join(f"w{word}" for word in draw.integers(0, 20, 7)) for _ in range(180)]
@@ -167,6 +168,7 @@ def test_a_killed_run_continues_with_the_same_questions_and_scores(searched, tmp
     assert trained(tmp_path) == trained(searched)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["in the second training", "before its answer is recorded"])
 def test_a_stopped_run_continues_with_the_same_questions_and_scores(searched, tmp_path, digits, monkeypatch, moment):
     command = (*RANDOM, f"data.path={digits}", f"hydra.run.dir={tmp_path}")
@@ -238,6 +240,7 @@ def test_a_training_that_diverges_counts_as_the_worst_and_the_search_goes_on(tmp
     assert (summary["strategy/failures"], summary["strategy/best_evaluation"]) == (1, 2)
 
 
+@pytest.mark.slow
 def test_the_epochs_of_successive_halving_are_those_of_the_trainings(tmp_path, digits):
     command = ("task=strategy", "strategy=successive_halving", "evaluator=train", "budget.evaluations=3")
     rungs = ("strategy.eta=2", "strategy.min_epochs=1", "strategy.max_epochs=2")
