@@ -183,7 +183,7 @@ def test_a_text_that_cannot_be_used_ends_with_status_2(
 def test_the_quickstart_finds_a_cell_that_predicts_better_than_word_frequencies(tmp_path: Path) -> None:
     summary = run(tmp_path, "experiment=quickstart_rnn")
     assert summary["test/perplexity"] < 0.9 * summary["unigram/perplexity"]
-    assert summary["search/entropy_recurrent"] < np.log(5) - 0.05
+    assert summary["search/entropy_recurrent"] < np.log(5) - 0.03  # at the start it is log(5) within 1e-6
 
 
 @pytest.mark.slow
