@@ -6,6 +6,7 @@ that both forms have the same dropout masks from the same seed.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import torch
@@ -32,7 +33,7 @@ def mask(like: Tensor, *shape: int, dropped: float) -> Tensor:
     return like.new_empty(shape).bernoulli_(1 - dropped) / (1 - dropped)
 
 
-class StepwiseCell(nn.Module):
+class StepwiseCell(nn.Module, ABC):
     """A gated cell that is run word by word."""
 
     def __init__(self, units: int, nodes: int, dropouts: Dropouts) -> None:
@@ -57,8 +58,9 @@ class StepwiseCell(nn.Module):
         gate, candidate = gate.sigmoid(), candidate.tanh()
         return hidden + gate * (candidate - hidden)
 
+    @abstractmethod
     def step(self, word: Tensor, hidden: Tensor, input_mask: Tensor, hidden_mask: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The next hidden state [batch, units]."""
 
 
 class SearchedCell(StepwiseCell):

@@ -46,7 +46,7 @@ LIMITED = (
 )
 
 
-#: How far the reference networks may be from their latencies in the table before this is told.
+#: Relative difference of the reference networks from their latencies in the table above which a line is printed.
 _SAME_SPEED = 0.05
 
 

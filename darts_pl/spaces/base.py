@@ -151,7 +151,7 @@ class Space(ABC):
             UserError: if this space does not say where its operations are.
         """
         self.check_latency_is_measured()
-        raise NotImplementedError
+        raise NotImplementedError  # only in a space that says it is measured, but does not say where its operations are
 
     def check_latency_is_measured(self) -> None:
         """Raise UserError unless this space says where its operations are, through `computed_pairs`."""

@@ -1,4 +1,4 @@
-"""A clock that only moves when it is told to, and final networks whose operations move it."""
+"""A clock that advances only when a test or an operation advances it, and final networks with such operations."""
 
 from collections.abc import Callable
 
