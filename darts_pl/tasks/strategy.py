@@ -18,6 +18,7 @@ from darts_pl.strategies import EVALUATORS, CachedEvaluator, Encoding, best_row,
 from darts_pl.strategies.race import HISTORY
 from darts_pl.tasks.evaluation import shared_weights as _shared_weights
 from darts_pl.tasks.evaluation import training as _training
+from darts_pl.tasks.evaluation import zero_cost as _zero_cost
 from darts_pl.tasks.evaluation.progress import StrategyProgress
 from darts_pl.tasks.evaluation.ranking import score_summary, write_ranking
 from darts_pl.tasks.execution.context import Context
@@ -26,6 +27,7 @@ from darts_pl.tasks.search import table_summary
 # Imported for the evaluators that they register.
 assert _shared_weights
 assert _training
+assert _zero_cost
 
 
 def strategy(context: Context) -> Summary:

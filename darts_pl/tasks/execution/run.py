@@ -19,7 +19,7 @@ from darts_pl.report import cell_text
 from darts_pl.runs import finish_loggers, is_rank_zero
 from darts_pl.runs.child_processes import end_children
 from darts_pl.tasks.collect import collect
-from darts_pl.tasks.correlate import CorrelateSettings, correlate
+from darts_pl.tasks.correlation import CorrelateSettings, correlate
 from darts_pl.tasks.declarations.registry import (
     TASKS,
     RandomTaskSettings,
