@@ -97,5 +97,5 @@ def _over_layers(network: nn.Module, x: Tensor, labels: Tensor, measure: Callabl
     )
 
 
-def _weights(network: nn.Module) -> list[nn.Parameter]:
+def _weights(network: nn.Module) -> list[Tensor]:
     return [module.weight for module in network.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]

@@ -49,12 +49,11 @@ def correlate_initial_scores(context: Context) -> Summary:
         summary |= agreement(column, known, settings.resamples, config.seed, name=name)
         summary[f"correlate/{name}/failures"] = int((~np.isfinite(column)).sum())
     write_scores(context.folder.path, known, columns)
-    for name, column in columns.items():
+    if len(columns) == 1:
+        ((name, column),) = columns.items()
         tau = summary[f"correlate/{name}/kendall"]
         title = f"{len(column)} genotypes, Kendall's tau {tau:.2f}"
-        folder = context.folder.path if len(columns) == 1 else context.folder.path / name
-        folder.mkdir(exist_ok=True)
-        plot_scores(folder, known, column, title, f"{name} at initialization")
+        plot_scores(context.folder.path, known, column, title, f"{name} at initialization")
     summary["correlate/seconds_per_genotype"] = round(seconds / len(known.genotypes), 3)
     summary["seconds"] = round(time.monotonic() - started, 3)
     context.folder.write_summary(summary)

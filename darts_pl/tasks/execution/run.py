@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,15 @@ from darts_pl.tasks.collect import collect
 from darts_pl.tasks.correlation import CorrelateSettings, correlate
 from darts_pl.tasks.declarations.registry import (
     TASKS,
+    EvaluateTaskSettings,
     RandomTaskSettings,
     SearchAndRetrainSettings,
     SearchTaskSettings,
+    StrategyTaskSettings,
     TaskSettings,
 )
 from darts_pl.tasks.derive import derive
+from darts_pl.tasks.evaluate import evaluate
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.scores import shown
 from darts_pl.tasks.export import export
@@ -53,7 +57,8 @@ TASKS.add("correlate", correlate, settings=CorrelateSettings)
 TASKS.add("protocol", protocol, settings=ProtocolSettings)
 TASKS.add("lookup", lookup, settings=LookupSettings)
 TASKS.add("latency", latency, settings=LatencySettings)
-TASKS.add("strategy", strategy, settings=TaskSettings)
+TASKS.add("strategy", strategy, settings=StrategyTaskSettings)
+TASKS.add("evaluate", evaluate, settings=EvaluateTaskSettings)
 TASKS.add("random", strategy, settings=RandomTaskSettings)
 
 
@@ -69,9 +74,19 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
     """
     folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
     resolved: Any = OmegaConf.to_container(composed, resolve=True)
-    context = Context(config, resolved, folder)
+    return run_and_show(Context(config, resolved, folder), TASKS.get(config.task.name))
+
+
+def run_and_show(context: Context, task: Callable[[Context], Summary]) -> float | None:
+    """Run a task, print what it found, and return the sweep's objective.
+
+    Args:
+        context: of the command.
+        task: returns the summary.
+    """
+    config, folder = context.config, context.folder
     try:
-        summary = TASKS.get(config.task.name)(context)
+        summary = task(context)
     except BaseException as error:
         end_children()
         finish_loggers(_exit_status(error))
