@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import sys
@@ -15,7 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from darts_pl import plugins
 from darts_pl.errors import UserError
@@ -67,11 +68,20 @@ class StrategySweeper(Sweeper):
             raise UserError(f"hydra.sweeper.batch={self.batch}: must be a whole number, at least 1")
         plugins.load_plugins()
         plugins.import_modules(plugins.modules_of(self.command.imports))
-        HydraConfig.instance().set_config(self.command)
+        self.folder = Path(str(self.command.hydra.sweep.dir))
+        self._announce()
         settings = OmegaConf.masked_copy(self.command, [str(key) for key in self.command if key != "hydra"])
         resolved: Any = OmegaConf.to_container(settings, resolve=True)
-        self.folder = Path(str(self.command.hydra.sweep.dir))
         return self._search(Context(parse_config(settings), resolved, RunFolder(self.folder)), arguments)
+
+    def _announce(self) -> None:
+        """Let HydraConfig describe the search, which writes into the folder of the sweep."""
+        command = copy.deepcopy(self.command)  # Hydra makes it read-only
+        with open_dict(command.hydra):
+            command.hydra.runtime.output_dir = str(self.folder.absolute())
+            command.hydra.job.num = 0
+            command.hydra.job.id = "0"
+        HydraConfig.instance().set_config(command)
 
     def _search(self, context: Any, arguments: Sequence[str]) -> Any:
         from darts_pl.records.run_identity import settings_of
