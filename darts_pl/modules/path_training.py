@@ -43,6 +43,9 @@ class PathModule(SearchModule):
     drawn path per batch, with the statistics of the batch in BatchNorm: the mean score of the drawn genotypes.
     """
 
+    #: No step reads the valid half of its batch.
+    reads_valid_half = False
+
     def train_paths(self, draw: DrawPath, epochs: int) -> None:
         """Set what is drawn, before the first epoch.
 

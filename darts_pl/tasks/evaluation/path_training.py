@@ -75,6 +75,7 @@ class PathTraining:
         self.module.train_paths(self._uniform if sharing is None else sharing.path, self.epochs)
         settings = settings_of(self.context.resolved, "seed", "search", *PARTS, "data")
         settings |= {"paths": "uniform"} if sharing is None else settings_of(self.context.resolved, "strategy")
+        turns = None if sharing is None else StrategyTurns(sharing, self.problem.count)
         done = fit_and_record(
             self.context,
             self.module,
@@ -82,14 +83,15 @@ class PathTraining:
             title="shared weights",
             epochs=self.epochs,
             settings=settings,
-            callbacks=[] if sharing is None else [StrategyTurns(sharing, self.problem.count)],
+            callbacks=[] if turns is None else [turns],
             logs=False,
         )
         self.module.supernet.to(done.trainer.strategy.root_device)  # Lightning moves it to the CPU at the end
         self.module.supernet.end_search()
         self.costs = {
             "steps": done.trainer.global_step,
-            self.problem.samples: done.samples,
+            # Those of the rewards count as well.
+            self.problem.samples: None if done.samples is None else done.samples + (turns.samples if turns else 0),
             "shared_weights/seconds": round(done.seconds, 3),
             **{
                 f"shared_weights/{name.partition('/')[2]}": value
@@ -127,18 +129,31 @@ class StrategyTurns(Callback):
 
     def __init__(self, strategy: SharingStrategy, count: Count) -> None:
         self.strategy, self.count = strategy, count
+        #: images or words on which rewards were computed
+        self.samples = 0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, PathModule)
-        with rewarding(pl_module, _batch(trainer), self.strategy, self.count) as reward:
+        with rewarding(pl_module, self._batches(trainer), self.strategy, self.count) as reward:
             mean = self.strategy.train(reward)
         pl_module.log("search/reward", mean)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"strategy": self.strategy.state_dict()}
+        return {"strategy": self.strategy.state_dict(), "samples": self.samples}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.strategy.load_state_dict(state_dict["strategy"])
+        self.samples = state_dict["samples"]
+
+    def _batches(self, trainer: pl.Trainer) -> Callable[[int], Any]:
+        loader: Any = trainer.datamodule.val_dataloader()  # type: ignore[attr-defined]  # set by `fit`
+
+        def batch(number: int) -> Any:
+            found = loader.batches(0, number % len(loader))
+            self.samples += int(found[1].numel())
+            return trainer.precision_plugin.convert_input(trainer.strategy.batch_to_device(found))
+
+        return batch
 
 
 @contextmanager
@@ -167,16 +182,6 @@ def rewarding(
 
     with batch_statistics(supernet):
         yield score
-
-
-def _batch(trainer: pl.Trainer) -> Callable[[int], Any]:
-    loader: Any = trainer.datamodule.val_dataloader()  # type: ignore[attr-defined]  # set by `fit`
-
-    def batch(index: int) -> Any:
-        found = loader.batches(0, index % len(loader))
-        return trainer.precision_plugin.convert_input(trainer.strategy.batch_to_device(found))
-
-    return batch
 
 
 def _of_training(context: Context, epochs: int) -> Context:
