@@ -67,7 +67,7 @@ def synflow(network: nn.Module, x: Tensor, labels: Tensor) -> float:
     ones = torch.ones_like(x[:1], dtype=torch.float64)
     gradients = torch.autograd.grad(logits_of(linear, ones).sum(), weights, allow_unused=True)
     flow = sum(
-        float((weight * gradient).sum())
+        float((weight.detach() * gradient).sum())
         for weight, gradient in zip(weights, gradients, strict=True)
         if gradient is not None
     )
