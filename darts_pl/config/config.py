@@ -33,6 +33,7 @@ class CommandSettings:
     )
     imports: list[str] = setting("modules to import first, such as one that registers your own components")
     method: str | None = setting("the method, a group that chooses the parts of the search")
+    preset: str | None = setting("values for small data, a group; none = the recipes of the papers", default="none")
     genotype: str | None = setting("a file, the folder of a finished search, or a published name")
     run: str | None = setting("the folder of a finished run, for tasks that read one")
     runs: Any = setting("folders with runs in them, for task=collect", _FOLDERS)

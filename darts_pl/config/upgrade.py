@@ -63,6 +63,7 @@ LATER: Mapping[str, Any] = {
     "data.split": {"images": "index", "photos": "stratified"},
     "data.split_seed": {"images": 0, "photos": 0},
     "data.layout": {"images": "auto"},
+    "data.test_fraction": {"images": 0.2, "photos": 0.2},
 }
 BY_OTHER: Mapping[str, str] = {
     "search.pool_norm": "search.space",
@@ -76,6 +77,7 @@ BY_OTHER: Mapping[str, str] = {
     "data.split": "data.kind",
     "data.split_seed": "data.kind",
     "data.layout": "data.kind",
+    "data.test_fraction": "data.kind",
 }
 
 

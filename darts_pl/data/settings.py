@@ -61,8 +61,13 @@ class LabelledSettings(DataSettings):
         one_of(STRATIFIED, INDEX),
     )
     split_seed: int = setting(
-        "which images of a class form the train half of a stratified split; independent of `seed`",
+        "which images of a class form the train half of a stratified split, or a test split; independent of `seed`",
         between(0, 2**32 - 1),
+    )
+    test_fraction: float = setting(
+        "of a file or folder without a test split: the fraction of each class that becomes one, by `split_seed`",
+        between(0, 1, with_low=False, with_high=False),
+        default=0.2,
     )
 
 

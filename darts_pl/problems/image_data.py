@@ -31,9 +31,12 @@ Images = ImageArrays | PhotoFolders
 
 
 @lru_cache(maxsize=1)
-def _read(kind: str, name: str, path: str | None, layout: str) -> Images:
+def _read(kind: str, name: str, path: str | None, layout: str, test_fraction: float, split_seed: int) -> Images:
     """The data set, read once for the tasks of one command."""
-    return photo_folders(path) if kind == "photos" else load(name, path, layout)
+    split: dict[str, Any] = {"test_fraction": test_fraction, "split_seed": split_seed}
+    if kind == "photos":
+        return photo_folders(path, leaves_out_damaged=True, **split)
+    return load(name, path, layout, **split)
 
 
 def load_images(config: Config) -> Images:
@@ -45,7 +48,8 @@ def load_images(config: Config) -> Images:
     if config.data.kind not in ("images", "photos"):
         raise UserError(f"data={config.data.name}: holds no images; use data=cifar10, npz, imagenet, ...")
     layout = getattr(config.data, "layout", "auto")  # photos have none
-    images = _read(config.data.kind, config.data.name, config.data.path, layout)
+    data = config.data
+    images = _read(data.kind, data.name, data.path, layout, data.test_fraction, data.split_seed)
     if isinstance(images, ImageArrays) and min(images.height, images.width) < SMALLEST_IMAGE:
         raise UserError(
             f"data: images of {images.height}x{images.width} pixels are too small; "

@@ -70,6 +70,8 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
     folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
     resolved: Any = OmegaConf.to_container(composed, resolve=True)
     context = Context(config, resolved, folder)
+    if config.preset not in (None, "none") and is_rank_zero():
+        print(_preset_line(config), flush=True)
     try:
         summary = TASKS.get(config.task.name)(context)
     except BaseException as error:
@@ -80,6 +82,25 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
     if is_rank_zero():
         _print_summary(summary, folder)
     return _objective(summary, config.task.objective or "")
+
+
+#: The values of a preset that its line shows, by section, where the section has them.
+PRESET_VALUES = {
+    "data": ("size",),
+    "search": ("layers", "units", "init_channels", "epochs", "batch_size"),
+    "train": ("layers", "units", "init_channels", "epochs", "batch_size"),
+}
+
+
+def _preset_line(config: Config) -> str:
+    """The values that a preset chose, or the command in its place, as they can be given."""
+    unused = {"search": not config.task.runs_search, "train": config.task.name == "search"}
+    return f"preset={config.preset}: " + " ".join(
+        f"{section}.{key}={getattr(config.sections[section], key)}"
+        for section, keys in PRESET_VALUES.items()
+        for key in keys
+        if hasattr(config.sections[section], key) and not unused.get(section)
+    )
 
 
 def _exit_status(error: BaseException) -> int:
