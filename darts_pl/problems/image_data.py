@@ -21,13 +21,14 @@ from darts_pl.data import (
     load,
     photo_folders,
 )
+from darts_pl.data.loaders import HalfLoaders, LoaderPair, RetrainLoaders, SearchLoaders, loader_pair
 from darts_pl.errors import UserError
 from darts_pl.spaces import scores_batches
 
 #: Smaller images vanish in the cells that halve them.
 SMALLEST_IMAGE = 8
 
-Images = ImageArrays | PhotoFolders
+Images = ImageArrays | PhotoFolders | LoaderPair
 
 
 @lru_cache(maxsize=1)
@@ -45,6 +46,8 @@ def load_images(config: Config) -> Images:
     Raises:
         UserError: if it is unknown, missing, malformed, or its images are too small.
     """
+    if config.data.kind == "loaders":
+        return loader_pair(config.data.path)
     if config.data.kind not in ("images", "photos"):
         raise UserError(f"data={config.data.name}: holds no images; use data=cifar10, npz, imagenet, ...")
     layout = getattr(config.data, "layout", "auto")  # photos have none
@@ -75,6 +78,8 @@ def image_shape(config: Config, images: Images) -> tuple[int, int, int]:
     """(channels, height, width) of what a network reads."""
     if isinstance(images, ImageArrays):
         return images.channels, images.height, images.width
+    if isinstance(images, LoaderPair):
+        return images.shape
     return images.channels, config.data.size, config.data.size
 
 
@@ -99,6 +104,8 @@ def search_data(config: Config, images: Images, min_batch_size: int = 1) -> pl.L
     )
     if isinstance(images, ImageArrays):
         return SearchImages(images, config.data, loading)
+    if isinstance(images, LoaderPair):
+        return SearchLoaders(images, config.data, loading)
     return SearchPhotos(images, config.data, loading)
 
 
@@ -118,7 +125,7 @@ def retrain_data(config: Config, images: Images, min_batch_size: int = 1) -> pl.
     return _retrain_module(config, images, loading)
 
 
-def half_data(config: Config, images: Images, min_batch_size: int = 1) -> HalfImages | HalfPhotos:
+def half_data(config: Config, images: Images, min_batch_size: int = 1) -> HalfImages | HalfPhotos | HalfLoaders:
     """The two halves of a search, for a training from scratch: the train half trains, the valid half scores.
 
     Args:
@@ -136,6 +143,8 @@ def half_data(config: Config, images: Images, min_batch_size: int = 1) -> HalfIm
     )
     if isinstance(images, ImageArrays):
         return HalfImages(images, config.data, loading)
+    if isinstance(images, LoaderPair):
+        return HalfLoaders(images, config.data, loading)
     return HalfPhotos(images, config.data, loading)
 
 
@@ -147,6 +156,8 @@ def test_data(config: Config, images: Images) -> pl.LightningDataModule:
 def _retrain_module(config: Config, images: Images, loading: Loading) -> pl.LightningDataModule:
     if isinstance(images, ImageArrays):
         return RetrainImages(images, config.data, loading)
+    if isinstance(images, LoaderPair):
+        return RetrainLoaders(images, config.data, loading)
     return RetrainPhotos(images, config.data, loading)
 
 

@@ -185,6 +185,7 @@ class ImageProblem(Problem):
 
 PROBLEMS.add("images", ImageProblem)
 PROBLEMS.add("photos", ImageProblem)
+PROBLEMS.add("loaders", ImageProblem)
 
 
 def naming(checkpoint: Path, error: UserError) -> UserError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pytorch_lightning as pl
 
@@ -13,7 +14,7 @@ from darts_pl.problems import build_search, build_trials, check_rule, open_probl
 from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
 from darts_pl.selection import RULES
-from darts_pl.spaces import space_of
+from darts_pl.spaces import Supernet, space_of
 from darts_pl.tasks.declarations.sections import PARTS
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record, write_result
@@ -26,8 +27,28 @@ def table_summary(genotype: Genotype) -> Mapping[str, float]:
     return {} if table is None or not table.covers(genotype) else table.summary(genotype)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a search leaves.
+
+    Args:
+        genotype: that was derived.
+        summary: as it was written.
+        supernet: with its trained weights.
+    """
+
+    genotype: Genotype
+    summary: Summary
+    supernet: Supernet
+
+
 def search(context: Context) -> Summary:
     """Search, derive the genotype, write it with its drawings and the summary; returns the summary."""
+    return find(context).summary
+
+
+def find(context: Context) -> Found:
+    """The same; returns all that the search leaves."""
     started = time.monotonic()
     context = continued(context)
     config = context.config
@@ -69,4 +90,4 @@ def search(context: Context) -> Summary:
         "seconds": round(time.monotonic() - started, 3),
     }
     write_result(done.trainer, context.folder, genotype, summary)
-    return summary
+    return Found(genotype, summary, module.supernet)

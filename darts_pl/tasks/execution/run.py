@@ -70,8 +70,7 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
     folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
     resolved: Any = OmegaConf.to_container(composed, resolve=True)
     context = Context(config, resolved, folder)
-    if config.preset not in (None, "none") and is_rank_zero():
-        print(_preset_line(config), flush=True)
+    print_preset(config)
     try:
         summary = TASKS.get(config.task.name)(context)
     except BaseException as error:
@@ -92,15 +91,18 @@ PRESET_VALUES = {
 }
 
 
-def _preset_line(config: Config) -> str:
-    """The values that a preset chose, or the command in its place, as they can be given."""
+def print_preset(config: Config) -> None:
+    """Print the values that a preset chose, or the command in its place, as they can be given; nothing without one."""
+    if config.preset in (None, "none") or not is_rank_zero():
+        return
     unused = {"search": not config.task.runs_search, "train": config.task.name == "search"}
-    return f"preset={config.preset}: " + " ".join(
+    values = " ".join(
         f"{section}.{key}={getattr(config.sections[section], key)}"
         for section, keys in PRESET_VALUES.items()
         for key in keys
         if hasattr(config.sections[section], key) and not unused.get(section)
     )
+    print(f"preset={config.preset}: {values}", flush=True)
 
 
 def _exit_status(error: BaseException) -> int:
