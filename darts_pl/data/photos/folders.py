@@ -129,9 +129,17 @@ def _places(root: Path, path: str) -> tuple[str, ...]:
         return "train", tests[0]
     if names == {"train"}:
         return ("train",)
-    if names and names <= {"train", *TEST_FOLDERS}:
-        raise UserError(f"data.path={path}: train/ is missing; expected train/CLASS/PHOTO.jpg")
+    if any(_holds_folders_alone(root / name) for name in names & {"train", *TEST_FOLDERS}):
+        missing = TEST_FOLDERS[0] if "train" in names else "train"
+        raise UserError(
+            f"data.path={path}: {missing}/ is missing; expected {missing}/CLASS/PHOTO.jpg, or folders of classes alone"
+        )
     return ("",)
+
+
+def _holds_folders_alone(folder: Path) -> bool:
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    return any(entry.is_dir() for entry in entries) and not any(entry.is_file() for entry in entries)
 
 
 def _found(root: Path, path: str, places: Sequence[str], leaves_out_damaged: bool) -> PhotoFolders:

@@ -96,8 +96,9 @@ def print_preset(config: Config) -> None:
     if config.preset in (None, "none") or not is_rank_zero():
         return
     unused = {"search": not config.task.runs_search, "train": config.task.name == "search"}
+    batches = {"search": config.search_batch_size, "train": config.train_batch_size}
     values = " ".join(
-        f"{section}.{key}={getattr(config.sections[section], key)}"
+        f"{section}.{key}={batches[section] if key == 'batch_size' else getattr(config.sections[section], key)}"
         for section, keys in PRESET_VALUES.items()
         for key in keys
         if hasattr(config.sections[section], key) and not unused.get(section)
