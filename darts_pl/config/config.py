@@ -35,6 +35,9 @@ class CommandSettings:
     method: str | None = setting("the method, a group that chooses the parts of the search")
     preset: str | None = setting("values for small data, a group; none = the recipes of the papers", default="none")
     genotype: str | None = setting("a file, the folder of a finished search, or a published name")
+    compare: str | None = setting(
+        "for task=retrain and search_and_retrain: a classifier of torchvision to train in the same way", default=None
+    )
     run: str | None = setting("the folder of a finished run, for tasks that read one")
     runs: Any = setting("folders with runs in them, for task=collect", _FOLDERS)
     checkpoint: str | None = setting("a checkpoint file, for tasks that read one")

@@ -81,14 +81,14 @@ def stratified_order(labels: np.ndarray, seed: int = 0) -> np.ndarray:
 def hold_out(
     labels: np.ndarray, order: np.ndarray, fraction: float, seed: int, class_names: Sequence[str], what: str = "image"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Samples for training and for testing, of data that have no test split.
+    """Samples for training and for testing, of data that have no test split, or for training and for validation.
 
     Of a class with n samples the test split has ``fraction * n``, rounded to the nearest number, at least 1 and at
     most n - 1; which ones, a shuffle says that depends on `seed` and the number of samples alone.
 
     Args:
-        labels: int64 [N].
-        order: int64 [N], the samples in an order that does not depend on how they are stored.
+        labels: int64 [M] of all samples.
+        order: int64 [N], the samples to divide in an order that does not depend on how they are stored.
         fraction: in (0, 1).
         seed: of the shuffle.
         class_names: one per class.
@@ -100,15 +100,15 @@ def hold_out(
     Raises:
         UserError: if a class has a single sample.
     """
-    counts = np.bincount(labels, minlength=len(class_names))
+    ordered = labels[order]
+    counts = np.bincount(ordered, minlength=len(class_names))
     single = np.flatnonzero(counts == 1)
     if len(single):
         raise UserError(
-            f"the class {class_names[single[0]]!r} has one {what}, which cannot be in both the training and the test "
-            "split; add more"
+            f"the class {class_names[single[0]]!r} has one {what}, which cannot be both in the training split and in "
+            "the part that is held out; add more"
         )
     wanted = np.clip(np.floor(fraction * counts + 0.5).astype(np.int64), 1, np.maximum(counts - 1, 1))
-    ordered = labels[order]
     shuffle = torch.randperm(len(order), generator=torch.Generator().manual_seed(seed)).numpy()
     tests = np.zeros(len(order), dtype=bool)
     tests[shuffle] = _rank_in_class(ordered[shuffle]) < wanted[ordered[shuffle]]

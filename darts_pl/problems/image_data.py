@@ -18,6 +18,8 @@ from darts_pl.data import (
     RetrainPhotos,
     SearchImages,
     SearchPhotos,
+    ValidatedImages,
+    ValidatedPhotos,
     load,
     photo_folders,
 )
@@ -121,7 +123,13 @@ def retrain_data(config: Config, images: Images, min_batch_size: int = 1) -> pl.
         UserError: if the data do not fit the settings.
     """
     _refuse_wide_cutout(config, images)
-    loading = _loading(config, "train", cutout=config.train.cutout, min_batch_size=min_batch_size)
+    loading = _loading(
+        config,
+        "train",
+        cutout=config.train.cutout,
+        min_batch_size=min_batch_size,
+        valid_fraction=config.train.valid_fraction,
+    )
     return _retrain_module(config, images, loading)
 
 
@@ -154,11 +162,14 @@ def test_data(config: Config, images: Images) -> pl.LightningDataModule:
 
 
 def _retrain_module(config: Config, images: Images, loading: Loading) -> pl.LightningDataModule:
+    validated = bool(loading.valid_fraction)
     if isinstance(images, ImageArrays):
-        return RetrainImages(images, config.data, loading)
+        return (ValidatedImages if validated else RetrainImages)(images, config.data, loading)
     if isinstance(images, LoaderPair):
+        if validated:
+            raise UserError("train.valid_fraction: dataloaders are not divided; leave it 0")
         return RetrainLoaders(images, config.data, loading)
-    return RetrainPhotos(images, config.data, loading)
+    return (ValidatedPhotos if validated else RetrainPhotos)(images, config.data, loading)
 
 
 def _loading(config: Config, section: str, **others: Any) -> Loading:

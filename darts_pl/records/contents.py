@@ -33,7 +33,7 @@ CHECKPOINTS = ("last.ckpt", "previous.ckpt", ".writing.last.ckpt")
 #: Folders that loggers fill.
 FOLDERS = ("wandb", "tensorboard", "mlflow", "comet")
 #: Folders of the parts of a run, each with the files of a run.
-PARTS = ("search", "retrain", "random")
+PARTS = ("search", "retrain", "random", "compare")
 #: Folder of the trainings of a search without gradients, each with the files of a run.
 SAMPLES = "samples"
 #: The same for the second random cell of a run, and further ones.

@@ -142,8 +142,9 @@ def _print_summary(summary: Summary, folder: RunFolder) -> None:
     width = max(len(label) for label, _ in lines) + 2
     for label, value in lines:
         print(f"{label:<{width}}{value}")
-    if "random/conclusion" in summary:
-        print(f"\n{summary['random/conclusion']}")
+    for conclusion in ("random/conclusion", "compare/conclusion"):
+        if conclusion in summary:
+            print(f"\n{summary[conclusion]}")
 
 
 def _shown(path: Path) -> str:
