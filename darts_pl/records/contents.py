@@ -16,6 +16,7 @@ PROTOCOL, STAGES = "protocol.json", ("searches", "derived", "choice", "final")
 FILES = (
     *("summary.json", "genotype.json", "genotypes.jsonl", "alphas.npz", "metrics.csv", "job.json", "report.html"),
     *("cells.png", "cells.svg", "runs.csv", "runs.md", "network.onnx", "network.pt2"),
+    *("time_budget.json",),
     *("history.jsonl", "strategy.json", "ranking.csv"),
     *(
         "data.json",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from copy import copy
+from typing import Any
 
 import pytorch_lightning as pl
 
@@ -20,12 +22,14 @@ from darts_pl.spaces import SPACES, space_of
 from darts_pl.tasks.comparison import check_comparison, train_known_network
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record, write_result
+from darts_pl.tasks.execution.time_budget import within_time
 
 
 def retrain(context: Context) -> Summary:
     """Train what `genotype=` names, and what `compare=` names in the same way; returns the summary."""
     genotype = find_genotype(context.config.genotype)
     check_comparison(context)
+    context = training_within_time(context, genotype, trainings=1 if context.config.compare is None else 2)
     summary = train_genotype(context, genotype, title="retrain")
     compared = train_known_network(context, summary)
     if compared and is_rank_zero():
@@ -57,6 +61,27 @@ def find_genotype(wanted: str | None) -> Genotype:
     except UserError as error:
         raise error if is_text(wanted) else UserError(f"{wanted}: {error}") from None
     return genotype
+
+
+def training_within_time(context: Context, genotype: Genotype, *, trainings: int = 1, fraction: float = 1.0) -> Context:
+    """The context with a training that fits ``time_budget``, see `within_time`.
+
+    Args:
+        context: of the training.
+        genotype: that is trained.
+        trainings: how many of about the same length there are.
+        fraction: of the time that all of them may take.
+    """
+
+    def build(settings: Any) -> tuple[pl.LightningModule, pl.LightningDataModule]:
+        changed = copy(context.config)
+        changed.sections = {**changed.sections, "train": settings}
+        problem = open_problem(changed)
+        problem.check_genotype(genotype)
+        training = problem.training(genotype)
+        return training.module, training.data
+
+    return within_time(context, "train", build, fraction / trainings)
 
 
 def scored_images(config: Config, problem: Problem, metrics: Mapping[str, float]) -> Summary:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import pytorch_lightning as pl
 
@@ -19,12 +21,24 @@ from darts_pl.tasks.declarations.sections import PARTS
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record, write_result
 from darts_pl.tasks.execution.resumed import continued
+from darts_pl.tasks.execution.time_budget import within_time
 
 
 def table_summary(genotype: Genotype) -> Mapping[str, float]:
     """What the table of the genotype's space says of it; nothing where there is no table, or it does not have it."""
     table = space_of(genotype.kind).table
     return {} if table is None or not table.covers(genotype) else table.summary(genotype)
+
+
+def search_within_time(context: Context, fraction: float = 1.0) -> Context:
+    """The context with a search that fits ``time_budget``, see `within_time`."""
+
+    def build(settings: Any) -> tuple[pl.LightningModule, pl.LightningDataModule]:
+        changed = copy(context.config)
+        changed.sections = {**changed.sections, "search": settings}
+        return build_search(changed, open_problem(changed))
+
+    return within_time(context, "search", build, fraction)
 
 
 @dataclass(frozen=True)
@@ -47,10 +61,16 @@ def search(context: Context) -> Summary:
     return find(context).summary
 
 
-def find(context: Context) -> Found:
-    """The same; returns all that the search leaves."""
+def find(context: Context, *, fraction: float = 1.0) -> Found:
+    """The same; returns all that the search leaves.
+
+    Args:
+        context: configuration and folder.
+        fraction: of ``time_budget`` that the search may take.
+    """
     started = time.monotonic()
     context = continued(context)
+    context = search_within_time(context, fraction)
     config = context.config
     pl.seed_everything(config.seed, workers=True, verbose=False)
     problem = open_problem(config)
