@@ -15,7 +15,7 @@ from typing import Any
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Checkpoint
 
 from darts_pl import atomic
 from darts_pl.callbacks.progress import duration
@@ -145,8 +145,8 @@ def _cost(sizes: Mapping[str, int]) -> float:
     return float(depth * sizes.get("init_channels", sizes.get("units", 1)) ** 1.3)
 
 
-class _Stopwatch(Callback):
-    """The seconds of training steps and of validation steps."""
+class _Stopwatch(Checkpoint):
+    """The seconds of training steps and of validation steps. As a `Checkpoint`, it keeps Lightning from saving one."""
 
     def __init__(self) -> None:
         self.train: list[float] = []
