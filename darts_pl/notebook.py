@@ -19,11 +19,12 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import nn
 
 from darts_pl import atomic, plugins, run_folder
-from darts_pl.command_line import config_folder, expand_paths, prepared
+from darts_pl.command_line import config_folder, expand_paths, prepared, user_message
 from darts_pl.command_line.presets import Amount
 from darts_pl.config import parse_config
 from darts_pl.data.identity import checksum
@@ -187,8 +188,7 @@ def _composed(arguments: list[str], folder: str | Path | None) -> Iterator[DictC
     before, hydra_before = HydraConfig.instance().cfg, GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(version_base="1.3", config_dir=str(config_folder())):
-            composed = compose("config", overrides=arguments, return_hydra_config=True)
+        composed = _compose(arguments)
         if folder is None:
             folder = Path("outputs") / composed.hydra.runtime.choices["task"] / time.strftime("%Y-%m-%d_%H-%M-%S")
             run_folder.set_hydra(composed, "run.dir", str(folder))
@@ -206,6 +206,14 @@ def _composed(arguments: list[str], folder: str | Path | None) -> Iterator[DictC
         run_folder.end_claim(refused=False)
         HydraConfig.instance().cfg = before
         GlobalHydra.instance().hydra = hydra_before
+
+
+def _compose(arguments: list[str]) -> DictConfig:
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(config_folder())):
+            return compose("config", overrides=arguments, return_hydra_config=True)
+    except HydraException as error:
+        raise UserError(user_message(error, arguments) or " ".join(str(error).split())) from None
 
 
 def _write(file: Path, values: Any) -> None:

@@ -79,13 +79,13 @@ def test_networks_differ_only_where_their_intervals_do_not_meet():
 
 
 def test_the_compared_network_is_trained_and_scored_too(file, tmp_path):
-    folder = finished(tmp_path / "run", *SMALL, f"data.path={file}", "compare=squeezenet1_1", "train.epochs=1")
+    folder = finished(tmp_path / "run", *SMALL, f"data.path={file}", "compare=shufflenet_v2_x0_5", "train.epochs=1")
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary["compare/network"] == "squeezenet1_1"
-    assert summary["compare/parameters"] == count_parameters(TorchvisionNetwork("squeezenet1_1", 1, 2))
+    assert summary["compare/network"] == "shufflenet_v2_x0_5"
+    assert summary["compare/parameters"] == count_parameters(TorchvisionNetwork("shufflenet_v2_x0_5", 1, 2))
     assert summary["test/images"] == 12
     assert len(csv_rows(folder / "compare" / "metrics.csv")) == 1
-    assert "squeezenet1_1" in summary["compare/conclusion"]
+    assert "shufflenet_v2_x0_5" in summary["compare/conclusion"]
 
 
 def right_of(checkpoint, file):

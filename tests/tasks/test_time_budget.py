@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from darts_pl.cli import main
 from darts_pl.config import seconds_of
 from darts_pl.tasks.execution import time_budget
 from darts_pl.tasks.execution.time_budget import Pace
 from tests.tasks.conftest import finished
 
-SEARCH = ["data=digits", "order=first", "search.nodes=2", "search.layers=4", "search.init_channels=8", "debug=true"]
+#: The preset sets 3 cells, 8 channels and 15 epochs.
+SEARCH = ["data=digits", "order=first", "search.nodes=2", "preset=few_images", "debug=true"]
 
 
 @pytest.mark.parametrize(
@@ -37,36 +37,32 @@ def chosen(folder):
     return json.loads((folder / "time_budget.json").read_text())["search"]
 
 
-def test_sizes_stay_and_epochs_are_lowered_where_ten_epochs_fit(pace, tmp_path, capsys):
-    # 4 cells of 8 channels: 32 s per epoch; 85 % of 600 s are 15 epochs
+def test_sizes_and_epochs_stay_where_all_fits(pace, tmp_path, capsys):
+    # 3 cells of 8 channels: 24 s per epoch, and 85 % of 600 s are enough for 21
     folder = finished(tmp_path / "run", *SEARCH, "time_budget=10m")
-    assert chosen(folder) == {"layers": 4, "init_channels": 8, "epochs": 15}
-    line = "time_budget=10m: search.layers=4 search.init_channels=8 search.epochs=15 (0.1 s per step, about 8 min)"
+    assert chosen(folder) == {"layers": 3, "init_channels": 8, "epochs": 15}
+    line = "time_budget=10m: search.layers=3 search.init_channels=8 search.epochs=15 (0.1 s per step, about 6 min)"
     assert line in capsys.readouterr().out
+    assert "epochs: 15" in (folder / ".hydra" / "config.yaml").read_text()
+    finished(folder, *SEARCH, "time_budget=10m", "resume=true")
+    assert pace == [(3, 4), (3, 8)]  # a run that is continued times nothing
 
 
-def test_sizes_are_lowered_until_ten_epochs_fit(pace, tmp_path):
-    # 85 % of 200 s are 170 s, that is ten epochs of 17 s: 3 cells of 4 channels take 12 s
+def test_epochs_are_lowered_before_sizes_are(pace, tmp_path):
+    # 85 % of 300 s are 255 s: ten epochs of 24 s
+    found = chosen(finished(tmp_path / "run", *SEARCH, "time_budget=300s"))
+    assert found == {"layers": 3, "init_channels": 8, "epochs": 10}
+
+
+def test_sizes_are_lowered_where_ten_epochs_do_not_fit(pace, tmp_path):
+    # 85 % of 200 s are 170 s: 14 epochs of 12 s
     found = chosen(finished(tmp_path / "run", *SEARCH, "time_budget=200s"))
-    assert found["layers"] * found["init_channels"] <= 17
-    assert found["epochs"] == int(170 / (found["layers"] * found["init_channels"]))
+    assert found == {"layers": 3, "init_channels": 4, "epochs": 14}
 
 
 def test_what_the_command_gives_stays(pace, tmp_path):
-    found = chosen(finished(tmp_path / "run", *SEARCH, "search.epochs=3", "time_budget=100s"))
-    assert found["epochs"] == 3
-    assert found["layers"] == 4  # SEARCH gives it, and the channels
-    assert found["init_channels"] == 8
-
-
-def test_what_was_chosen_is_what_the_folder_says_and_what_a_resumed_run_keeps(pace, tmp_path):
-    command = [*SEARCH[:-3], "debug=true", "time_budget=10m"]
-    folder = finished(tmp_path / "run", *command)
-    before, timed = chosen(folder), len(pace)
-    assert f"epochs: {before['epochs']}" in (folder / ".hydra" / "config.yaml").read_text()
-    finished(folder, *command, "resume=true")
-    assert len(pace) == timed
-    assert chosen(folder) == before
+    command = [*SEARCH, "search.epochs=3", "search.init_channels=8", "time_budget=100s"]
+    assert chosen(finished(tmp_path / "run", *command)) == {"layers": 3, "init_channels": 8, "epochs": 3}
 
 
 @pytest.mark.parametrize(
@@ -85,23 +81,12 @@ def test_what_is_no_time_or_cannot_be_timed_is_refused_in_one_line(arguments, me
 
 
 def test_a_time_that_is_too_short_says_how_long_an_epoch_takes(pace, refused):
-    error = refused(*SEARCH, "time_budget=30s")
-    assert "time_budget=30s: too short; the smallest network takes 32 s per epoch: give about" in error
+    error = refused(*SEARCH, "time_budget=10s")
+    assert "time_budget=10s: too short; the smallest network takes 12 s per epoch: give about 14 s or more" in error
 
 
-def test_a_real_search_is_timed(tmp_path):
-    folder = tmp_path / "run"
-    assert (
-        main(
-            [
-                *SEARCH[:-3],
-                "search.layers=3",
-                "search.init_channels=2",
-                "debug=true",
-                "time_budget=1h",
-                f"hydra.run.dir={folder}",
-            ]
-        )
-        == 0
-    )
-    assert chosen(folder)["epochs"] >= 1
+@pytest.mark.slow
+def test_a_real_search_and_training_are_timed(tmp_path):
+    folder = finished(tmp_path / "run", *SEARCH, "task=search_and_retrain", "time_budget=1h")
+    assert json.loads((folder / "search" / "time_budget.json").read_text())["search"]["epochs"] == 15
+    assert json.loads((folder / "time_budget.json").read_text())["train"]["layers"] == 5
