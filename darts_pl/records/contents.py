@@ -16,6 +16,7 @@ PROTOCOL, STAGES = "protocol.json", ("searches", "derived", "choice", "final")
 FILES = (
     *("summary.json", "genotype.json", "genotypes.jsonl", "alphas.npz", "metrics.csv", "job.json", "report.html"),
     *("cells.png", "cells.svg", "runs.csv", "runs.md", "network.onnx", "network.pt2"),
+    *("time_budget.json",),
     *("history.jsonl", "strategy.json", "ranking.csv", "pareto.csv", "evaluation.json"),
     *(
         "data.json",
@@ -34,7 +35,7 @@ CHECKPOINTS = ("last.ckpt", "previous.ckpt", ".writing.last.ckpt")
 #: Folders that loggers fill.
 FOLDERS = ("wandb", "tensorboard", "mlflow", "comet")
 #: Folders of the parts of a run, each with the files of a run.
-PARTS = ("search", "retrain", "random", "shared_weights")
+PARTS = ("search", "retrain", "random", "shared_weights", "compare")
 #: Folder of the trainings of a search without gradients, each with the files of a run.
 SAMPLES = "samples"
 #: The same for the second random cell of a run, and further ones.

@@ -74,6 +74,7 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
     """
     folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
     resolved: Any = OmegaConf.to_container(composed, resolve=True)
+    print_preset(config)
     return run_and_show(Context(config, resolved, folder), TASKS.get(config.task.name))
 
 
@@ -95,6 +96,29 @@ def run_and_show(context: Context, task: Callable[[Context], Summary]) -> float 
     if is_rank_zero():
         _print_summary(summary, folder)
     return _objective(summary, config.task.objective or "")
+
+
+#: The values of a preset that its line shows, by section, where the section has them.
+PRESET_VALUES = {
+    "data": ("size",),
+    "search": ("layers", "units", "init_channels", "epochs", "batch_size"),
+    "train": ("layers", "units", "init_channels", "epochs", "batch_size"),
+}
+
+
+def print_preset(config: Config) -> None:
+    """Print the values that a preset chose, or the command in its place, as they can be given; nothing without one."""
+    if config.preset in (None, "none") or not is_rank_zero():
+        return
+    unused = {"search": not config.task.runs_search, "train": config.task.name == "search"}
+    batches = {"search": config.search_batch_size, "train": config.train_batch_size}
+    values = " ".join(
+        f"{section}.{key}={batches[section] if key == 'batch_size' else getattr(config.sections[section], key)}"
+        for section, keys in PRESET_VALUES.items()
+        for key in keys
+        if hasattr(config.sections[section], key) and not unused.get(section)
+    )
+    print(f"preset={config.preset}: {values}", flush=True)
 
 
 def _exit_status(error: BaseException) -> int:
@@ -133,8 +157,9 @@ def _print_summary(summary: Summary, folder: RunFolder) -> None:
     width = max(len(label) for label, _ in lines) + 2
     for label, value in lines:
         print(f"{label:<{width}}{value}")
-    if "random/conclusion" in summary:
-        print(f"\n{summary['random/conclusion']}")
+    for conclusion in ("random/conclusion", "compare/conclusion"):
+        if conclusion in summary:
+            print(f"\n{summary[conclusion]}")
 
 
 def _shown(path: Path) -> str:
