@@ -16,6 +16,7 @@ from darts_pl.records.run_identity import settings_of
 from darts_pl.spaces import SPACES, space_of
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record, write_result
+from darts_pl.tasks.execution.warning import warn
 
 
 def retrain(context: Context) -> Summary:
@@ -75,6 +76,7 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         training.data,
         title=title,
         epochs=config.train.epochs,
+        facts=training.facts,
         settings=settings_of(context.resolved, "seed", "train", "data", genotype=str(genotype)),
         callbacks=training.callbacks,
         grad_clip=training.grad_clip,
@@ -97,5 +99,6 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         **training.after(),
         "seconds": round(time.monotonic() - started, 3),
     }
+    summary |= warn(context, summary, done.rows)
     write_result(trainer, folder, genotype, summary)
     return summary

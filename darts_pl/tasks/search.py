@@ -18,6 +18,7 @@ from darts_pl.tasks.declarations.sections import PARTS
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record, write_result
 from darts_pl.tasks.execution.resumed import continued
+from darts_pl.tasks.execution.warning import equal_entropies, warn
 
 
 def table_summary(genotype: Genotype) -> Mapping[str, float]:
@@ -37,6 +38,11 @@ def search(context: Context) -> Summary:
     select = RULES.build(config.select)  # what fails here fails before the search
     check_rule(select, problem)
     history = ArchitectureHistory(context.folder.path)
+    supernet = module.supernet
+    sizes: Summary = {
+        "search/parameters": sum(weight.numel() for weight in supernet.weights().values()),
+        "architecture": sum(values.numel() for values in supernet.architecture().values()),
+    }
     observers = RunObservers(dict(zip(config.observers, module.observers, strict=True)))
     done = fit_and_record(
         context,
@@ -44,10 +50,12 @@ def search(context: Context) -> Summary:
         data,
         title="search",
         epochs=config.search.epochs,
+        facts=sizes,
         settings=settings_of(context.resolved, "seed", "search", *PARTS, "order", "data"),
         callbacks=[history, ArchitecturePictures(history, alphas=config.logger.alphas), CheckRanksAgree()],
         observers=observers,
     )
+    entropies = equal_entropies(module.supernet)  # before a selection fixes mixing weights
     if observers.stopped is None:
         genotype = select(module.supernet, build_trials(config, problem, module, data, context.folder.path))
     else:
@@ -68,5 +76,6 @@ def search(context: Context) -> Summary:
         **table_summary(genotype),
         "seconds": round(time.monotonic() - started, 3),
     }
+    summary |= warn(context, summary, done.rows, entropies)
     write_result(done.trainer, context.folder, genotype, summary)
     return summary

@@ -14,6 +14,7 @@ from darts_pl.runs import is_rank_zero
 from darts_pl.selection import random_genotypes
 from darts_pl.spaces import SPACES, build_space
 from darts_pl.tasks.execution.context import Context
+from darts_pl.tasks.execution.warning import warn
 from darts_pl.tasks.retrain import train_genotype
 from darts_pl.tasks.search import search
 
@@ -35,6 +36,7 @@ def search_and_retrain(context: Context) -> Summary:
     trained = train_genotype(context.for_subfolder("retrain"), genotype, title="retrain")
     summary: Summary = {**searched, **trained, "task": "search_and_retrain"}
     summary |= _comparison(context, summary)
+    summary |= warn(context, summary, parts=("search", "retrain"))
     summary["seconds"] = round(time.monotonic() - started, 3)
     if is_rank_zero():
         folder.write_genotype(genotype)
