@@ -25,7 +25,7 @@ EPOCH_LINE_METRICS = (
     ("search/entropy_cell", "entropy {:.3f}"),
     ("search/entropy_normal", "entropy of normal {:.3f}"),
     ("search/entropy_reduce", "entropy of reduce {:.3f}"),
-    ("search/skip_connections", "skips {:.0f}"),
+    ("search/skip_connections", "skip connections {:.0f}"),
     ("search/table_cifar10_test", "table {:.2f}"),
     ("retrain/train_loss", "train loss {:.3f}"),
     ("retrain/train_accuracy", "train accuracy {:.3f}"),

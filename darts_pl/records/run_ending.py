@@ -15,9 +15,7 @@ from darts_pl import atomic
 NAME = "warnings.json"
 
 
-def write_ending(
-    folder: Path, warnings: Sequence[Mapping[str, Any]], commands: Sequence[tuple[str, str]] = ()
-) -> None:
+def write_ending(folder: Path, warnings: Sequence[Mapping[str, Any]], commands: Sequence[tuple[str, str]] = ()) -> None:
     """Write `warnings.json`.
 
     Args:

@@ -49,9 +49,10 @@ class Announcement(Callback):
         if not trainer.is_global_zero:
             return
         entries = dict(self.describe(trainer))
+        gap = "\n" if self.said else ""
         new = {label: text for label, text in entries.items() if self.said.get(label) != text}
         self.said.update(entries)
-        print("\n".join(filter(None, [f"\n{self._headline(trainer)}", table(new)])), flush=True)
+        print("\n".join(filter(None, [f"{gap}{self._headline(trainer)}", table(new)])), flush=True)
 
     def _headline(self, trainer: pl.Trainer) -> str:
         if trainer.global_step == 0:

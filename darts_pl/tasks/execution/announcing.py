@@ -78,10 +78,15 @@ def training_text(context: Context, trainer: pl.Trainer, data: Any, facts: Summa
     """Epochs, steps, batch size, seed, and of a search its order and method."""
     config, processes = context.config, trainer.world_size
     batch = f"{data.loading.batch_size}" if processes == 1 else f"{processes} x {data.loading.batch_size}"
-    parts = [f"{trainer.max_epochs} epochs of {int(trainer.num_training_batches):,} steps", f"batch size {batch}"]
+    epochs, steps = trainer.max_epochs or 0, int(trainer.num_training_batches)
+    parts = [f"{_counted(epochs, 'epoch')} of {_counted(steps, 'step')}", f"batch size {batch}"]
     if "search/parameters" in facts:
         parts.append(f"{config.method or 'own method'}, order {config.order.name}")
     return ", ".join([*parts, f"seed {config.seed}"])
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def device_text(trainer: pl.Trainer) -> str:
@@ -90,7 +95,6 @@ def device_text(trainer: pl.Trainer) -> str:
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:
-        threads = torch.get_num_threads()
-        name = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+        name = f"CPU, {_counted(torch.get_num_threads(), 'thread')}"
     processes = f"{trainer.world_size} processes, each with " if trainer.world_size > 1 else ""
     return f"{processes}{name}, precision {trainer.precision}"
