@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from darts_pl.callbacks.screen.durations import duration, memory, per_step
-from darts_pl.callbacks.screen.lines import GAP, paragraph, table
+from darts_pl.callbacks.screen.lines import table
 from darts_pl.callbacks.throughput import peak_memory
 
 #: So many steps are timed, after the first one, which also allocates memory and chooses kernels.
@@ -85,13 +85,13 @@ class Announcement(Callback):
         per_epoch, epochs = int(trainer.num_training_batches), trainer.max_epochs or 0
         done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
         left = max(per_epoch * (epochs - trainer.current_epoch) - done, 0)
-        parts = [f"{per_step(seconds)}, so about {duration(seconds * left)} for the remaining {left:,} steps"]
+        entries = {"time": f"{per_step(seconds)}, so about {duration(seconds * left)} for the remaining {left:,} steps"}
         if trainer.enable_validation:
-            parts.append("validations not counted")
+            entries["time"] += ", without validation"
         used = peak_memory(device)
         if used is not None:
-            parts.append(f"memory {memory(used)} on {'the GPU' if device.type == 'cuda' else 'the CPU'} so far")
-        return paragraph(f"  estimate{GAP}", "; ".join(parts))
+            entries["memory"] = f"{memory(used)} on {'the GPU' if device.type == 'cuda' else 'the CPU'} so far"
+        return table(entries)
 
 
 def _wait_for(device: torch.device) -> None:
