@@ -1,7 +1,7 @@
 """The warnings that a colleague would give who looks at a finished run: small functions of plain data.
 
 Each looks at the rows of `metrics.csv` and at the summary, and gives its limit with the number that crossed it. The
-limits are below, with their reasons; docs/warnings.md lists them for users.
+limits are below, with their reasons; docs/runs.md lists them for users.
 """
 
 from __future__ import annotations

@@ -213,7 +213,7 @@ def test_one_step_of_many_minutes_is_noticed_while_it_lasts(capsys: pytest.Captu
             time.sleep(0.002)
     finally:
         heartbeat.on_exception(now, CPU, RuntimeError())
-    assert printed == "search 1/6  step 0 of 100\n"
+    assert printed == "search 1/6  step 0 of 100  this step has taken 61 s so far\n"
 
 
 def test_other_ranks_say_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import comb
+from pathlib import Path
 
 import pytest
 
@@ -205,3 +207,8 @@ def test_the_limit_of_the_entropy_is_that_of_mixing_weights_that_differ_by_a_fif
     total = sum(map(math.exp, logits))
     entropy = -sum(math.exp(one) / total * math.log(math.exp(one) / total) for one in logits)
     assert 1 - entropy / math.log(8) == pytest.approx(LEAST_ENTROPY_FALL, rel=0.1)
+
+
+def test_the_page_for_users_lists_every_warning() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "runs.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE) == list(RUN_WARNINGS)

@@ -39,7 +39,7 @@ class Heartbeat(Callback):
         self.title, self.silence, self.clock, self.look = title, silence, clock, look
         self._phase: tuple[str, int, int] | None = None  # what is going on, batches done, batches
         self._epoch = ""
-        self._entered = self._spoken = 0.0
+        self._entered = self._began = self._spoken = 0.0
         self._entered_at = 0
         self._end: threading.Event | None = None
         self._lock = threading.Lock()
@@ -92,12 +92,14 @@ class Heartbeat(Callback):
     def _enter(self, phase: str, done: int, total: int) -> None:
         if self._phase is None or self._phase[0] != phase or done < self._phase[1]:
             self._entered, self._entered_at = self.clock(), done
+        self._began = self.clock()
         self._phase = (phase, done, total)
 
     def _watch(self, end: threading.Event) -> None:
         while not end.wait(self.look):
             if self._phase is not None and self._phase[0] and self.clock() - self._spoken >= self.silence:
-                self._say([])
+                what = self._phase[0].split()[-1]
+                self._say([f"this {what} has taken {duration(self.clock() - self._began)} so far"])
 
     def _say(self, parts: list[str]) -> None:
         with self._lock:
