@@ -108,9 +108,9 @@ def test_a_run_says_what_it_is_and_a_later_part_only_what_is_new(capsys: pytest.
     said: dict[str, str] = {}
     entries = {"data": "digits", "network": "small"}
     Announcement("search", lambda _: entries, said).on_train_start(trainer(), CPU)
-    assert capsys.readouterr().out == "search\n  data     digits\n  network  small\n"
+    assert capsys.readouterr().out == "search\n  data      digits\n  network   small\n"
     Announcement("retrain", lambda _: entries | {"network": "large"}, said).on_train_start(trainer(), CPU)
-    assert capsys.readouterr().out == "\nretrain\n  network  large\n"
+    assert capsys.readouterr().out == "\nretrain\n  network   large\n"
     Announcement("random", lambda _: {"data": "other"}, said).on_train_start(trainer(is_global_zero=False), CPU)
     assert capsys.readouterr().out == ""
 
@@ -142,9 +142,9 @@ def test_the_time_is_estimated_once_from_the_steps_after_the_first(capsys: pytes
     printed = capsys.readouterr().out
     # After step 6, five steps of 0.5 s are timed, and 594 of 600 are left: 297 s.
     assert printed.splitlines()[0] == (
-        "  time    0.50 s/step, so about 5 min for the remaining 594 steps, without validation"
+        "  time      0.50 s/step, so about 5 min for the remaining 594 steps, without validation"
     )
-    assert printed.splitlines()[1].startswith("  memory  ")
+    assert printed.splitlines()[1].startswith("  memory    ")
     assert printed.count("time") == 1
 
 
@@ -155,7 +155,7 @@ def test_long_steps_are_not_timed_for_long(capsys: pytest.CaptureFixture[str]) -
         clock.now += 36.0
         announcement.on_train_batch_end(trainer(done=step, enable_validation=False), CPU, None, None, step - 1)
     printed = capsys.readouterr().out
-    assert printed.startswith("  time    36 s/step, so about 5 h 59 min for the remaining 598 steps\n")
+    assert printed.startswith("  time      36 s/step, so about 5 h 59 min for the remaining 598 steps\n")
 
 
 def beating(clock: Clock, **others: Any) -> Heartbeat:

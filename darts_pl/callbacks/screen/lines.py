@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 WIDTH = 100
 #: Between two parts of a line.
 GAP = "  "
+#: Width of a label in a table, that of "training".
+LABEL = 8
 
 
 def joined(first: str, parts: Iterable[str]) -> str:
@@ -28,15 +30,14 @@ def joined(first: str, parts: Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-def table(entries: Mapping[str, str], indent: str = "  ") -> str:
+def table(entries: Mapping[str, str]) -> str:
     """One entry per line, its label and its text; a long text continues below its beginning.
 
     Args:
-        entries: label -> text.
-        indent: of every line.
+        entries: label -> text. Labels of up to LABEL characters are as wide in every table.
     """
-    width = max(map(len, entries), default=0)
-    return "\n".join(paragraph(f"{indent}{label:<{width}}{GAP}", text) for label, text in entries.items())
+    width = max(LABEL, *map(len, entries)) if entries else LABEL
+    return "\n".join(paragraph(f"  {label:<{width}}{GAP}", text) for label, text in entries.items())
 
 
 def paragraph(first: str, text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class Plan:
         folder: of the stages.
         cells: the search space.
         rules: rule -> its settings as plain values.
+        said: see `Context`.
     """
 
     config: Config
@@ -65,6 +66,7 @@ class Plan:
     folder: Path
     cells: SearchSpace
     rules: Mapping[str, Mapping[str, Any]]
+    said: dict[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[str]:
@@ -141,7 +143,7 @@ def build_plan(context: Context) -> Plan:
     _parsed("train", short, "task.choice_train")
     folder = context.folder.path if task.folder is None else Path(task.folder).expanduser()
     cells = space.cells(config.search.candidates, config.search.nodes)
-    return Plan(config, context.resolved, folder, cells, rules)
+    return Plan(config, context.resolved, folder, cells, rules, context.said)
 
 
 def _parsed(section: str, values: Mapping[str, Any], key: str) -> Any:
