@@ -31,6 +31,8 @@ LOSS_NOISE = 0.01
 #: 0.5 nats: the network gives the right class of a test sample a probability that is, in the geometric mean,
 #: exp(0.5) = 1.65 times smaller than for a training sample.
 LARGEST_TEST_GAP = 0.5
+#: BatchNorm's averages begin at 0 and 1 and move by a tenth per step: after 44 steps 1 % of that beginning is left.
+SETTLED_STEPS = 44
 
 
 @dataclass(frozen=True)
@@ -171,11 +173,19 @@ def test_gap(facts: RunFacts) -> Iterator[RunWarning]:
     trained, tested = facts.number("retrain/train_loss"), facts.number("test/loss")
     if trained is None or tested is None or tested - trained <= LARGEST_TEST_GAP:
         return
+    steps = facts.number("steps")
+    if steps is not None and steps < SETTLED_STEPS:
+        reason = (
+            f"after {steps:.0f} steps the averages of BatchNorm are not settled. Train for {SETTLED_STEPS} or more."
+        )
+    else:
+        reason = (
+            "the network has learnt its training data by heart. Use more data, fewer epochs, more regularisation "
+            "(train.weight_decay, augmentation, dropout) or a smaller network."
+        )
     yield RunWarning(
         "test_gap",
-        f"The test loss, {tested:.3f}, is far above the training loss, {trained:.3f}: the network has learnt its "
-        "training data by heart. Use more data, fewer epochs, more regularisation (train.weight_decay, "
-        "augmentation, dropout) or a smaller network.",
+        f"The test loss, {tested:.3f}, is far above the training loss, {trained:.3f}: {reason}",
         tested - trained,
         LARGEST_TEST_GAP,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 import pytorch_lightning as pl
 
@@ -97,8 +98,16 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         **training.facts,
         **metrics,
         **training.after(),
+        **_test_images(training.data, debug=config.debug),
         "seconds": round(time.monotonic() - started, 3),
     }
     summary |= warn(context, summary, done.rows)
     write_result(trainer, folder, genotype, summary)
     return summary
+
+
+def _test_images(data: Any, *, debug: bool) -> Summary:
+    """How many images were scored, from which the interval of the accuracy follows; nothing of text."""
+    count = getattr(data, "split_sizes", {}).get("test")
+    is_labelled = "classes" in getattr(data, "identity", {})
+    return {"test/images": count} if is_labelled and count is not None and not debug else {}

@@ -170,6 +170,15 @@ def test_a_test_loss_far_above_the_training_loss_is_named_with_both() -> None:
     assert f"{train + 0.6:.3f}, is far above the training loss, {train:.3f}" in found.message
 
 
+def test_a_test_loss_after_a_few_steps_is_blamed_on_batch_norm() -> None:
+    assert 0.9**44 < 0.01 < 0.9**43
+    few, many = (
+        only(replace(TRAINED, summary={**TRAINED.summary, "test/loss": 24.0, "steps": steps})) for steps in (12, 44)
+    )
+    assert "after 12 steps the averages of BatchNorm are not settled" in few.message
+    assert "by heart" in many.message
+
+
 def compared(found: float, others: Sequence[float], **more: float) -> Mapping[str, float]:
     scores = {f"random/test_accuracy_{number}": other for number, other in enumerate(others, 1)}
     return {"test/accuracy": found, "random/cells": len(others), "test/images": 355, **scores, **more}

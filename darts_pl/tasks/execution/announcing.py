@@ -28,7 +28,7 @@ def describe(context: Context, data: Any, facts: Summary) -> Callable[[pl.Traine
     def entries(trainer: pl.Trainer) -> Mapping[str, str]:
         return {
             "data": data_text(context, data),
-            **classes_text(data.identity),
+            **classes_text(getattr(data, "identity", {})),
             "network": network_text(facts),
             "training": training_text(context, trainer, data, facts),
             "device": device_text(trainer),
@@ -40,10 +40,11 @@ def describe(context: Context, data: Any, facts: Summary) -> Callable[[pl.Traine
 
 def data_text(context: Context, data: Any) -> str:
     """Name, place, and the sizes of the splits."""
-    identity, settings = data.identity, context.config.data
+    identity, settings = getattr(data, "identity", {}), context.config.data
+    splits: Mapping[str, int] = getattr(data, "split_sizes", {})  # a plugin's data need not have either
     what = "words" if settings.holds == "text" else "images"
-    sizes = [f"{count:,} {split}" for split, count in data.split_sizes.items()]
-    held_back = identity.get("test", {}).get("count") if "test" not in data.split_sizes else None
+    sizes = [f"{count:,} {split}" for split, count in splits.items()]
+    held_back = identity.get("test", {}).get("count") if "test" not in splits else None
     if held_back:
         sizes.append(f"{held_back:,} test, which it does not read")
     place = f" in {settings.path}" if settings.path else ""
