@@ -98,7 +98,7 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         **training.facts,
         **metrics,
         **training.after(),
-        **_test_images(training.data, debug=config.debug),
+        **count_test_images(training.data, debug=config.debug),
         "seconds": round(time.monotonic() - started, 3),
     }
     summary |= warn(context, summary, done.rows)
@@ -106,8 +106,13 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
     return summary
 
 
-def _test_images(data: Any, *, debug: bool) -> Summary:
-    """How many images were scored, from which the interval of the accuracy follows; nothing of text."""
+def count_test_images(data: Any, *, debug: bool) -> Summary:
+    """How many images a test scores, from which the interval of the accuracy follows; nothing for text.
+
+    Args:
+        data: the data module.
+        debug: whether the run is a smoke test, which scores one batch.
+    """
     count = getattr(data, "split_sizes", {}).get("test")
     is_labelled = "classes" in getattr(data, "identity", {})
     return {"test/images": count} if is_labelled and count is not None and not debug else {}

@@ -14,6 +14,7 @@ from darts_pl.spaces import count_parameters
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.run_data import refuse_other_run_data
 from darts_pl.tasks.execution.trained import find_trained
+from darts_pl.tasks.retrain import count_test_images
 
 
 def test(context: Context) -> Summary:
@@ -41,6 +42,7 @@ def test(context: Context) -> Summary:
         "checkpoint": str(trained.checkpoint),
         "parameters": count_parameters(trained.network),
         **testing.facts,
+        **count_test_images(testing.data, debug=config.debug),
         **{name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name},
         "seconds": round(time.monotonic() - started, 3),
     }

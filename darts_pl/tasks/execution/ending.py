@@ -19,8 +19,8 @@ from darts_pl.tasks.execution.warning import warnings_of
 
 #: What the comparison with random cells is, for somebody who sees it for the first time.
 RANDOM_CELLS = (
-    "The random cells are drawn from the same search space and trained in the same way. They show what a network is "
-    "worth without a search: only what the found cell has beyond them, the search has earned."
+    "The random cells were drawn from the same search space and trained in the same way. They show what a network is "
+    "worth without a search: the search has helped only as far as the found cell is better than they are."
 )
 #: How far the numbers can be repeated.
 REPEATABLE = (
