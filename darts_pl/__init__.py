@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from darts_pl.bilevel import Draws, SearchStep, first_order, second_order, second_order_exact
     from darts_pl.genotype import Genotype, parse
+    from darts_pl.inference import load
     from darts_pl.ops import activation, candidate
     from darts_pl.selection import Trials, random_genotype
     from darts_pl.selection.magnitude import magnitude
@@ -41,6 +42,7 @@ _ROOMS = {
     **dict.fromkeys(("Trials", "magnitude", "random_genotype"), "selection"),
     **dict.fromkeys(("SPACES", "CnnSupernet", "Mixing", "NasBench201", "NasBench201Supernet", "Parts"), "spaces"),
     **dict.fromkeys(("RnnSupernet", "build", "build_space", "fix_weights"), "spaces"),
+    "load": "inference",
     "published": "zoo",
 }
 
@@ -63,6 +65,7 @@ __all__ = [
     "candidate",
     "first_order",
     "fix_weights",
+    "load",
     "magnitude",
     "parse",
     "published",

@@ -1,7 +1,7 @@
 """Callbacks: metrics, checkpoints, progress, and checks across ranks."""
 
 from darts_pl.callbacks.averaging import weight_average
-from darts_pl.callbacks.checkpoint import LastCheckpoint, StopOnSignal
+from darts_pl.callbacks.checkpoint import KeepDescription, LastCheckpoint, StopOnSignal
 from darts_pl.callbacks.history import ArchitectureHistory, MetricsTable
 from darts_pl.callbacks.observers import KeepEpochs, RunObservers
 from darts_pl.callbacks.pictures import ArchitecturePictures, PictureLogger
@@ -15,6 +15,7 @@ __all__ = [
     "ArchitecturePictures",
     "CheckRanksAgree",
     "EpochLines",
+    "KeepDescription",
     "KeepEpochs",
     "LastCheckpoint",
     "MetricsTable",

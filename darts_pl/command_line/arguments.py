@@ -16,7 +16,7 @@ from darts_pl.quoting import hydra_argument, quoted_assignment
 
 #: Keys whose values are paths, or may be.
 PATH_KEYS = (
-    *("data.path", "evaluator.run", "genotype", "run", "runs", "resume", "checkpoint"),
+    *("data.path", "evaluator.run", "genotype", "run", "runs", "resume", "checkpoint", "input"),
     *("hydra.run.dir", "hydra.sweep.dir", "task.folder"),
 )
 #: Options of Hydra whose values are paths.

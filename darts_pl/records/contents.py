@@ -16,6 +16,7 @@ PROTOCOL, STAGES = "protocol.json", ("searches", "derived", "choice", "final")
 FILES = (
     *("summary.json", "genotype.json", "genotypes.jsonl", "alphas.npz", "metrics.csv", "job.json", "report.html"),
     *("cells.png", "cells.svg", "runs.csv", "runs.md", "network.onnx", "network.pt2"),
+    *("network.json", "network.py", "network.pt", "predictions.csv"),
     *("history.jsonl", "strategy.json", "ranking.csv"),
     *(
         "data.json",
@@ -30,8 +31,8 @@ FILES = (
     *(PROTOCOL, "table.md", "table.csv", "rows.json"),
 )
 CHECKPOINTS = ("last.ckpt", "previous.ckpt", ".writing.last.ckpt")
-#: Folders that loggers fill.
-FOLDERS = ("wandb", "tensorboard", "mlflow", "comet")
+#: Folders that loggers fill, and what task=export format=folder writes.
+FOLDERS = ("wandb", "tensorboard", "mlflow", "comet", "network")
 #: Folders of the parts of a run, each with the files of a run.
 PARTS = ("search", "retrain", "random")
 #: Folder of the trainings of a search without gradients, each with the files of a run.

@@ -8,6 +8,7 @@ import time
 import pytorch_lightning as pl
 
 from darts_pl import zoo
+from darts_pl.callbacks import KeepDescription
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype, find, is_text
 from darts_pl.problems import open_problem
@@ -69,6 +70,7 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
     problem = open_problem(config)
     problem.check_genotype(genotype)
     training = problem.training(genotype)
+    described = training.description
     done = fit_and_record(
         context,
         training.module,
@@ -76,7 +78,7 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         title=title,
         epochs=config.train.epochs,
         settings=settings_of(context.resolved, "seed", "train", "data", genotype=str(genotype)),
-        callbacks=training.callbacks,
+        callbacks=[*training.callbacks, *([KeepDescription(described)] if described is not None else [])],
         grad_clip=training.grad_clip,
         accumulate=training.accumulate,
     )
@@ -98,4 +100,6 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         "seconds": round(time.monotonic() - started, 3),
     }
     write_result(trainer, folder, genotype, summary)
+    if described is not None and trainer.is_global_zero:
+        described.write(folder.path)
     return summary

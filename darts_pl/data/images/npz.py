@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -47,7 +48,33 @@ def npz(path: str | None, layout: str = AUTO) -> ImageArrays:
         y_test=y_test,
         class_names=_class_names(file, arrays.get("class_names"), y_train),
         origin=str(file),
+        named="class_names" in arrays,
     )
+
+
+def read_images(file: Path, names: Sequence[str], key: str) -> tuple[str, np.ndarray]:
+    """The name and the values of the array in a file that holds one, or of the first of `names` in it.
+
+    Args:
+        file: that ``numpy.savez`` wrote.
+        names: of arrays with images.
+        key: that names the file, for messages.
+
+    Raises:
+        UserError: if the file cannot be read, or holds several arrays and none of `names`.
+    """
+    try:
+        stream = file.open("rb")
+    except OSError as error:
+        raise UserError(f"{key}={file}: cannot be read ({error.strerror or error})") from None
+    with stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as in `_read`
+        with _open_archive(file, stream) as archive:
+            found = [name for name in names if name in archive.files] or archive.files
+            if len(archive.files) != 1 and found[:1] not in [[name] for name in names]:
+                held = _printable(", ".join(archive.files[:8])) or "nothing"
+                raise UserError(f"{key}={file}: holds {held}; name the array of images {names[0]!r}")
+            return found[0], _read_key(file, archive, found[0])
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:
