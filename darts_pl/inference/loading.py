@@ -114,8 +114,8 @@ def _trained(path: Path, genotype: str | Genotype | None, dtype: torch.dtype) ->
         raise UserError(f"{path}: an exported program, which needs no darts_pl; open it with {program}(...)")
     if not path.exists():
         raise UserError(f"{path}: there is no such folder or file")
-    folder = finished_training(path, key="").path if path.is_dir() else None
-    checkpoint = path if folder is None else finished_training(path, key="").checkpoint
+    run = finished_training(path, key="") if path.is_dir() else None
+    folder, checkpoint = (None, path) if run is None else (run.path, run.checkpoint)
     content = interop.read(checkpoint)
     description = stored_description(content, checkpoint)
     if description is None and folder is not None:

@@ -55,9 +55,7 @@ def test_a_loaded_network_gives_the_same_probabilities_to_arrays_tensors_and_lis
         found = torch.stack([one.probabilities for one in network.predict(given)])
         torch.testing.assert_close(found, expected.to(found.dtype), rtol=0, atol=1e-5)
     for one in (images[0], images[0, ..., 0], Image.fromarray(images[0, ..., 0])):
-        torch.testing.assert_close(
-            network.predict(one).probabilities, expected[0].to(torch.float32), rtol=0, atol=1e-5
-        )
+        torch.testing.assert_close(network.predict(one).probabilities, expected[0].to(torch.float32), rtol=0, atol=1e-5)
     assert network.predict(images[0]).name == digit_answers[0]["class"]
 
 
@@ -72,7 +70,9 @@ def test_photos_that_are_asked_about_give_the_loss_of_the_test(photo_run: Path, 
         assert dict(one.top()) == pytest.approx(by_class(row), abs=1e-5)
 
 
-def test_an_exported_folder_is_loaded_back_with_all_that_it_knows(photo_run: Path, photos: Path, tmp_path: Path) -> None:
+def test_an_exported_folder_is_loaded_back_with_all_that_it_knows(
+    photo_run: Path, photos: Path, tmp_path: Path
+) -> None:
     export = ["task=export", f"run={photo_run}", "format=folder", "task.license=mit"]
     assert main([*export, f"hydra.run.dir={tmp_path / 'export'}"]) == 0
     shutil.copytree(tmp_path / "export" / "network", tmp_path / "moved")
@@ -82,7 +82,7 @@ def test_an_exported_folder_is_loaded_back_with_all_that_it_knows(photo_run: Pat
         one, other = before.predict(photo), after.predict(photo)
         torch.testing.assert_close(other.probabilities, one.probabilities, rtol=0, atol=1e-6)
     card, summary = (tmp_path / "moved" / "README.md").read_text(encoding="utf-8"), summary_in(photo_run)
-    assert card.startswith("---\nlibrary_name: darts_pl\npipeline_tag: image-classification\nlicense: \"mit\"\n")
+    assert card.startswith('---\nlibrary_name: darts_pl\npipeline_tag: image-classification\nlicense: "mit"\n')
     facts = ["Bär, a cat, dog", "cells.png", "95 % interval", "| train | 24 |", "| test | 12 |"]
     facts += [f"{summary['test/accuracy']:.4f}", f"{summary['parameters']:,} parameters"]
     for fact in [*facts, f"{summary['multiply_adds']:,} multiply-adds", summary["genotype"]]:

@@ -144,7 +144,9 @@ class ResidualBlock(nn.Module):
 '''
 
 _GATED = '''\
-def gated(node: Tensor, matrix: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
+def gated(
+    node: Tensor, matrix: Tensor, activation: Callable[[Tensor], Tensor]
+) -> Tensor:
     """A node that reads another one: a mixture of it and of its activation."""
     gate, candidate = (node @ matrix).chunk(2, dim=1)
     return torch.lerp(node, activation(candidate), gate.sigmoid())

@@ -51,6 +51,23 @@ def total(target: str, terms: Sequence[str], indent: str = "        ") -> str:
     )
 
 
+def concatenation(names: Sequence[str], indent: str = "        ") -> str:
+    """The statement that returns maps one behind the other."""
+    line = f"{indent}return torch.cat([{', '.join(names)}], dim=1)"
+    if len(line) <= WIDTH:
+        return line
+    inside = f"{indent}    [{', '.join(names)}], dim=1"
+    rows = [inside]
+    if len(inside) > WIDTH:
+        rows = [
+            f"{indent}    [",
+            *(f"{indent}        {name}," for name in names),
+            f"{indent}    ],",
+            f"{indent}    dim=1,",
+        ]
+    return "\n".join([f"{indent}return torch.cat(", *rows, f"{indent})"])
+
+
 def definition(name: str, arguments: Sequence[str], returns: str, indent: str = "    ") -> str:
     """The line with which a function begins."""
     end = f" -> {returns}:" if returns else ":"

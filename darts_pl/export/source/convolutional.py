@@ -7,7 +7,7 @@ from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 from darts_pl import interop
-from darts_pl.export.source.code import Source, definition, total
+from darts_pl.export.source.code import Source, concatenation, definition, total
 from darts_pl.export.source.operations import HALVES, Written, write_operation
 from darts_pl.genotype import Genotype
 from darts_pl.spaces import CellPlan, Classifier, plan_cells
@@ -125,8 +125,7 @@ class _Cells:
             terms.setdefault(edge.node, []).append(term)
         for node, parts in terms.items():
             yield total(f"node{node}", parts)
-        nodes = ", ".join(f"node{node}" for node in self.cells[cell_type].concat)
-        yield f"        return torch.cat([{nodes}], dim=1)"
+        yield concatenation([f"node{node}" for node in self.cells[cell_type].concat])
 
     def names(self, network: Classifier) -> Iterator[tuple[str, str]]:
         """Our name of every tensor, and that of the file's network."""

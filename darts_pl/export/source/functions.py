@@ -6,7 +6,7 @@ from darts_pl.data.text.words import PUNCTUATION, UNKNOWN
 from darts_pl.inference import ImageClassifier, TextModel
 
 _LOAD = '''\
-def load(file: str | Path = Path(__file__).with_name("network.pt")) -> Network:
+def load(file: str | Path = FILE) -> Network:
     """The trained network, in evaluation mode."""
     network = Network()
     network.load_state_dict(torch.load(file, weights_only=True)["weights"])
@@ -77,7 +77,7 @@ if __name__ == "__main__":
 '''
 
 _NEXT_WORDS = '''\
-def load_words(file: str | Path = Path(__file__).with_name("network.pt")) -> list[str]:
+def load_words(file: str | Path = FILE) -> list[str]:
     """Every word, by its number."""
     return torch.load(file, weights_only=True)["words"]
 

@@ -25,7 +25,8 @@ def nasbench201_source(genotype: Genotype, network: NasBench201Network) -> Sourc
             names[name] = found
     blocks = ["ReLUConvNorm", "ResidualBlock", *(written.block for *_, written in edges if written.block)]
     output = len(cell.nodes)
-    return Source(blocks, f"{_cell(edges, output)}\n\n{_network(network)}", names)
+    network_code = _network(network, has_modules=any(written.module for *_, written in edges))
+    return Source(blocks, f"{_cell(edges, output)}\n\n{network_code}", names)
 
 
 #: (number of the edge, source, target, operation)
@@ -99,10 +100,9 @@ def _name(name: str, network: NasBench201Network, edges: _Edges) -> str | None:
     return None
 
 
-def _network(network: NasBench201Network) -> str:
+def _network(network: NasBench201Network, has_modules: bool) -> str:
     channels = network.classifier.in_features // 4
     stage = (len(network.cells) - 2) // 3
-    has_modules = any(True for _ in network.cells[0].parameters())
     rows = []
     for number in range(3):
         width = channels * 2**number

@@ -28,14 +28,14 @@ from darts_pl.records import NetworkDescription
 from darts_pl.spaces import Classifier, LanguageModel, NasBench201Network
 
 #: The file and its weights.
-FILE, WEIGHTS = "network.py", "network.pt"
+SOURCE, WEIGHTS = "network.py", "network.pt"
 
 
 @FORMATS.register("source")
 def write_source(job: Job) -> Written:
     """`network.py` builds the network in plain PyTorch, `network.pt` holds its weights and words."""
     source = source_of(job.model.description, job.model.network)
-    path = job.folder / FILE
+    path = job.folder / SOURCE
     state = job.model.network.state_dict()
     content: dict[str, Any] = {"weights": {after: state[before].clone() for before, after in source.names.items()}}
     if isinstance(job.model, TextModel) and not job.model.missing:
@@ -81,6 +81,7 @@ def file_text(job: Job, source: Source) -> str:
         constants, functions = _image_constants(model), image_functions(model)
     else:
         constants, functions = [], text_functions(model)
+    constants.insert(0, f'FILE = Path(__file__).with_name("{WEIGHTS}")')
     imports = ["import sys"] if photos or isinstance(model, TextModel) else []
     if isinstance(model, TextModel) and model.input.splitting == PUNCTUATION:
         imports.insert(0, "import re")
