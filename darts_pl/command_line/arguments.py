@@ -107,7 +107,8 @@ def _prepared(argument: str) -> str:
     try:
         parsed = OverridesParser.create().parse_override(f"{key}={value}")
     except HydraException:
-        return f"{key}={value}"
+        quoted = hydra_argument(key, value) if key == "input" else None  # the name of a photo may be any text
+        return quoted or f"{key}={value}"
     if parsed.is_sweep_override():
         return f"{key}={value}"
     read = parsed.value()

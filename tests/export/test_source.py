@@ -87,7 +87,7 @@ def test_a_convolutional_network_is_written_out_and_gives_the_same_probabilities
     "text",
     [
         "|nor_conv_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|",
-        "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_1x1~2|",  # node 2 is never reached
+        "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_1x1~2|",  # node 2 is zero
         "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|",  # the output is zero
         "|skip_connect~0|+|skip_connect~0|none~1|+|none~0|none~1|skip_connect~2|",  # a cell without modules
     ],

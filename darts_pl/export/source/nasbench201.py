@@ -34,7 +34,8 @@ _Edges = list[tuple[int, int, int, Written]]
 
 
 def _used_edges(nodes: Any) -> _Edges:
-    """The edges that are computed and whose target is the output or is read on a way to it."""
+    """The edges that are computed and whose target is the output or is read on a way to it. A node that nothing enters
+    is zero, and what reads it is computed all the same: BatchNorm makes something of it."""
     every, number = [], 0
     for target, pairs in enumerate(nodes, start=1):
         for pair in sorted(pairs, key=lambda one: one.source):
@@ -44,13 +45,8 @@ def _used_edges(nodes: Any) -> _Edges:
     useful = {len(nodes)}
     for _, source, target, _ in reversed(every):  # targets in falling order
         useful |= {source} if target in useful else set()
-    reached = {0}
-    for _, source, target, _ in every:
-        reached |= {target} if source in reached else set()
     return [
-        (number, source, target, write_operation(name, 1))
-        for number, source, target, name in every
-        if target in useful and source in reached
+        (number, source, target, write_operation(name, 1)) for number, source, target, name in every if target in useful
     ]
 
 
@@ -63,18 +59,16 @@ def _cell(edges: _Edges, output: int) -> str:
     modules = [f"        self.{_attribute(s, t)} = {written.module}" for _, s, t, written in edges if written.module]
     if modules:
         lines += [definition("__init__", ["self", "channels: int"], ""), "        super().__init__()", *modules, ""]
-    lines += [definition("forward", ["self", "node0: Tensor"], "Tensor"), *_sums(edges)]
-    if any(target == output for _, _, target, _ in edges):
-        lines.append(f"        return node{output}")
-    else:
-        lines.append("        return torch.zeros_like(node0)")
+    lines += [definition("forward", ["self", "node0: Tensor"], "Tensor"), *_sums(edges, output)]
+    lines.append(f"        return node{output}")
     return "\n".join(lines) + "\n"
 
 
-def _sums(edges: _Edges) -> Iterator[str]:
-    for target in sorted({target for _, _, target, _ in edges}):
+def _sums(edges: _Edges, output: int) -> Iterator[str]:
+    read = {source for _, source, _, _ in edges} | {output}
+    for target in sorted(read - {0}):
         terms = [w.reads(f"node{source}", _attribute(source, target)) for _, source, t, w in edges if t == target]
-        yield total(f"node{target}", terms)
+        yield total(f"node{target}", terms or ["torch.zeros_like(node0)"])
 
 
 def _attribute(source: int, target: int) -> str:
