@@ -23,6 +23,8 @@ FLOORS = (
     {"selection"},
     {"methods", "strategies"},
     {"data", "modules", "callbacks"},
+    {"inference"},
+    {"export"},
     {"quoting"},
     {"runs", "run_folder"},
     {"problems"},
