@@ -143,7 +143,7 @@ def _network(job: Job, drawing: str) -> Iterator[str]:
     yield f"{', '.join(sizes)}."
     genotype = model.description.genotype
     yield f"![the cells]({drawing})"
-    yield f"```\n{cell_text(genotype)}\n```"
+    yield f"```\n{cell_text(genotype).strip()}\n```"
     yield f"`{genotype}`"
 
 

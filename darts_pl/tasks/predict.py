@@ -12,7 +12,7 @@ from pathlib import Path
 from darts_pl import atomic
 from darts_pl.data.announce import warn
 from darts_pl.errors import UserError
-from darts_pl.inference import ImageClassifier, Prediction, TextModel, with_description
+from darts_pl.inference import ImageClassifier, TextModel, with_description
 from darts_pl.inference.samples import Answer, Samples
 from darts_pl.records.folder import Summary
 from darts_pl.runs.hardware import device_of_hardware
@@ -27,6 +27,9 @@ from darts_pl.tasks.execution.trained import find_trained
 TABLE = "predictions.csv"
 #: Images whose classes are printed one below the other.
 MOST_SHOWN = 3
+
+#: The name of an image, and names and probabilities of its most probable classes.
+Row = tuple[str, list[tuple[str, float]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,21 +79,21 @@ def predict(context: Context) -> Summary:
 def _about_images(model: ImageClassifier, path: Path, context: Context) -> Summary:
     top = min(context.config.task.top, model.classes)
     count, answers = Samples(path).answers(model)
-    good: list[tuple[str, Prediction]] = []
+    good: list[Row] = []
     broken: list[Answer] = []
     for answer in counted(answers, count, "predict", "images"):
         if answer.prediction is None:
             broken.append(answer)
             warn(f"passed over: {answer.reason}")
         else:
-            good.append((answer.sample, answer.prediction))
+            good.append((answer.sample, answer.prediction.top(top)))
     if not good:
         raise UserError(
             broken[0].reason if count == 1 else f"input={path}: none of its {count} photos can be read; see above"
         )
     table = context.folder.path / TABLE
     atomic.write(table, _table(good, top))
-    _print(good, top)
+    _print(good)
     if model.why_numbers is not None:
         print(f"\nclasses are numbers: {model.why_numbers}")
     if len(good) > MOST_SHOWN:
@@ -98,36 +101,35 @@ def _about_images(model: ImageClassifier, path: Path, context: Context) -> Summa
     return {"images": len(good), "passed_over": len(broken), "table": str(table)}
 
 
-def _table(answers: Sequence[tuple[str, Prediction]], top: int) -> str:
+def _table(answers: Sequence[Row], top: int) -> str:
     """One row per image: its name, then class and probability of the most probable classes."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     ranks = ["" if rank == 1 else f"_{rank}" for rank in range(1, top + 1)]
     table.writerow(["input", *(f"{name}{rank}" for rank in ranks for name in ("class", "probability"))])
-    for sample, prediction in answers:
-        pairs = prediction.top(top)
+    for sample, pairs in answers:
         table.writerow([sample, *(value for name, probability in pairs for value in (name, f"{probability:.7f}"))])
     return text.getvalue()
 
 
-def _print(answers: Sequence[tuple[str, Prediction]], top: int) -> None:
+def _print(answers: Sequence[Row]) -> None:
     """A few images with their classes one below the other, more of them in one line each."""
     print()
     if len(answers) <= MOST_SHOWN:
-        for sample, prediction in answers:
+        for sample, pairs in answers:
             print(sample)
-            for name, probability in prediction.top(top):
+            for name, probability in pairs:
                 print(f"  {probability:.4f}  {name}")
         return
     for line in _counts(answers):
         print(line)
 
 
-def _counts(answers: Sequence[tuple[str, Prediction]]) -> Iterator[str]:
+def _counts(answers: Sequence[Row]) -> Iterator[str]:
     """How many images each class was given, the most frequent first."""
     counts: dict[str, int] = {}
-    for _, prediction in answers:
-        counts[prediction.name] = counts.get(prediction.name, 0) + 1
+    for _, ((name, _), *_) in answers:
+        counts[name] = counts.get(name, 0) + 1
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     width = len(f"{ordered[0][1]:,}")
     yield "images  class"

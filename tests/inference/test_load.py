@@ -190,3 +190,30 @@ def test_places_without_a_trained_network_are_refused_with_what_to_do(digits: Pa
     with pytest.raises(UserError, match=r"class_names: 2 given; this network has 10"):
         darts_pl.load(digits, class_names=["a", "b"])
     assert darts_pl.load(tmp_path / "bare.pt", genotype="darts_v1").missing == ["size", "mean", "std"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["pt2", "onnx"])
+def test_a_program_with_its_preprocessing_takes_pixels_and_says_what_it_is(
+    form: str, photo_run: Path, photos: Path, tmp_path: Path
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime") if form == "onnx" else None
+    export = ["task=export", f"run={photo_run}", f"format={form}", "task.preprocessing=true"]
+    assert main([*export, f"hydra.run.dir={tmp_path / 'export'}"]) == 0
+    assert summary_in(tmp_path / "export")["input"] == "images"
+    network = darts_pl.load(photo_run)
+    files = sorted((photos / "val").rglob("*.*"))
+    pixels = torch.stack([network.preparation.file(file) for file in files])
+    expected = np.stack([network.predict(file).probabilities.numpy() for file in files])
+    file = tmp_path / "export" / f"network.{form}"
+    if onnxruntime is None:
+        extra = {"metadata.json": ""}
+        found = torch.export.load(file, extra_files=extra).module()(images=pixels).detach().numpy()
+        stored = json.loads(extra["metadata.json"])
+    else:
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        (found,) = session.run(["probabilities"], {"images": pixels.numpy()})
+        stored = session.get_modelmeta().custom_metadata_map
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert json.loads(stored["class_names"]) == list(network.class_names)
+    assert from_plain(json.loads(stored["description"]), "") == network.description
