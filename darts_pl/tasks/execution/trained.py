@@ -20,6 +20,7 @@ from darts_pl.inference import finished_training, stored_description
 from darts_pl.problems import Problem, problem_that_gives
 from darts_pl.records import NetworkDescription, RunFolder, read_configuration, read_description, read_summary
 from darts_pl.records.folder import read_genotype
+from darts_pl.records.run_identity import same_data
 from darts_pl.spaces import space_of
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.retrain import find_genotype
@@ -110,7 +111,8 @@ def _as_trained(folder: RunFolder, context: Context) -> Config:
     run, settings = OmegaConf.create(found), OmegaConf.create(dict(context.resolved))
     if not any(override.startswith("hardware.precision=") for override in given):
         settings.hardware.precision = run.hardware.precision
-    if all(not override.startswith("data=") or override == f"data={run.data.get('name')}" for override in given):
+    named = [override.removeprefix("data=") for override in given if override.startswith("data=")]
+    if all(same_data(name, run.data.get("name")) for name in named):
         for override in given:
             key, _, _ = override.partition("=")
             if key.startswith(("data.", "train.")):
