@@ -167,7 +167,10 @@ def test_the_reward_of_text_is_80_by_the_perplexity_of_a_batch(tmp_path):
         (("evaluator.epochs=0",), "evaluator.epochs=0: must be at least 1"),
         (("evaluator.fraction=0",), "evaluator.fraction=0"),
         (("search.batch_size=101",), "search.batch_size=101"),
-        (("stages=widening", "method=dr_nas"), "trains one supernet; use single"),
+        (
+            ("stages=deepening", "stages.keep=[2]", "stages.added_layers=[1]", "stages.warmup_epochs=0"),
+            "trains one supernet; use single",
+        ),
     ],
 )
 def test_what_makes_no_training_is_refused(arguments, message, refused, digits):

@@ -30,6 +30,7 @@ from darts_pl.tasks.declarations.sections import PARTS
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record
 from darts_pl.tasks.execution.searched import SHARED_WEIGHTS
+from darts_pl.tasks.search import supernet_sizes
 
 
 class PathTraining:
@@ -80,6 +81,7 @@ class PathTraining:
             self.data,
             title="shared weights",
             epochs=self.epochs,
+            facts=supernet_sizes(self.module.supernet),
             settings=settings,
             callbacks=[] if turns is None else [turns],
             logs=False,
