@@ -27,13 +27,15 @@ FILES = (
         "report.html",
     ),
     *("cells.png", "cells.svg", "runs.csv", "runs.md", "network.onnx", "network.pt2"),
-    *("history.jsonl", "strategy.json", "ranking.csv"),
+    *("time_budget.json",),
+    *("history.jsonl", "strategy.json", "ranking.csv", "pareto.csv", "evaluation.json"),
     *(
         "data.json",
         "selection.json",
         "tuned.pt",
         "latency.json",
         "scores.csv",
+        "initial_scores.json",
         "scores.json",
         "scatter.png",
         "scatter.svg",
@@ -44,7 +46,7 @@ CHECKPOINTS = ("last.ckpt", "previous.ckpt", ".writing.last.ckpt")
 #: Folders that loggers fill.
 FOLDERS = ("wandb", "tensorboard", "mlflow", "comet")
 #: Folders of the parts of a run, each with the files of a run.
-PARTS = ("search", "retrain", "random")
+PARTS = ("search", "retrain", "random", "shared_weights", "compare")
 #: Folder of the trainings of a search without gradients, each with the files of a run.
 SAMPLES = "samples"
 #: The same for the second random cell of a run, and further ones.

@@ -14,7 +14,7 @@ from darts_pl.spaces import count_parameters
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.run_data import refuse_other_run_data
 from darts_pl.tasks.execution.trained import find_trained
-from darts_pl.tasks.retrain import count_test_images
+from darts_pl.tasks.retrain import scored_images
 
 
 def test(context: Context) -> Summary:
@@ -35,6 +35,7 @@ def test(context: Context) -> Summary:
         config.hardware, context.folder, epochs=1, callbacks=progress_callbacks("test"), debug=config.debug
     )
     trainer.test(testing.module, datamodule=testing.data, verbose=False, weights_only=True)
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
     summary: Summary = {
         "task": "test",
         "data": config.data.name,
@@ -42,8 +43,8 @@ def test(context: Context) -> Summary:
         "checkpoint": str(trained.checkpoint),
         "parameters": count_parameters(trained.network),
         **testing.facts,
-        **count_test_images(testing.data, debug=config.debug),
-        **{name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name},
+        **scored_images(config, problem, metrics),
+        **metrics,
         "seconds": round(time.monotonic() - started, 3),
     }
     if trainer.is_global_zero:

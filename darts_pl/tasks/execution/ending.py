@@ -65,6 +65,8 @@ def _lines(
         yield "\n" + paragraph("", str(summary["random/conclusion"]))
         yield paragraph("", RANDOM_CELLS)
         yield paragraph("", REPEATABLE)
+    if "compare/conclusion" in summary:
+        yield "\n" + paragraph("", str(summary["compare/conclusion"]))
     if warnings:
         yield "\nwarnings"
         yield from (paragraph("  - ", f"{f'{part}: ' if part else ''}{message}") for part, message in warnings)
