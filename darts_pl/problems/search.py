@@ -79,6 +79,7 @@ def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.Lig
             grad_clip=sgd.grad_clip,
             epochs=search.epochs,
             nesterov=sgd.nesterov,
+            warmup_epochs=sgd.warmup_epochs,
         ),
         alphas=AlphaRecipe(adam.lr, (adam.betas[0], adam.betas[1]), adam.weight_decay, adam.grad_clip),
         radius=getattr(config.order, "radius", None),
