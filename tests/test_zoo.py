@@ -56,7 +56,7 @@ def test_a_published_genotype_is_the_text_that_was_published(name):
 @pytest.mark.parametrize("name", ZOO)
 def test_a_published_genotype_names_its_source_and_uses_operations_that_exist(name):
     assert any(str(year) in ZOO[name].source for year in range(2018, 2024))
-    ZOO[name].genotype.check_operations(names() if ZOO[name].genotype.kind == "cnn" else activations())
+    ZOO[name].genotype.check_operations(activations() if ZOO[name].genotype.kind == "rnn" else names())
 
 
 @pytest.mark.parametrize(
