@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
@@ -37,7 +38,7 @@ class WarmCosine(CosineAnnealingLR):
         self.warmup_epochs = warmup_epochs
         super().__init__(optimizer, T_max=epochs, eta_min=lr_min)
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[float | Tensor]:
         """The learning rates of the present epoch."""
         factor = min(1.0, (self.last_epoch + 1) / self.warmup_epochs)
         fallen = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2

@@ -1,4 +1,4 @@
-"""What a pass of a method multiplies beside the plain pass: the part of its time that does not depend on the machine."""
+"""What a pass of a method multiplies beside the plain pass: what of its time does not depend on the machine."""
 
 from __future__ import annotations
 

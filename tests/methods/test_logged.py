@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from darts_pl.cli import main
+from darts_pl.cli import config_folder, main
 from darts_pl.genotype import parse
 from tests.methods.conftest import search
 from tests.methods.test_contracts import METHODS, overrides
@@ -66,11 +67,13 @@ def test_wandb_has_the_methods_own_quantities_of_every_epoch(method: str, finish
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_finished_search_is_derived_again_to_its_genotype_and_by_another_rule(
+def test_a_finished_search_is_derived_again_to_its_genotype_by_its_rule_and_by_another_one(
     method: str, finished: Callable[[str], Path], tmp_path: Path
 ) -> None:
     run = f"run={finished(method)}"
-    assert main(["task=derive", run, f"hydra.run.dir={tmp_path / 'same'}"]) == 0
+    (rule,) = re.findall(r"override /(select: \w+)", (config_folder() / "method" / f"{method}.yaml").read_text())
+    own = [rule.replace(": ", "="), *(one for one in overrides(method) if one.startswith("select."))]
+    assert main(["task=derive", run, *own, f"hydra.run.dir={tmp_path / 'same'}"]) == 0
     same, first = ((folder / "genotype.json").read_text() for folder in (tmp_path / "same", finished(method)))
     assert parse(same) == parse(first)
     other = ("select=shared_weights", "select.samples=4")

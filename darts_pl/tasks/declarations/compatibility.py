@@ -95,6 +95,7 @@ def parts_of(conf: Path) -> dict[str, dict[str, list[Path]]]:
             found[f"{group}={name}"] = {group: [file], **_files(conf, others)}
     for file in sorted((conf / "method").glob("*.yaml")):
         chosen = OmegaConf.to_container(OmegaConf.load(file).defaults)
+        assert isinstance(chosen, list)
         pairs = (next(iter(one.items())) for one in chosen if isinstance(one, dict))
         groups = {str(group).removeprefix("override /"): names for group, names in pairs}
         found[f"method={file.stem}"] = _files(conf, {one: names for one, names in groups.items() if one in CHOSEN})
