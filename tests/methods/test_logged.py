@@ -28,7 +28,7 @@ OWN = {
     "oles": ("freeze/frozen_fraction", "freeze/similarity"),
     "p_darts": ("search/stage", "search/skip_dropout", "search/skip_connections"),
     "pc_darts": ("search/largest_edge_weight_normal", "search/largest_edge_weight_reduce"),
-    "r_darts": ("early_stop/eigenvalue", "early_stop/local_average"),
+    "r_darts": ("early_stop/eigenvalue",),
     "sdarts_adv": ("search/epsilon",),
     "sdarts_rs": ("search/epsilon",),
 }
