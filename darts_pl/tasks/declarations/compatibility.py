@@ -266,10 +266,10 @@ def with_table(page: str, new: str) -> str:
 if __name__ == "__main__":
     import sys
 
-    from darts_pl.cli import config_folder
     from darts_pl.tasks import TASKS  # registers all components and sections
 
     assert TASKS
-    folder = config_folder()
+    inside = Path(__file__).parents[2] / "conf"
+    folder = inside if inside.is_dir() else Path(__file__).parents[3] / "conf"
     page, made = Path(sys.argv[1]), table(list(outcomes(bases_of(folder), folder)))
     page.write_text(with_table(page.read_text(encoding="utf-8"), made), encoding="utf-8")
