@@ -38,8 +38,9 @@ format: $(INSTALLED_DEV) ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-reference: $(INSTALLED) ## write docs/configuration.md from the settings and the files in conf/
+reference: $(INSTALLED) ## write docs/configuration.md and the table of parts in docs/methods.md
 	$(BIN)/python -m darts_pl.tasks.declarations.reference > docs/configuration.md
+	$(BIN)/python -m darts_pl.tasks.declarations.compatibility docs/methods.md
 
 benchmark: $(INSTALLED) ## compare with the form of the published code: time, operations, memory
 	BASE=$(BASE) $(BIN)/python -m benchmarks $(ARGS)
