@@ -21,13 +21,13 @@ from darts_pl.bilevel.passes import (
     drawn_pass,
     evaluate,
     evaluation_mode,
-    full_precision,
     gradients,
     no_trace,
     nothing_dropped,
     scoring_pass,
 )
 from darts_pl.bilevel.perturbation import PERTURBATIONS, Perturbation
+from darts_pl.bilevel.precision import full_precision, reduced_precision, use_full_float32
 from darts_pl.bilevel.regulariser import REGULARISERS, Regulariser
 from darts_pl.bilevel.stages import STAGES, Factory, Facts, SingleStage, Stage, Stages
 from darts_pl.bilevel.step import AlphaRecipe, SearchStep, StepResult, WeightRecipe, scaled_lr
@@ -76,9 +76,11 @@ __all__ = [
     "no_trace",
     "nothing_dropped",
     "order",
+    "reduced_precision",
     "scaled_lr",
     "scoring_pass",
     "second_order",
     "second_order_exact",
     "seeded",
+    "use_full_float32",
 ]
