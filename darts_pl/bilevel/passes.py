@@ -107,14 +107,19 @@ def gradients(
     )
 
 
+def changing_buffers(supernet: Supernet) -> dict[str, Tensor]:
+    """By name the buffers that a pass may change: not the tables of the architecture."""
+    own = {id(buffer) for buffer in supernet.arch.buffers()}
+    return {name: buffer for name, buffer in supernet.named_buffers() if id(buffer) not in own}
+
+
 @contextmanager
 def no_trace(supernet: Supernet) -> Iterator[None]:
     """Within it passes may update buffers and draw random numbers; on leaving both are as before.
 
     The tables of the architecture, which no pass changes, are left out.
     """
-    own = {id(buffer) for buffer in supernet.arch.buffers()}
-    buffers = _by_type(buffer for buffer in supernet.buffers() if id(buffer) not in own)
+    buffers = _by_type(changing_buffers(supernet).values())
     saved = [_copies(group) for group in buffers]
     random = RandomState([device_of(supernet)])
     try:
