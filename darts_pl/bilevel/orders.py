@@ -89,10 +89,12 @@ class Hypergradient(Protocol):
 class OrderSettings:
     """An order without settings.
 
-    `low_precision` says whether the order may run in bfloat16, and `reason` why not.
+    `low_precision` says whether the order may run in bfloat16, and `reason` why not; `differentiates_twice` whether it
+    differentiates a gradient.
     """
 
     low_precision: ClassVar[bool] = False
+    differentiates_twice: ClassVar[bool] = True
     reason: ClassVar[str] = "the product of the Hessian and a vector, differentiated twice, is too inexact in bfloat16"
 
 
@@ -101,6 +103,7 @@ class FirstOrderSettings(OrderSettings):
     """The weights are taken as optimal."""
 
     low_precision: ClassVar[bool] = True
+    differentiates_twice: ClassVar[bool] = False
 
 
 #: By name, what makes a `Hypergradient`; given its settings where it has some.

@@ -35,11 +35,12 @@ CENTRAL, FORWARD = "central", "forward"
 class SecondOrderSettings(OrderSettings):
     """Differences of gradients."""
 
+    differentiates_twice: ClassVar[bool] = False
     reason: ClassVar[str] = (
         "the finite difference subtracts nearly equal gradients, whose difference is lost in bfloat16"
     )
 
-    radius: float = setting("eps = radius / ||v|| of the difference", above(0))
+    radius: float = setting("eps = radius / ||v|| of the central difference", above(0))
     difference: str = setting(
         "central: from both sides of the weights; forward: from one side and the weights themselves, a pass less",
         one_of(CENTRAL, FORWARD),

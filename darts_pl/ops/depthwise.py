@@ -59,8 +59,7 @@ class DepthwiseConv2d(nn.Conv2d):
         if input.dtype != torch.float64 and torch.is_autocast_enabled(input.device.type):
             low = torch.get_autocast_dtype(input.device.type)  # what autocast would do within `conv2d`
             input, weight = input.to(low), weight.to(low)
-        if cudnn.on_gpu(input) and stride == dilation == 2:
-            input, stride, dilation = _every_second(input), 1, 1
+        input, stride, dilation = strided(input, stride, dilation)
         if not _has_own_gradient(input, weight, kernel, stride, dilation):
             return conv2d(input, weight, None, stride, dilation * (kernel // 2), dilation, self.groups)
         return _Depthwise.apply(input, weight, stride, dilation)
@@ -71,6 +70,11 @@ def _has_own_gradient(x: Tensor, weight: Tensor, kernel: int, stride: int, dilat
         return False
     simple = kernel <= FAST_COLUMNS and dilation == 1
     return cudnn.on_gpu(x) or (not simple and _is_fast_case(x, weight, stride, dilation))
+
+
+def strided(x: Tensor, stride: int, dilation: int) -> tuple[Tensor, int, int]:
+    """Input, stride and dilation that give the same convolution; on a GPU none has both of 2."""
+    return (_every_second(x), 1, 1) if cudnn.on_gpu(x) and stride == dilation == 2 else (x, stride, dilation)
 
 
 def _every_second(x: Tensor) -> Tensor:
