@@ -83,9 +83,9 @@ SEARCHES = {"cnn": (cnn_search, CNN), "rnn": (rnn_search, RNN)}
 def cnn_multiply_adds(channels: int, cells: int, side: int, nodes: int, candidates: int) -> int:
     """Multiply-adds of one forward pass over one image, of all convolutions and the linear head.
 
-    A cell of width C on maps of P pixels with N nodes has E = N (N + 3) / 2 edges, each with (a C + b C^2) P, where a
-    and b are the sums over its candidates in `PER_PIXEL` (102 and 6 for those of the paper); a skip connection of stride 2
-    has C^2 P. The two inputs of a cell are brought to its width by C_in C P' each.
+    A cell of width C on maps of P pixels with N nodes has E = N (N + 3) / 2 edges, each with (a C + b C^2) P, where
+    a and b are the sums over its candidates in `PER_PIXEL` (102 and 6 for those of the paper). A skip connection of
+    stride 2 has C^2 P. The two inputs of a cell are brought to its width by C_in C P' each.
 
     Args:
         channels: C of the first cells.

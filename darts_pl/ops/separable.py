@@ -52,7 +52,9 @@ def separable(layers: tuple[nn.Module, ...], x: Tensor) -> Tensor:
     depthwise, pointwise = layers[-2:]
     assert isinstance(depthwise, DepthwiseConv2d)
     assert isinstance(pointwise, PointwiseConv2d)
-    x, stride, dilation = strided(x, depthwise.stride[0], depthwise.dilation[0])
+    stride, dilation = depthwise.stride[0], depthwise.dilation[0]
+    if norm is None:  # which reads all pixels
+        x, stride, dilation = strided(x, stride, dilation)
     return _Separable.apply(x, depthwise.weight, pointwise.weight, norm, stride, dilation, pointwise.groups)
 
 
