@@ -16,7 +16,7 @@ from darts_pl.data.identity import Described, describe
 from darts_pl.data.loader import BatchLoader
 from darts_pl.data.sample_order import EvaluationOrder, IndexOrder, MixedOrder, SequentialOrder
 from darts_pl.data.settings import INDEX, STRATIFIED, Loading
-from darts_pl.data.splits import missing_classes
+from darts_pl.data.splits import hold_out, missing_classes
 from darts_pl.errors import UserError
 from darts_pl.settings import check
 
@@ -43,6 +43,11 @@ class DataModule(pl.LightningDataModule):
         self.settings, self.loading = settings, loading
         #: what the data are, see `describe`
         self.identity = describe(data)
+
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        """Samples of each split that this module reads."""
+        return {}
 
     def _device(self) -> torch.device:
         return self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
@@ -110,6 +115,10 @@ class SearchHalves(LabelledData[Split]):
             )
         )
 
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        return dict(zip(("train", "valid"), map(len, self._halves()), strict=True))
+
     def val_dataloader(self) -> BatchLoader:
         """``(x, y)`` of the valid half, unaugmented. The last batch is empty on ranks with fewer batches."""
         valid, order = self._halves()[1], self.score_order()
@@ -170,6 +179,10 @@ class WholeSplits(LabelledData[Split]):
     @abstractmethod
     def _test_split(self) -> Split: ...
 
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        return {"train": len(self._training_split()), "test": len(self._test_split())}
+
     def train_dataloader(self) -> BatchLoader:
         """Shuffled and augmented."""
         return BatchLoader(self._shuffled(self._training_split(), "train", "training split"))
@@ -177,6 +190,19 @@ class WholeSplits(LabelledData[Split]):
     def test_dataloader(self) -> BatchLoader:
         """The test split, unaugmented and in order."""
         return self._in_order(self._test_split())
+
+    def _held_out(self, labels: np.ndarray, order: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Samples that train, and those that validate; none of the latter without `Loading.valid_fraction`.
+
+        Args:
+            labels: int64 of all training samples.
+            order: those that are used, in an order that does not depend on how they are stored.
+            names: of the classes.
+        """
+        if not self.loading.valid_fraction:
+            return order, order[:0]
+        what, seed = self.noun.removesuffix("s"), self.settings.split_seed
+        return hold_out(labels, order, self.loading.valid_fraction, seed, names, what)
 
     def _check_size(self, size: int) -> None:
         loading, what = self.loading, f"{self.noun} of the training split"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +12,26 @@ from omegaconf import DictConfig, OmegaConf
 
 from darts_pl.config import Config
 from darts_pl.errors import UserError
-from darts_pl.genotype import parse
 from darts_pl.interruption import Interrupted
 from darts_pl.records import RunFolder
 from darts_pl.records.folder import Summary
-from darts_pl.report import cell_text
 from darts_pl.runs import finish_loggers, is_rank_zero
 from darts_pl.runs.child_processes import end_children
 from darts_pl.tasks.collect import collect
-from darts_pl.tasks.correlate import CorrelateSettings, correlate
+from darts_pl.tasks.correlation import CorrelateSettings, correlate
 from darts_pl.tasks.declarations.registry import (
     TASKS,
+    EvaluateTaskSettings,
     RandomTaskSettings,
     SearchAndRetrainSettings,
     SearchTaskSettings,
+    StrategyTaskSettings,
     TaskSettings,
 )
 from darts_pl.tasks.derive import derive
+from darts_pl.tasks.evaluate import evaluate
 from darts_pl.tasks.execution.context import Context
-from darts_pl.tasks.execution.scores import shown
+from darts_pl.tasks.execution.ending import finish, finish_stopped
 from darts_pl.tasks.export import export
 from darts_pl.tasks.latency import LatencySettings, latency
 from darts_pl.tasks.lookup import LookupSettings, lookup
@@ -53,7 +55,8 @@ TASKS.add("correlate", correlate, settings=CorrelateSettings)
 TASKS.add("protocol", protocol, settings=ProtocolSettings)
 TASKS.add("lookup", lookup, settings=LookupSettings)
 TASKS.add("latency", latency, settings=LatencySettings)
-TASKS.add("strategy", strategy, settings=TaskSettings)
+TASKS.add("strategy", strategy, settings=StrategyTaskSettings)
+TASKS.add("evaluate", evaluate, settings=EvaluateTaskSettings)
 TASKS.add("random", strategy, settings=RandomTaskSettings)
 
 
@@ -69,17 +72,53 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
     """
     folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
     resolved: Any = OmegaConf.to_container(composed, resolve=True)
-    context = Context(config, resolved, folder)
+    print_preset(config)
+    return run_and_show(Context(config, resolved, folder), TASKS.get(config.task.name))
+
+
+def run_and_show(context: Context, task: Callable[[Context], Summary]) -> float | None:
+    """Run a task, print what it found, and return the sweep's objective.
+
+    Args:
+        context: of the command.
+        task: returns the summary.
+    """
+    config = context.config
     try:
-        summary = TASKS.get(config.task.name)(context)
+        summary = task(context)
     except BaseException as error:
         end_children()
         finish_loggers(_exit_status(error))
+        if is_rank_zero() and not isinstance(error, UserError):
+            finish_stopped(context)
         raise
     finish_loggers(0)
     if is_rank_zero():
-        _print_summary(summary, folder)
+        finish(context, summary)
     return _objective(summary, config.task.objective or "")
+
+
+#: The values of a preset that its line shows, by section, where the section has them.
+PRESET_VALUES = {
+    "data": ("size",),
+    "search": ("layers", "units", "init_channels", "epochs", "batch_size"),
+    "train": ("layers", "units", "init_channels", "epochs", "batch_size"),
+}
+
+
+def print_preset(config: Config) -> None:
+    """Print the values that a preset chose, or the command in its place, as they can be given; nothing without one."""
+    if config.preset in (None, "none") or not is_rank_zero():
+        return
+    unused = {"search": not config.task.runs_search, "train": config.task.name == "search"}
+    batches = {"search": config.search_batch_size, "train": config.train_batch_size}
+    values = " ".join(
+        f"{section}.{key}={batches[section] if key == 'batch_size' else getattr(config.sections[section], key)}"
+        for section, keys in PRESET_VALUES.items()
+        for key in keys
+        if hasattr(config.sections[section], key) and not unused.get(section)
+    )
+    print(f"preset={config.preset}: {values}", flush=True)
 
 
 def _exit_status(error: BaseException) -> int:
@@ -103,28 +142,3 @@ def _objective(summary: Summary, name: str) -> float | None:
         if isinstance(value, float):
             return sign * value
     return None
-
-
-def _print_summary(summary: Summary, folder: RunFolder) -> None:
-    genotype = summary.get("genotype")
-    print()
-    if isinstance(genotype, str):
-        print(cell_text(parse(genotype)))
-        print()
-    lines = list(shown(summary))
-    if genotype is not None:
-        lines.append(("genotype", str(genotype)))
-    lines.append(("folder", _shown(folder.path)))
-    width = max(len(label) for label, _ in lines) + 2
-    for label, value in lines:
-        print(f"{label:<{width}}{value}")
-    if "random/conclusion" in summary:
-        print(f"\n{summary['random/conclusion']}")
-
-
-def _shown(path: Path) -> str:
-    """A path as the user would type it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
