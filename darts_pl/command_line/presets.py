@@ -75,8 +75,8 @@ def preset_for(arguments: Sequence[str]) -> list[str]:
         before = continued.get("preset", "none")
         if before == "none" or not _exists(before):
             return []
-        search = ["search=rnn"] if before == TEXT_PRESET and not _gives(arguments, "search") else []
-        return [*search, f"preset={before}", *_batches(arguments, before)]
+        added = ["search=rnn"] if before == TEXT_PRESET and not _gives(arguments, "search") else []
+        return [*added, f"preset={before}", *_batches(arguments, before)]
     name, path, search = (value_in(arguments, key) for key in ("data", "data.path", "search"))
     if path is None:
         return []
