@@ -35,9 +35,12 @@ class CommandSettings:
     method: str | None = setting("the method, a group that chooses the parts of the search")
     genotype: str | None = setting("a file, the folder of a finished search, or a published name")
     run: str | None = setting("the folder of a finished run, for tasks that read one")
-    runs: Any = setting("folders with runs in them, for task=collect", _FOLDERS)
+    runs: Any = setting("folders with runs in them, for task=collect and task=report", _FOLDERS)
     checkpoint: str | None = setting("a checkpoint file, for tasks that read one")
-    format: str | None = setting("what task=export writes", one_of("onnx", "pt2"))
+    format: str | None = setting(
+        "what task=export writes (onnx, pt2), or task=figures (pdf, svg, png)",
+        one_of("onnx", "pt2", "pdf", "svg", "png"),
+    )
     debug: bool = setting("whether to run one epoch, of one batch of each phase")
 
 

@@ -15,6 +15,7 @@ PROTOCOL, STAGES = "protocol.json", ("searches", "derived", "choice", "final")
 #: Files that runs write into their folder.
 FILES = (
     *("summary.json", "genotype.json", "genotypes.jsonl", "alphas.npz", "metrics.csv", "job.json", "report.html"),
+    *("run.json", "warnings.json", "throughput.csv", "test.npz"),
     *("cells.png", "cells.svg", "runs.csv", "runs.md", "network.onnx", "network.pt2"),
     *("history.jsonl", "strategy.json", "ranking.csv"),
     *(

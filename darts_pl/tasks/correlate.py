@@ -20,7 +20,7 @@ from darts_pl.report import MEASURES, bootstrap_interval, save_scatter
 from darts_pl.selection import Trials, one_path
 from darts_pl.settings import at_least, or_null, setting
 from darts_pl.spaces import SPACES
-from darts_pl.tasks.declarations.registry import TaskSettings
+from darts_pl.tasks.declarations.registry import ReportedTaskSettings
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.searched import Searched, find_searched
 
@@ -28,7 +28,7 @@ _COLUMNS = ("genotype", "score")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorrelateSettings(TaskSettings):
+class CorrelateSettings(ReportedTaskSettings):
     """A comparison of shared weights with separate trainings."""
 
     genotypes: int = setting("how many genotypes are drawn uniformly, where a table knows their scores", at_least(3))

@@ -37,6 +37,8 @@ def export(context: Context) -> Summary:
     """
     started = time.monotonic()
     wanted = context.config.format or "onnx"
+    if wanted not in WRITERS:
+        raise UserError(f"format={wanted} with task=export: use format={'|'.join(WRITERS)}")
     trained = find_trained(context)
     refuse_other_run_data(trained, only_named=True)
     if wanted == "onnx":

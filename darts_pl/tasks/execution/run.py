@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,22 @@ from darts_pl.tasks.correlate import CorrelateSettings, correlate
 from darts_pl.tasks.declarations.registry import (
     TASKS,
     RandomTaskSettings,
+    ReportedTaskSettings,
     SearchAndRetrainSettings,
     SearchTaskSettings,
     TaskSettings,
 )
 from darts_pl.tasks.derive import derive
+from darts_pl.tasks.draw import draw
 from darts_pl.tasks.execution.context import Context
+from darts_pl.tasks.execution.ending import finish_report
 from darts_pl.tasks.execution.scores import shown
 from darts_pl.tasks.export import export
+from darts_pl.tasks.figures import figures
 from darts_pl.tasks.latency import LatencySettings, latency
 from darts_pl.tasks.lookup import LookupSettings, lookup
 from darts_pl.tasks.protocol import ProtocolSettings, protocol
+from darts_pl.tasks.report import report
 from darts_pl.tasks.retrain import retrain
 from darts_pl.tasks.search import search
 from darts_pl.tasks.search_and_retrain import search_and_retrain
@@ -42,19 +48,22 @@ from darts_pl.tasks.test import test
 from darts_pl.tasks.zoo import zoo
 
 TASKS.add("search", search, settings=SearchTaskSettings)
-TASKS.add("derive", derive, settings=TaskSettings)
-TASKS.add("retrain", retrain, settings=TaskSettings)
+TASKS.add("derive", derive, settings=ReportedTaskSettings)
+TASKS.add("retrain", retrain, settings=ReportedTaskSettings)
 TASKS.add("search_and_retrain", search_and_retrain, settings=SearchAndRetrainSettings)
 TASKS.add("test", test, settings=TaskSettings)
 TASKS.add("export", export, settings=TaskSettings)
 TASKS.add("zoo", zoo, settings=TaskSettings)
-TASKS.add("collect", collect, settings=TaskSettings)
+TASKS.add("collect", collect, settings=ReportedTaskSettings)
 TASKS.add("correlate", correlate, settings=CorrelateSettings)
 TASKS.add("protocol", protocol, settings=ProtocolSettings)
 TASKS.add("lookup", lookup, settings=LookupSettings)
 TASKS.add("latency", latency, settings=LatencySettings)
-TASKS.add("strategy", strategy, settings=TaskSettings)
+TASKS.add("strategy", strategy, settings=ReportedTaskSettings)
 TASKS.add("random", strategy, settings=RandomTaskSettings)
+TASKS.add("report", report, settings=TaskSettings)
+TASKS.add("figures", figures, settings=TaskSettings)
+TASKS.add("draw", draw, settings=TaskSettings)
 
 
 def run_task(config: Config, composed: DictConfig) -> float | None:
@@ -69,16 +78,18 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
     """
     folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
     resolved: Any = OmegaConf.to_container(composed, resolve=True)
-    context = Context(config, resolved, folder)
+    context, started = Context(config, resolved, folder), datetime.now()
     try:
         summary = TASKS.get(config.task.name)(context)
     except BaseException as error:
         end_children()
         finish_loggers(_exit_status(error))
+        finish_report(context, started, error)
         raise
     finish_loggers(0)
+    written = finish_report(context, started)
     if is_rank_zero():
-        _print_summary(summary, folder)
+        _print_summary(summary, folder, written)
     return _objective(summary, config.task.objective or "")
 
 
@@ -105,7 +116,7 @@ def _objective(summary: Summary, name: str) -> float | None:
     return None
 
 
-def _print_summary(summary: Summary, folder: RunFolder) -> None:
+def _print_summary(summary: Summary, folder: RunFolder, written: Path | None) -> None:
     genotype = summary.get("genotype")
     print()
     if isinstance(genotype, str):
@@ -115,6 +126,8 @@ def _print_summary(summary: Summary, folder: RunFolder) -> None:
     if genotype is not None:
         lines.append(("genotype", str(genotype)))
     lines.append(("folder", _shown(folder.path)))
+    if written is not None or "report" in summary:
+        lines.append(("report", str(summary["report"]) if written is None else _shown(written)))
     width = max(len(label) for label, _ in lines) + 2
     for label, value in lines:
         print(f"{label:<{width}}{value}")
