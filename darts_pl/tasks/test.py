@@ -6,6 +6,7 @@ import time
 
 import pytorch_lightning as pl
 
+from darts_pl.callbacks import RecordTest
 from darts_pl.problems import open_problem
 from darts_pl.records.folder import Summary
 from darts_pl.runs import build_trainer
@@ -29,7 +30,9 @@ def test(context: Context) -> Summary:
     problem.check_genotype(trained.genotype)
     testing = problem.testing(trained.network, trained.checkpoint)
     refuse_other_run_data(trained)
-    trainer = build_trainer(config.hardware, context.folder, epochs=1, callbacks=[], debug=config.debug)
+    trainer = build_trainer(
+        config.hardware, context.folder, epochs=1, callbacks=[RecordTest(context.folder.path)], debug=config.debug
+    )
     trainer.test(testing.module, datamodule=testing.data, verbose=False, weights_only=True)
     summary: Summary = {
         "task": "test",

@@ -40,7 +40,7 @@ def facts_of(data: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, in
     """The sizes that a data set determines, from `data.json` and the configuration."""
     if data.get("kind") == "text":
         return {"vocabulary": int(data["words"])}
-    side = (config.get("data") or {}).get("size")
+    side = (config.get("data") or {}).get("size") or 0
     classes = data["classes"]
     return {
         "classes": len(classes) if isinstance(classes, list) else int(classes),

@@ -183,7 +183,12 @@ def _mixing(block: MixingHistory, edges: Sequence[EdgeHistory]) -> Figure:
     ]
     figure.legend(handles, block.candidates, loc="outside lower center", ncols=4 if len(block.candidates) > 4 else 3,
                   fontsize=5, handlelength=1.6, columnspacing=0.8)  # fmt: skip
-    figure.supxlabel("epoch", fontsize=6)
+    for place, panel in enumerate(panels[: len(edges)]):
+        if place + across >= len(edges):  # nothing is below it
+            panel.set_xlabel("epoch", fontsize=6, labelpad=1)
+            panel.tick_params(labelbottom=True)
+    values = [value for edge in edges for row in edge.weights for value in row if value is not None]
+    panels[0].set_ylim(0, 1.05 * max(values, default=1.0))
     figure.supylabel("mixing weight", fontsize=6)
     return figure
 
@@ -196,7 +201,6 @@ def _edge(axes: Axes, edge: EdgeHistory, block: MixingHistory, coloured: Sequenc
         axes.plot(block.epochs, values, color=colour, linestyle="-" if chosen else dashes, lw=1.8 if chosen else 0.6)
     axes.set_title(edge.label, fontsize=6, pad=2)
     axes.tick_params(labelsize=5, length=2)
-    axes.set_ylim(bottom=0)
 
 
 def _colour(name: str, coloured: Sequence[str]) -> tuple[str, object]:

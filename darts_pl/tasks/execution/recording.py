@@ -14,10 +14,12 @@ from darts_pl.callbacks import (
     LastCheckpoint,
     MetricsTable,
     RankStates,
+    RecordTest,
     RunObservers,
     SamplesRead,
     StopOnSignal,
     Throughput,
+    ThroughputTable,
     progress_callbacks,
 )
 from darts_pl.genotype import Genotype
@@ -87,6 +89,7 @@ def fit_and_record(
         *(RankStates(), *([observers] if observers is not None else []), *callbacks, samples, table, checkpoint),
         *([KeepEpochs(checkpoint, keep)] if keep else []),
         *([Throughput()] if loggers else []),
+        *(ThroughputTable(folder.path / "throughput.csv"), RecordTest(folder.path)),
         *progress_callbacks(title),
         StopOnSignal(checkpoint),
     ]

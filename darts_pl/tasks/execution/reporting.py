@@ -27,6 +27,7 @@ TITLES: Mapping[str, str] = {
     "search": "Search",
     "search_and_retrain": "Search and training",
     "retrain": "Training",
+    "test": "Test",
     "derive": "Selection of a genotype",
     "strategy": "Search without gradients",
     "random": "Random search",

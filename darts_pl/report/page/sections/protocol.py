@@ -32,7 +32,7 @@ def protocol(report: Report) -> Sequence[Block]:
         if lines:
             blocks.append(Intervals(f"protocol_{split}", title, x_label=f"{measure.name}{unit}", rows=lines))
     blocks.append(_table(rows, measure))
-    verdicts = [
+    verdicts: list[list[Value]] = [
         [one.first, one.second, one.split, measure.difference(one.difference.mean),
          f"{measure.difference(one.difference.low)} to {measure.difference(one.difference.high)}",
          one.difference.n, one.verdict]
