@@ -10,7 +10,7 @@ from darts_pl.report.page.blocks import EdgeHistory, Matrix, MixingHistory
 from darts_pl.report.page.graphs import cell_drawings
 from darts_pl.report.page.markup import Markup, join, place, tag
 from darts_pl.report.page.plots import DISTINCT, draw_matrix, swatch
-from darts_pl.report.page.scale import Scale, tick_text
+from darts_pl.report.page.scale import Scale
 
 PANEL_WIDTH, PANEL_HEIGHT = 150.0, 92.0
 INSET, TOP, BOTTOM = 4.0, 8.0, 14.0
@@ -92,7 +92,7 @@ def _panel(edge: EdgeHistory, block: MixingHistory, largest: float) -> Markup:
     ends = [
         tag("text", block.epochs[0], x=INSET, y=PANEL_HEIGHT - 3, class_="tiny"),
         tag("text", block.epochs[-1], x=PANEL_WIDTH - INSET, y=PANEL_HEIGHT - 3, class_="tiny end"),
-        tag("text", tick_text(round(largest, 2), [0.01, 0.02]), x=INSET, y=TOP + 2, class_="tiny"),
+        tag("text", f"{largest:.2f}", x=INSET, y=TOP + 2, class_="tiny"),
     ]
     view = f"0 0 {place(PANEL_WIDTH)} {place(PANEL_HEIGHT)}"
     label = f"edge {edge.label}"

@@ -10,7 +10,7 @@ from darts_pl.report.page.markup import Markup, join, number, place, tag
 from darts_pl.report.page.scale import Scale, fitting, tick_text
 
 WIDTH, HEIGHT = 420, 250
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 40
+LEFT, RIGHT, TOP, BOTTOM = 60, 12, 10, 40
 #: Widths of a letter in a label.
 LETTER = 6.1
 #: Series that are told apart by colour and dashes; a plot with more draws all alike, without a legend.

@@ -75,8 +75,11 @@ def tick_text(value: float, ticks: list[float]) -> str:
     if 0 < largest < 1e-3:
         return f"{value:.2g}"
     gaps = [abs(second - first) for first, second in itertools.pairwise(ticks)]
-    decimals = max(0, -math.floor(math.log10(min(gaps)) + 1e-9)) if gaps and min(gaps) > 0 else 2
-    return f"{value:.{min(decimals, 8)}f}"
+    smallest = min(gaps, default=largest) or 1.0
+    decimals = next(
+        (count for count in range(8) if all(abs(round(tick, count) - tick) < smallest / 1000 for tick in ticks)), 8
+    )
+    return f"{value:.{decimals}f}"
 
 
 def _round_step(step: float) -> float:

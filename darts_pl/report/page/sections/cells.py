@@ -18,7 +18,7 @@ from darts_pl.spaces import space_of
 MOST_OTHERS = 6
 
 
-@section("cells", "The found cell")
+@section("cells", "The cells")
 def found_cells(report: Report) -> Sequence[Block]:
     """What was found, with the mixing weights of a search, and the random or published cells beside it."""
     if report.compared:
@@ -74,7 +74,7 @@ def network(report: Report) -> Sequence[Block]:
 def _title(run: RunFiles) -> str:
     named = {"strategy": "best of the search", "random": "best random cell", "protocol": "chosen by the protocol"}
     if run.task == "retrain":
-        return "The trained genotype"
+        return "The genotype that was trained"
     return f"The found genotype ({named[run.task]})" if run.task in named else "The found genotype"
 
 

@@ -72,7 +72,7 @@ def _of_one(prefix: str, run: RunFiles) -> Iterator[Curves]:
         references = _equal_entropy(run) if stem == "entropy" else ()
         yield Curves(
             f"{prefix}_{stem}", title, y_label=y_label, series=_named(series), references=references,
-            log_y=stem == "lr" or (stem == "perplexity" and _wide(series)),
+            log_y=stem in ("lr", "perplexity") and _wide(series),
         )  # fmt: skip
     yield from _speed(prefix, [("", run)])
 

@@ -9,6 +9,31 @@ from darts_pl.report.page.blocks import Block, Commands, Facts, Paragraph, Table
 from darts_pl.report.page.run_files import RunFiles
 from darts_pl.report.page.sections.registry import Report, section
 
+#: Groups of the configuration, and what a page calls the choice.
+CHOICES = {
+    "experiment": "experiment",
+    "search": "search space",
+    "method": "method",
+    "order": "order",
+    "select": "selection rule",
+    "strategy": "strategy",
+    "evaluator": "evaluator",
+    "train": "training recipe",
+}
+_OF_A_SEARCH = ("search", "method", "order", "select")
+_WITH_GRADIENTS = ("method", "order", "select")
+#: By task, the groups that do not matter there; in all others there is no strategy.
+HIDDEN: Mapping[str, tuple[str, ...]] = {
+    "strategy": _WITH_GRADIENTS,
+    "random": _WITH_GRADIENTS,
+    "search": ("strategy", "evaluator", "train"),
+    "derive": ("strategy", "evaluator", "train", "search", "method", "order"),
+    "retrain": ("strategy", "evaluator", *_OF_A_SEARCH),
+    "test": ("strategy", "evaluator", *_OF_A_SEARCH),
+    "collect": tuple(CHOICES),
+    "correlate": tuple(CHOICES),
+}
+
 
 @section("warnings", "Warnings")
 def warnings(report: Report) -> Sequence[Block]:
@@ -48,22 +73,9 @@ def _ended(state: str) -> str:
 
 def _choices(run: RunFiles) -> list[tuple[str, Value]]:
     rows: list[tuple[str, Value]] = [("task", run.task)]
-    for name, label in (
-        ("experiment", "experiment"),
-        ("search", "search space"),
-        ("method", "method"),
-        ("order", "order"),
-        ("select", "selection rule"),
-        ("strategy", "strategy"),
-        ("evaluator", "evaluator"),
-        ("train", "training recipe"),
-    ):
-        without_gradients = run.task in ("strategy", "random")
-        if (name in ("strategy", "evaluator")) != without_gradients and name in (
-            *("strategy", "evaluator", "method", "order", "select"),
-        ):
-            continue
-        if run.choices.get(name):
+    hidden = HIDDEN.get(run.task, ("strategy", "evaluator"))
+    for name, label in CHOICES.items():
+        if run.choices.get(name) and name not in hidden:
             rows.append((label, str(run.choices[name])))
     seed = run.setting("seed", run.summary.get("seed"))
     return [*rows, ("seed", seed)] if seed is not None else rows
@@ -72,7 +84,7 @@ def _choices(run: RunFiles) -> list[tuple[str, Value]]:
 def _data(run: RunFiles) -> list[tuple[str, Value]]:
     name = run.setting("data.name", run.summary.get("data"))
     data = next((part.data for _, part in run.everything if part.data), {})
-    reads = run.task not in ("strategy", "random", "lookup", "collect") or bool(data)
+    reads = run.task not in ("strategy", "random", "collect", "correlate", "derive") or bool(data)
     return [("data", f"{name}{_described(data)}")] if name and reads else []
 
 
