@@ -187,6 +187,10 @@ def test_characters_that_html_forbids_become_question_marks():
     assert tag("p", "a\x00b\x1b[1m", title='"') == '<p title="&quot;">a?b?[1m</p>'
 
 
+def test_a_zero_is_a_value_and_nothing_is_none():
+    assert tag("input", value=0, min=0.0, max=None, hidden=True, open=False) == '<input value="0" min="0.0" hidden>'
+
+
 def test_a_run_of_which_nothing_is_known_still_has_a_page(tmp_path):
     page = render_page("empty", "unfinished", [], build_sections(Report(RunFiles(tmp_path))))
     assert "has not finished" in " ".join(text for _, text in Page(page).texts)

@@ -28,7 +28,8 @@ addEventListener("load", () => {{
   slider.dispatchEvent(new Event("input"));
   const header = inner.querySelector("#numbers th button");
   document.body.dataset.result = [
-    inner.documentElement.scrollWidth - inner.documentElement.clientWidth, wide.length, slider.parentElement.hidden, last !== squares(),
+    inner.documentElement.scrollWidth - inner.documentElement.clientWidth, wide.length,
+    slider.parentElement.hidden, last !== squares(),
     inner.querySelectorAll(".preview:not([hidden])").length, header !== null,
   ].join(" ");
 }});
@@ -49,8 +50,8 @@ addEventListener("load", () => {{
 
 def browse(page: Path, *options: str) -> tuple[str, str]:
     """The document that the browser ends with, and what it logged."""
-    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files",
-               "--enable-logging=stderr", "--virtual-time-budget=4000", *options, "--dump-dom", page.as_uri()]  # fmt: skip
+    common = "--headless --no-sandbox --disable-gpu --allow-file-access-from-files --enable-logging=stderr"
+    command = [str(BROWSER), *common.split(), "--virtual-time-budget=4000", *options, "--dump-dom", page.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
     return done.stdout, done.stderr
 

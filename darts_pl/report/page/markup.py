@@ -27,7 +27,7 @@ def tag(element: str, *children: Child, **attributes: object) -> Markup:
         attributes: `class_` is written ``class``, other underscores as ``-``; None and False are left out, True gives
             an attribute without value.
     """
-    written = "".join(_attribute(name, value) for name, value in attributes.items() if value not in (None, False))
+    written = "".join(_attribute(name, value) for name, value in attributes.items())
     if element in VOID:
         return Markup(f"<{element}{written}>")
     return Markup(f"<{element}{written}>{join(children)}</{element}>")
@@ -65,6 +65,8 @@ def number(value: object) -> str:
 
 
 def _attribute(name: str, value: object) -> str:
+    if value is None or value is False:
+        return ""
     name = name.rstrip("_").replace("_", "-")
     return f" {name}" if value is True else f' {name}="{text(value)}"'
 

@@ -37,7 +37,7 @@ def finish_report(context: Context, started: datetime, error: BaseException | No
     try:
         RunRecord(
             state=FINISHED if error is None else INTERRUPTED if interrupted else FAILED,
-            reason="" if error is None else _first_line(error),
+            reason="" if error is None else _reason(error),
             started=local_time(started),
             ended=local_time(),
             device=_device(context),
@@ -50,9 +50,9 @@ def finish_report(context: Context, started: datetime, error: BaseException | No
     return None if interrupted else write_report(folder)
 
 
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().partition("\n")[0]
-    return text or type(error).__name__
+def _reason(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return "; ".join(lines[:3]) or type(error).__name__
 
 
 def _device(context: Context) -> str:

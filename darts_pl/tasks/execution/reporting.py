@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -135,6 +136,8 @@ def _headline(run: RunFiles) -> Iterator[tuple[str, str, str]]:
         if isinstance(deviation, float):
             found = [(label, f"{value}  (± {deviation:.4f})" if label == f"test {measure.name}" else value)
                      for label, value in found]  # fmt: skip
+    found = [pair for pair in found if not re.search(r"random cell \d+$", pair[0])]
+    found.sort(key=lambda pair: not pair[0].startswith("test"))  # the sort is stable
     for label, value in found[:MOST_HEADLINES]:
         number, _, remark = value.partition("  (")
         yield label, number, remark.removesuffix(")")

@@ -24,7 +24,7 @@ def mixing_weights(report: Report) -> Sequence[Block]:
         return []
     name, run = next((pair for pair in searches if pair[1].genotype == report.run.genotype), searches[0])
     mixed = mixed_of(run)
-    if mixed is None:
+    if mixed is None or len(next(iter(mixed.weights.values()))) < 2:  # no epoch is over
         return []
     genotype = run.genotype or (run.genotypes[-1] if run.genotypes else None)
     blocks: list[Block] = []
