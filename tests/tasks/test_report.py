@@ -40,7 +40,8 @@ def test_a_run_ends_with_its_report_and_says_where_it_is(tmp_path, capsys):
 def test_the_report_gives_the_command_and_the_settings_that_differ_from_the_defaults(run):
     page = (run / "report.html").read_text()
     assert f"python run.py {' '.join(STRATEGY)}" in page
-    rows = re.findall(r'<td class="text">([a-z_.]+)</td>', page)
+    table = page.partition("settings that differ from the defaults")[2].partition("</table>")[0]
+    rows = re.findall(r'<td class="text">([a-z_.]+)</td>', table)
     assert "budget.evaluations" in rows
     assert "search.space" in rows
     assert "seed" not in rows
@@ -59,7 +60,7 @@ def test_a_report_that_cannot_be_made_costs_one_line(tmp_path, capsys, monkeypat
 
     monkeypatch.setattr(reporting, "report_page", fail)
     folder = finished(tmp_path / "run", *STRATEGY)
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "report" in line]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("report")]
     assert line == f"report.html was not written (OSError: no room at all); task=report run={folder} tries again"
     assert (folder / "summary.json").is_file()
 
