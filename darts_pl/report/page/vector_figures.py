@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -29,7 +30,7 @@ DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)))
 MUTED = "#5b6775"
 SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#0b5cad"])
 FORMATS = ("pdf", "svg", "png")
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 7,
     "axes.titlesize": 7.5,
     "axes.linewidth": 0.6,
@@ -148,7 +149,7 @@ def _matrix(plot: Matrix) -> Figure:
     values = [[math.nan if value is None else value for value in row] for row in plot.values]
     axes.imshow(values, cmap=SHADES, vmin=0, aspect="auto", interpolation="nearest")
     slanted = max((len(name) for name in plot.columns), default=0) > 2
-    turn = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
+    turn: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
     axes.set_xticks(range(columns), plot.columns, **turn)
     axes.set_yticks(range(rows), plot.rows)
     axes.set(xlabel=plot.column_label, ylabel=plot.row_label)
@@ -197,13 +198,13 @@ def _edge(axes: Axes, edge: EdgeHistory, block: MixingHistory, coloured: Sequenc
     for column, name in enumerate(edge.candidates):
         colour, dashes = _colour(name, coloured)
         chosen = column == edge.chosen
-        values = [math.nan if row[column] is None else row[column] for row in edge.weights]
+        values = [math.nan if (value := row[column]) is None else value for row in edge.weights]
         axes.plot(block.epochs, values, color=colour, linestyle="-" if chosen else dashes, lw=1.8 if chosen else 0.6)
     axes.set_title(edge.label, fontsize=6, pad=2)
     axes.tick_params(labelsize=5, length=2)
 
 
-def _colour(name: str, coloured: Sequence[str]) -> tuple[str, object]:
+def _colour(name: str, coloured: Sequence[str]) -> tuple[str, Any]:
     if name == NONE:
         return "#98a3af", (0, (1, 2))
     index = coloured.index(name)
