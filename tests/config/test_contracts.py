@@ -36,6 +36,12 @@ GROUPS = sorted(
     for path in config_folder().glob("*/*.yaml")
     if path.parent.name not in ("experiment", "hydra")
 )
+#: By the last word of a preset's name, the data that it is for.
+PRESET_DATA = {
+    "photos": ("data=image_folder",),
+    "images": ("data=npz",),
+    "text": ("data=text", "search=rnn"),
+}
 COMPONENTS = [(name, label) for name, section in SECTIONS.items() for _, label, _ in section.schemas()]
 
 
@@ -50,7 +56,7 @@ def examples() -> dict[str, Any]:
     """Settings of every component, by what chooses it, as the group files give them."""
     found: dict[str, Any] = {}
     for group, name in GROUPS:
-        config = parsed(f"{group}={name}")
+        config = parsed(f"{group}={name}", *PRESET_DATA.get(name.rpartition("_")[2] if group == "preset" else "", ()))
         for section in SECTIONS.values():
             settings = getattr(config, section.name)
             if isinstance(section, Choice):

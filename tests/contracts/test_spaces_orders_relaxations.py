@@ -61,7 +61,9 @@ def batch(space: str, seed: int) -> tuple[Tensor, Tensor]:
 
 def gradient(space: str, order: str, supernet: Supernet, **options: Any) -> AlphaGradient:
     config = composed(space, "softmax")
-    settings = type("Settings", (), {"name": order, "radius": 0.01, "terms": 2, "step_size": None, "steps": 2})()
+    values = {"name": order, "radius": 0.01, "terms": 2, "step_size": None, "steps": 2}
+    values |= {"difference": "central", "reuse_weight_gradient": False}
+    settings = type("Settings", (), values)()
     inner = InnerStep(0.05, momentum=0.9, weight_decay=1e-3, radius=0.01)
     assert config.search.space == space
     function = ORDERS.build(settings)
