@@ -1,10 +1,12 @@
 """How the site is built from this folder: `make docs`. Nothing is downloaded, neither now nor by a reader."""
 
+import os
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent / "_extensions")]
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])  # for the notebooks' kernel
 
 from darts_pl import __version__  # noqa: E402  (of this checkout, whatever is installed)
 
@@ -18,6 +20,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "myst_nb",
     "mathml",
+    "offline",
 ]
 exclude_patterns = ["examples", "_extensions"]
 nitpicky = False  # annotations name classes of torch, whose pages are not here

@@ -192,6 +192,8 @@ def scores() -> None:
     figure("scores", 810, 260, "Scores of a supernet and of its cells", *parts)
 
 
+FIGURES = (cells, edge, step, splits, scores)
+
 if __name__ == "__main__":
-    for draw in (cells, edge, step, splits, scores):
+    for draw in FIGURES:
         draw()
