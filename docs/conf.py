@@ -22,7 +22,7 @@ extensions = [
     "mathml",
     "offline",
 ]
-exclude_patterns = ["examples", "_extensions"]
+exclude_patterns = ["examples", "figures", "_extensions", "_static"]
 nitpicky = False  # annotations name classes of torch, whose pages are not here
 
 # Pages are Markdown as GitHub reads it. The only additions are the contents in index.md.
@@ -32,7 +32,8 @@ myst_heading_anchors = 4
 # Notebooks run while the site is built; a cell that fails stops the build.
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300
+nb_execution_timeout = 600  # for one cell, on a busy machine
+nb_merge_streams = True
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_inherit_docstrings = False
@@ -44,5 +45,6 @@ python_maximum_signature_line_length = 88
 
 html_theme = "furo"
 html_title = f"darts_pl {version}"
-html_static_path = []
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = True
