@@ -4,6 +4,8 @@ What a notebook needs is here by name; each name is loaded when it is first used
 this package stays quick::
 
     from darts_pl import CnnSupernet, SearchStep, build_space, magnitude, second_order
+
+A whole search and a whole training are one call each, `darts_pl.search` and `darts_pl.train`.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ _ROOMS = {
     **dict.fromkeys(("Trials", "magnitude", "random_genotype"), "selection"),
     **dict.fromkeys(("SPACES", "CnnSupernet", "Mixing", "NasBench201", "NasBench201Supernet", "Parts"), "spaces"),
     **dict.fromkeys(("RnnSupernet", "build", "build_space", "fix_weights"), "spaces"),
+    **dict.fromkeys(("search", "train"), "notebook"),
     "published": "zoo",
 }
 
@@ -67,8 +70,10 @@ __all__ = [
     "parse",
     "published",
     "random_genotype",
+    "search",
     "second_order",
     "second_order_exact",
+    "train",
 ]
 
 

@@ -24,7 +24,7 @@ from darts_pl.errors import UserError
 from darts_pl.interruption import Interrupted, handling_signals
 from darts_pl.launcher_environment import is_first
 from darts_pl.run_folder import Refused
-from darts_pl.sweeps import ClaimSweepFolder, all_failed, report_sweep, run_in_sweep
+from darts_pl.sweeps import ClaimSweepFolder, all_failed, register_sweeper, report_sweep, run_in_sweep
 
 # torch reads this when it is loaded. Threads that wait for work then sleep instead of spinning: on a busy machine,
 # spinning threads of one program starve the others, and a search takes many times as long.
@@ -55,6 +55,7 @@ def _status(argv: Sequence[str] | None, show_traceback: bool) -> int:
     """Run a command line, print what went wrong, and return the exit status without that of a sweep's jobs."""
     run_folder.register_resolver()
     plugins.register_plugin_folders()
+    register_sweeper()
     try:
         # HYDRA_FULL_ERROR lets Hydra raise its errors instead of printing them.
         with handling_signals(), _arguments(argv), _environment("HYDRA_FULL_ERROR", "1"):

@@ -30,7 +30,7 @@ FLOORS = (
     {"tasks"},
     {"sweeps"},
     {"command_line"},
-    {"cli"},
+    {"cli", "notebook"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

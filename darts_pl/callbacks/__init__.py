@@ -1,6 +1,7 @@
 """Callbacks: metrics, checkpoints, progress, and checks across ranks."""
 
 from darts_pl.callbacks.averaging import weight_average
+from darts_pl.callbacks.best import BestWeights
 from darts_pl.callbacks.checkpoint import LastCheckpoint, StopOnSignal
 from darts_pl.callbacks.history import ArchitectureHistory, MetricsTable
 from darts_pl.callbacks.observers import KeepEpochs, RunObservers
@@ -13,6 +14,7 @@ from darts_pl.callbacks.throughput import SamplesRead, Throughput
 __all__ = [
     "ArchitectureHistory",
     "ArchitecturePictures",
+    "BestWeights",
     "CheckRanksAgree",
     "EpochLines",
     "KeepEpochs",

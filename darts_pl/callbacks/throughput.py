@@ -49,7 +49,7 @@ class Throughput(Callback):
 
 class SamplesRead(Callback):
     """Counts the samples of all training batches, on all ranks: images, or words of text. A search reads two halves,
-    and both count. The count is part of the checkpoint.
+    and both count unless its module says that it does not read the valid half. The count is part of the checkpoint.
 
     Attributes:
         samples: the number; None where a checkpoint that holds no count was continued.
@@ -67,7 +67,9 @@ class SamplesRead(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self.samples is not None:
-            halves = batch.values() if isinstance(batch, Mapping) else [batch]
+            halves = list(batch.values()) if isinstance(batch, Mapping) else [batch]
+            if len(halves) > 1 and not getattr(pl_module, "reads_valid_half", True):
+                halves = [batch["train"]]
             self.samples += trainer.world_size * sum(int(half[1].numel()) for half in halves)  # equal on all ranks
 
     def state_dict(self) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
 from darts_pl.command_line.group_files import groups_of_run
+from darts_pl.command_line.presets import preset_for
+from darts_pl.command_line.run_settings import overrides_of_continued, settings_of_searched, with_best_of_sweep
 from darts_pl.quoting import hydra_argument, quoted_assignment
 
 #: Keys whose values are paths, or may be.
@@ -31,12 +33,22 @@ def prepared(arguments: Sequence[str]) -> list[str]:
 
     In the values of `PATH_KEYS` a leading ``~`` becomes the home folder, and a name that Hydra would read as a number
     or a truth value is quoted. So is the text of a genotype, outside a sweep. ``run=FOLDER`` brings the group choices
-    of that run, where the command gives keys of these groups and does not choose them.
+    of that run, where the command gives keys of these groups and does not choose them. ``resume=FOLDER`` brings all
+    settings of that run, and ``task=retrain genotype=RUN`` its data, sizes and precision, where the command does not
+    give them. Small data bring a preset.
+
+    Raises:
+        UserError: for ``genotype=SWEEP`` of a sweep from which none can be chosen.
     """
     flags = [argument for argument in arguments if argument in MULTIRUN]
     quoted = arguments if flags else map(_quote_genotype, arguments)
     result = [_prepared(argument) for argument in quoted if argument not in MULTIRUN]
-    return [*flags, *result, *groups_of_run(result)]
+    if not flags:
+        result = [*overrides_of_continued(result), *result]
+    result = with_best_of_sweep(result)
+    result += settings_of_searched(result)
+    result += groups_of_run(result)
+    return [*flags, *result, *preset_for(result)]
 
 
 def expand_paths(config: DictConfig) -> None:

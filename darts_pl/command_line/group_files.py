@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 
 from darts_pl.config.convert import MUST_BE_GIVEN
 from darts_pl.quoting import hydra_argument
+from darts_pl.records.best import SWEEP_FILE
 from darts_pl.records.configuration import CHOICES, CONFIG, read_yaml
 
 #: Groups whose choice belongs to a trained network, in the order in which they are composed.
@@ -44,7 +45,7 @@ def explain_key(key: str, arguments: Sequence[str]) -> str | None:
         return f"{key}: needs {choices[0]} as well"
     run = _run_folder(arguments)
     chosen = value_in(arguments, group)
-    of_run = _choices(run).get(group) if run is not None else None
+    of_run = choices_of_run(run).get(group) if run is not None else None
     names = ", ".join(choices)
     if run is not None and of_run is not None and chosen in (None, of_run):
         if f"{group}={of_run}" in choices:
@@ -66,7 +67,7 @@ def groups_of_run(arguments: Sequence[str]) -> list[str]:
     found = []
     for group in RUN_GROUPS:
         gives_keys = any(argument.startswith(f"{group}.") for argument in arguments)
-        choice = _choices(Path(run)).get(group)
+        choice = choices_of_run(Path(run)).get(group)
         if gives_keys and choice is not None and value_in(arguments, group) is None:
             found += [f"{group}={choice}"] if (config_folder() / group / f"{choice}.yaml").is_file() else []
     return found + _path_of_run(Path(run), [*arguments, *found])
@@ -76,7 +77,7 @@ def _path_of_run(run: Path, arguments: Sequence[str]) -> list[str]:
     """``["data.path='FOLDER'"]`` as the run recorded it; empty where the arguments name one or choose other data."""
     choice = value_in(arguments, "data")
     given = any(argument.lstrip("+").startswith("data.path=") for argument in arguments)
-    if given or choice is None or choice != _choices(run).get("data"):
+    if given or choice is None or choice != choices_of_run(run).get("data"):
         return []
     for folder in (run, run.parent):
         recorded = read_yaml(folder / CONFIG)
@@ -124,10 +125,10 @@ def _run_folder(arguments: Sequence[str]) -> Path | None:
     return None if folder is None else Path(folder).expanduser()
 
 
-def _choices(run: Path) -> Mapping[str, str]:
-    """The group choices of a run, by group; empty if it left none."""
-    for folder in (run, run.parent):
-        found = read_yaml(folder / CHOICES)
+def choices_of_run(run: Path) -> Mapping[str, str]:
+    """The group choices of a run or a sweep, by group; empty if it left none."""
+    for file in (run / CHOICES, run.parent / CHOICES, run / SWEEP_FILE):
+        found = read_yaml(file)
         choices = found.get("hydra", {}).get("runtime", {}).get("choices", {}) if isinstance(found, dict) else {}
         if choices:
             return {group: choice for group, choice in choices.items() if isinstance(choice, str)}

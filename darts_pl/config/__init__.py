@@ -1,6 +1,6 @@
 """The typed configuration and its checks. Defaults are in `conf/`, not here."""
 
-from darts_pl.config.config import CommandSettings, Config
+from darts_pl.config.config import CommandSettings, Config, seconds_of
 from darts_pl.config.convert import convert, type_name
 from darts_pl.config.parse import CROSS_CHECKS, known_keys, nearest_key, parse_config, unknown_key
 from darts_pl.config.resolvers import by_data
@@ -36,6 +36,7 @@ __all__ = [
     "old_keys",
     "parse_config",
     "register_section",
+    "seconds_of",
     "type_name",
     "unknown_key",
     "upgrade_arguments",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,18 @@ from darts_pl.settings import Range, at_least, between, one_of, or_null, setting
 
 _RESUME = Range(
     lambda value: isinstance(value, (bool, str)) and value != "", "true, false, or the folder of a run", ("", 1, None)
+)
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def seconds_of(text: str) -> float:
+    """The seconds of a time such as "90s", "10m", "1.5h" or "1d"; 0 of what is no time."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    return float(found[1]) * _UNITS[found[2]] if found else 0.0
+
+
+_TIME = Range(
+    lambda value: value is None or seconds_of(value) > 0, "a time such as 90s, 10m, 1h or 1d", ("0m", "10", "m", "-1h")
 )
 _FOLDERS = Range(
     lambda value: (
@@ -33,7 +46,16 @@ class CommandSettings:
     )
     imports: list[str] = setting("modules to import first, such as one that registers your own components")
     method: str | None = setting("the method, a group that chooses the parts of the search")
+    preset: str | None = setting("values for small data, a group; none = the recipes of the papers", default="none")
     genotype: str | None = setting("a file, the folder of a finished search, or a published name")
+    compare: str | None = setting(
+        "for task=retrain and search_and_retrain: a classifier of torchvision to train in the same way", default=None
+    )
+    time_budget: str | None = setting(
+        "how long a search or a training may take on this machine: sizes and epochs are chosen to fit",
+        _TIME,
+        default=None,
+    )
     run: str | None = setting("the folder of a finished run, for tasks that read one")
     runs: Any = setting("folders with runs in them, for task=collect", _FOLDERS)
     checkpoint: str | None = setting("a checkpoint file, for tasks that read one")

@@ -58,11 +58,13 @@ LATER: Mapping[str, Any] = {
     "train.reductions": {"classifier": None},
     "train.extra_skip": {"classifier": False},
     "train.nesterov": {"classifier": False},
+    "train.valid_fraction": {"classifier": 0, "nasbench201": 0},
     "search.alphas.grad_clip": None,
     "search.alphas.scale": 1e-3,
     "data.split": {"images": "index", "photos": "stratified"},
     "data.split_seed": {"images": 0, "photos": 0},
     "data.layout": {"images": "auto"},
+    "data.test_fraction": {"images": 0.2, "photos": 0.2},
 }
 BY_OTHER: Mapping[str, str] = {
     "search.pool_norm": "search.space",
@@ -73,9 +75,11 @@ BY_OTHER: Mapping[str, str] = {
     "train.reductions": "train.network",
     "train.extra_skip": "train.network",
     "train.nesterov": "train.network",
+    "train.valid_fraction": "train.network",
     "data.split": "data.kind",
     "data.split_seed": "data.kind",
     "data.layout": "data.kind",
+    "data.test_fraction": "data.kind",
 }
 
 

@@ -16,14 +16,14 @@ from darts_pl.data.batches import Batches, PairedBatches
 from darts_pl.data.identity import describe, difference, misfit, other_test
 from darts_pl.data.images.arrays import ImageArrays
 from darts_pl.data.images.batches import AugmentedBatches, OrderedBatches, ResidentImages
-from darts_pl.data.images.module import HalfImages, RetrainImages, SearchImages
+from darts_pl.data.images.module import HalfImages, RetrainImages, SearchImages, ValidatedImages
 from darts_pl.data.images.npz import npz
 from darts_pl.data.images.sources import IMAGE_SOURCES, list_sources, load, register_source
 from darts_pl.data.loader import BatchLoader
 from darts_pl.data.module import DataModule, SearchHalves
 from darts_pl.data.photos.batches import PhotoBatches, PhotoDataset
 from darts_pl.data.photos.folders import PhotoFolders, PhotoList, photo_folders
-from darts_pl.data.photos.module import HalfPhotos, RetrainPhotos, SearchPhotos
+from darts_pl.data.photos.module import HalfPhotos, RetrainPhotos, SearchPhotos, ValidatedPhotos
 from darts_pl.data.sample_order import EvaluationOrder, IndexOrder, MixedOrder, SequentialOrder, derive_seed
 from darts_pl.data.settings import DataSettings, ImageSettings, Loading, PhotoSettings, TextSettings
 from darts_pl.data.text.batches import EvaluationSequences, Lengths, PairedSequences, TrainSequences
@@ -73,6 +73,8 @@ __all__ = [
     "SequentialOrder",
     "TextSettings",
     "TrainSequences",
+    "ValidatedImages",
+    "ValidatedPhotos",
     "channel_statistics",
     "derive_seed",
     "describe",

@@ -16,7 +16,7 @@ from darts_pl.data.identity import Described, describe
 from darts_pl.data.loader import BatchLoader
 from darts_pl.data.sample_order import EvaluationOrder, IndexOrder, MixedOrder, SequentialOrder
 from darts_pl.data.settings import INDEX, STRATIFIED, Loading
-from darts_pl.data.splits import missing_classes
+from darts_pl.data.splits import hold_out, missing_classes
 from darts_pl.errors import UserError
 from darts_pl.settings import check
 
@@ -177,6 +177,19 @@ class WholeSplits(LabelledData[Split]):
     def test_dataloader(self) -> BatchLoader:
         """The test split, unaugmented and in order."""
         return self._in_order(self._test_split())
+
+    def _held_out(self, labels: np.ndarray, order: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Samples that train, and those that validate; none of the latter without `Loading.valid_fraction`.
+
+        Args:
+            labels: int64 of all training samples.
+            order: those that are used, in an order that does not depend on how they are stored.
+            names: of the classes.
+        """
+        if not self.loading.valid_fraction:
+            return order, order[:0]
+        what, seed = self.noun.removesuffix("s"), self.settings.split_seed
+        return hold_out(labels, order, self.loading.valid_fraction, seed, names, what)
 
     def _check_size(self, size: int) -> None:
         loading, what = self.loading, f"{self.noun} of the training split"

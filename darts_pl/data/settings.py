@@ -61,8 +61,13 @@ class LabelledSettings(DataSettings):
         one_of(STRATIFIED, INDEX),
     )
     split_seed: int = setting(
-        "which images of a class form the train half of a stratified split; independent of `seed`",
+        "which images of a class form the train half of a stratified split, or a test split; independent of `seed`",
         between(0, 2**32 - 1),
+    )
+    test_fraction: float = setting(
+        "of a file or folder without a test split: the fraction of each class that becomes one, by `split_seed`",
+        between(0, 1, with_low=False, with_high=False),
+        default=0.2,
     )
 
 
@@ -141,6 +146,8 @@ class Loading:
         train_portion: in a search, the fraction of the training split that forms the train half;
             the rest is the valid half.
         cutout: side in pixels of the square that is erased from training images; 0 = none.
+        valid_fraction: in a training, the fraction of each class of the training split that is held out to
+            validate; 0 = none.
         mixed_scores: whether the valid half of a search is scored in shuffled batches of `batch_size`, each whole
             on one process (`MixedOrder`), instead of in order in batches of `data.eval_batch_size`.
 
@@ -158,6 +165,9 @@ class Loading:
         default=None,
     )
     cutout: int = setting("side in pixels of the square that is erased", at_least(0), default=0)
+    valid_fraction: float = setting(
+        "fraction of the training split that is held out", between(0, 1, with_high=False), default=0.0
+    )
     mixed_scores: bool = setting("whether the valid half is scored in shuffled batches of batch_size", default=False)
 
     @property

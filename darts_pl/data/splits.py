@@ -1,4 +1,4 @@
-"""The two halves of a search: which samples of the training split form each.
+"""The two halves of a search, and a test split where the data have none: which samples form each.
 
 Everything here is a pure function of labels, content and a seed: the same on every rank and
 platform, and independent of the seed of the run.
@@ -13,6 +13,8 @@ from fractions import Fraction
 
 import numpy as np
 import torch
+
+from darts_pl.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,43 @@ def stratified_order(labels: np.ndarray, seed: int = 0) -> np.ndarray:
     shuffled = labels[shuffle]
     counts = np.bincount(shuffled)
     return shuffle[np.argsort((_rank_in_class(shuffled) + 0.5) / counts[shuffled], kind="stable")]
+
+
+def hold_out(
+    labels: np.ndarray, order: np.ndarray, fraction: float, seed: int, class_names: Sequence[str], what: str = "image"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Samples for training and for testing, of data that have no test split, or for training and for validation.
+
+    Of a class with n samples the test split has ``fraction * n``, rounded to the nearest number, at least 1 and at
+    most n - 1; which ones, a shuffle says that depends on `seed` and the number of samples alone.
+
+    Args:
+        labels: int64 [M] of all samples.
+        order: int64 [N], the samples to divide in an order that does not depend on how they are stored.
+        fraction: in (0, 1).
+        seed: of the shuffle.
+        class_names: one per class.
+        what: what one sample is called.
+
+    Returns:
+        Two int64 arrays, disjoint, together every sample once, each in the order of `order`.
+
+    Raises:
+        UserError: if a class has a single sample.
+    """
+    ordered = labels[order]
+    counts = np.bincount(ordered, minlength=len(class_names))
+    single = np.flatnonzero(counts == 1)
+    if len(single):
+        raise UserError(
+            f"the class {class_names[single[0]]!r} has one {what}, which cannot be both in the training split and in "
+            "the part that is held out; add more"
+        )
+    wanted = np.clip(np.floor(fraction * counts + 0.5).astype(np.int64), 1, np.maximum(counts - 1, 1))
+    shuffle = torch.randperm(len(order), generator=torch.Generator().manual_seed(seed)).numpy()
+    tests = np.zeros(len(order), dtype=bool)
+    tests[shuffle] = _rank_in_class(ordered[shuffle]) < wanted[ordered[shuffle]]
+    return order[~tests], order[tests]
 
 
 def content_order(images: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from darts_pl.modules.classifier import ClassifierModule, ClassifierRecipe, ValidatedClassifierModule
 from darts_pl.modules.language import LanguageModule, LanguageRecipe
+from darts_pl.modules.path_training import DrawPath, PathModule
 from darts_pl.modules.scores import ClassificationScores, LanguageScores, Perplexity, Scores
 from darts_pl.modules.search import SearchModule
 from darts_pl.modules.stage_run import StageRun
@@ -10,9 +11,11 @@ __all__ = [
     "ClassificationScores",
     "ClassifierModule",
     "ClassifierRecipe",
+    "DrawPath",
     "LanguageModule",
     "LanguageRecipe",
     "LanguageScores",
+    "PathModule",
     "Perplexity",
     "Scores",
     "SearchModule",

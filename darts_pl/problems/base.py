@@ -173,6 +173,19 @@ class Problem(ABC):
         """
         raise UserError(f"data={self.config.data.name}: the latency of networks for such data is not measured")
 
+    def known_network(self, name: str) -> Training:
+        """A network that is not ours, to be trained as `train` says and compared.
+
+        Args:
+            name: of a classifier of torchvision.
+
+        Raises:
+            UserError: if there is none of that name, or it does not read such data.
+        """
+        raise UserError(
+            f"compare={name}: networks of torchvision classify images, and data={self.config.data.name} is not"
+        )
+
     @abstractmethod
     def testing(self, network: Any, checkpoint: Path) -> Testing:
         """A trained network, to be scored.

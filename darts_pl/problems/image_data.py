@@ -18,22 +18,28 @@ from darts_pl.data import (
     RetrainPhotos,
     SearchImages,
     SearchPhotos,
+    ValidatedImages,
+    ValidatedPhotos,
     load,
     photo_folders,
 )
+from darts_pl.data.loaders import HalfLoaders, LoaderPair, RetrainLoaders, SearchLoaders, loader_pair
 from darts_pl.errors import UserError
 from darts_pl.spaces import scores_batches
 
 #: Smaller images vanish in the cells that halve them.
 SMALLEST_IMAGE = 8
 
-Images = ImageArrays | PhotoFolders
+Images = ImageArrays | PhotoFolders | LoaderPair
 
 
 @lru_cache(maxsize=1)
-def _read(kind: str, name: str, path: str | None, layout: str) -> Images:
+def _read(kind: str, name: str, path: str | None, layout: str, test_fraction: float, split_seed: int) -> Images:
     """The data set, read once for the tasks of one command."""
-    return photo_folders(path) if kind == "photos" else load(name, path, layout)
+    split: dict[str, Any] = {"test_fraction": test_fraction, "split_seed": split_seed}
+    if kind == "photos":
+        return photo_folders(path, leaves_out_damaged=True, **split)
+    return load(name, path, layout, **split)
 
 
 def load_images(config: Config) -> Images:
@@ -42,10 +48,13 @@ def load_images(config: Config) -> Images:
     Raises:
         UserError: if it is unknown, missing, malformed, or its images are too small.
     """
+    if config.data.kind == "loaders":
+        return loader_pair(config.data.path)
     if config.data.kind not in ("images", "photos"):
         raise UserError(f"data={config.data.name}: holds no images; use data=cifar10, npz, imagenet, ...")
     layout = getattr(config.data, "layout", "auto")  # photos have none
-    images = _read(config.data.kind, config.data.name, config.data.path, layout)
+    data = config.data
+    images = _read(data.kind, data.name, data.path, layout, data.test_fraction, data.split_seed)
     if isinstance(images, ImageArrays) and min(images.height, images.width) < SMALLEST_IMAGE:
         raise UserError(
             f"data: images of {images.height}x{images.width} pixels are too small; "
@@ -71,6 +80,8 @@ def image_shape(config: Config, images: Images) -> tuple[int, int, int]:
     """(channels, height, width) of what a network reads."""
     if isinstance(images, ImageArrays):
         return images.channels, images.height, images.width
+    if isinstance(images, LoaderPair):
+        return images.shape
     return images.channels, config.data.size, config.data.size
 
 
@@ -95,6 +106,8 @@ def search_data(config: Config, images: Images, min_batch_size: int = 1) -> pl.L
     )
     if isinstance(images, ImageArrays):
         return SearchImages(images, config.data, loading)
+    if isinstance(images, LoaderPair):
+        return SearchLoaders(images, config.data, loading)
     return SearchPhotos(images, config.data, loading)
 
 
@@ -110,11 +123,17 @@ def retrain_data(config: Config, images: Images, min_batch_size: int = 1) -> pl.
         UserError: if the data do not fit the settings.
     """
     _refuse_wide_cutout(config, images)
-    loading = _loading(config, "train", cutout=config.train.cutout, min_batch_size=min_batch_size)
+    loading = _loading(
+        config,
+        "train",
+        cutout=config.train.cutout,
+        min_batch_size=min_batch_size,
+        valid_fraction=config.train.valid_fraction,
+    )
     return _retrain_module(config, images, loading)
 
 
-def half_data(config: Config, images: Images, min_batch_size: int = 1) -> HalfImages | HalfPhotos:
+def half_data(config: Config, images: Images, min_batch_size: int = 1) -> HalfImages | HalfPhotos | HalfLoaders:
     """The two halves of a search, for a training from scratch: the train half trains, the valid half scores.
 
     Args:
@@ -132,6 +151,8 @@ def half_data(config: Config, images: Images, min_batch_size: int = 1) -> HalfIm
     )
     if isinstance(images, ImageArrays):
         return HalfImages(images, config.data, loading)
+    if isinstance(images, LoaderPair):
+        return HalfLoaders(images, config.data, loading)
     return HalfPhotos(images, config.data, loading)
 
 
@@ -141,9 +162,14 @@ def test_data(config: Config, images: Images) -> pl.LightningDataModule:
 
 
 def _retrain_module(config: Config, images: Images, loading: Loading) -> pl.LightningDataModule:
+    validated = bool(loading.valid_fraction)
     if isinstance(images, ImageArrays):
-        return RetrainImages(images, config.data, loading)
-    return RetrainPhotos(images, config.data, loading)
+        return (ValidatedImages if validated else RetrainImages)(images, config.data, loading)
+    if isinstance(images, LoaderPair):
+        if validated:
+            raise UserError("train.valid_fraction: dataloaders are not divided; leave it 0")
+        return RetrainLoaders(images, config.data, loading)
+    return (ValidatedPhotos if validated else RetrainPhotos)(images, config.data, loading)
 
 
 def _loading(config: Config, section: str, **others: Any) -> Loading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from darts_pl import interop
-from darts_pl.callbacks import weight_average
+from darts_pl.callbacks import BestWeights, weight_average
 from darts_pl.config import Config
 from darts_pl.data import describe
 from darts_pl.data.identity import Identity
@@ -28,6 +29,7 @@ from darts_pl.problems.image_data import (
     search_data,
     test_data,
 )
+from darts_pl.problems.torchvision_networks import build_torchvision_network
 from darts_pl.records.folder import Summary
 from darts_pl.runs.hardware import device_of_hardware
 from darts_pl.selection import Size
@@ -77,9 +79,16 @@ class ImageProblem(Problem):
 
     def training(self, genotype: Genotype, *, halves: bool = False) -> Training:
         train = self.config.train
-        channels, height, width = self.shape
         network = build(genotype, **space_of(genotype.kind).network_sizes(train, self.facts))
         multiply_adds = count_multiply_adds(network, *self.shape)  # what fails here fails at once
+        return self._training(network, multiply_adds, halves=halves)
+
+    def known_network(self, name: str) -> Training:
+        return self._training(*build_torchvision_network(name, self.shape, self.images.classes))
+
+    def _training(self, network: ImageNetwork, multiply_adds: int, *, halves: bool = False) -> Training:
+        train = self.config.train
+        channels, height, width = self.shape
         smallest = min_batch_size(network, *self.shape)
         sizes: Summary = {
             "parameters": count_parameters(network),
@@ -104,6 +113,8 @@ class ImageProblem(Problem):
                 **parts,
             )
         whole = retrain_data(self.config, self.images, smallest)
+        if train.valid_fraction:
+            return _validated(Training(self._module(network, ValidatedClassifierModule), whole, sizes, **parts))
         return Training(self._module(network), whole, sizes, tests_checkpoint=True, **parts)
 
     def size(self, genotype: Genotype) -> Size:
@@ -185,6 +196,23 @@ class ImageProblem(Problem):
 
 PROBLEMS.add("images", ImageProblem)
 PROBLEMS.add("photos", ImageProblem)
+PROBLEMS.add("loaders", ImageProblem)
+
+
+def _validated(training: Training) -> Training:
+    """The same training with the weights of its best epoch kept, by the part of the data that validates."""
+    best = BestWeights()
+    sizes = training.facts | {"valid_samples": training.data.valid_size}  # type: ignore[attr-defined]  # data with a part that validates
+
+    def after() -> Summary:
+        return {
+            "retrain/best_epoch": None if best.epoch is None else best.epoch + 1,
+            "retrain/best_valid_accuracy": best.accuracy,
+            "retrain/best_valid_loss": best.loss,
+        }
+
+    callbacks = [*training.callbacks, best]
+    return replace(training, facts=sizes, callbacks=callbacks, after=after, tests_checkpoint=True)
 
 
 def naming(checkpoint: Path, error: UserError) -> UserError:

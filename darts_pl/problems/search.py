@@ -51,8 +51,15 @@ class SupernetFactory:
         )
 
 
-def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.LightningDataModule]:
+def build_search(
+    config: Config, problem: Problem, kind: type[SearchModule] = SearchModule
+) -> tuple[SearchModule, pl.LightningDataModule]:
     """The search in its LightningModule, and its paired data.
+
+    Args:
+        config: typed and validated.
+        problem: what is searched for.
+        kind: of the LightningModule.
 
     Raises:
         UserError: if the search space cannot be built, or the data or the parts do not fit it.
@@ -68,7 +75,7 @@ def build_search(config: Config, problem: Problem) -> tuple[SearchModule, pl.Lig
     supernet = stages.first()
     data = problem.search_data(supernet)
     sgd, adam = search.weights, search.alphas
-    module = SearchModule(
+    module = kind(
         supernet,
         order=ORDERS.build(config.order),
         weights=WeightRecipe(

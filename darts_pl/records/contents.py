@@ -16,13 +16,15 @@ PROTOCOL, STAGES = "protocol.json", ("searches", "derived", "choice", "final")
 FILES = (
     *("summary.json", "genotype.json", "genotypes.jsonl", "alphas.npz", "metrics.csv", "job.json", "report.html"),
     *("cells.png", "cells.svg", "runs.csv", "runs.md", "network.onnx", "network.pt2"),
-    *("history.jsonl", "strategy.json", "ranking.csv"),
+    *("time_budget.json",),
+    *("history.jsonl", "strategy.json", "ranking.csv", "pareto.csv", "evaluation.json"),
     *(
         "data.json",
         "selection.json",
         "tuned.pt",
         "latency.json",
         "scores.csv",
+        "initial_scores.json",
         "scores.json",
         "scatter.png",
         "scatter.svg",
@@ -33,7 +35,7 @@ CHECKPOINTS = ("last.ckpt", "previous.ckpt", ".writing.last.ckpt")
 #: Folders that loggers fill.
 FOLDERS = ("wandb", "tensorboard", "mlflow", "comet")
 #: Folders of the parts of a run, each with the files of a run.
-PARTS = ("search", "retrain", "random")
+PARTS = ("search", "retrain", "random", "shared_weights", "compare")
 #: Folder of the trainings of a search without gradients, each with the files of a run.
 SAMPLES = "samples"
 #: The same for the second random cell of a run, and further ones.

@@ -36,6 +36,25 @@ def compare_accuracies(found: float, by_chance: Sequence[float], images: int) ->
     return f"This search does not beat a random cell: {gap}, is not larger than the 95 % intervals."
 
 
+def compare_networks(found: float, other: float, images: int, name: str) -> str:
+    """A sentence: one network is called better only where the 95 % intervals of the accuracies do not meet.
+
+    Args:
+        found: accuracy of the found network.
+        other: accuracy of the network that it is compared with.
+        images: how many were scored, the same for both.
+        name: of the other network.
+    """
+    low, high = accuracy_interval(found, images)
+    other_low, other_high = accuracy_interval(other, images)
+    gap = f"the difference, {found - other:+.4f} on {images:,} images,"
+    if low > other_high:
+        return f"The found network beats {name}: {gap} is larger than the 95 % intervals."
+    if high < other_low:
+        return f"The found network is worse than {name}: {gap} is larger than the 95 % intervals."
+    return f"The found network is not shown to differ from {name}: {gap} is not larger than the 95 % intervals."
+
+
 def compare_perplexities(found: float, by_chance: Sequence[float]) -> str:
     """A sentence: the found cell beats the random ones only where it lies below the interval in which their spread
     lets one expect one more random cell.

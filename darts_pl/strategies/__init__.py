@@ -16,7 +16,7 @@ from darts_pl.strategies.q_learning import QLearning, QLearningSettings
 from darts_pl.strategies.race import Budget, best_row, race
 from darts_pl.strategies.random_search import RandomSearch, RandomSettings
 from darts_pl.strategies.space_table import EVALUATORS, SpaceTable, SpaceTableSettings
-from darts_pl.strategies.strategy import STRATEGIES, Proposal, Question, Strategy, build_strategy
+from darts_pl.strategies.strategy import STRATEGIES, Proposal, Question, SharingStrategy, Strategy, build_strategy
 from darts_pl.strategies.successive_halving import SuccessiveHalving, SuccessiveHalvingSettings
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "RandomSettings",
     "Reinforce",
     "ReinforceSettings",
+    "SharingStrategy",
     "SpaceTable",
     "SpaceTableSettings",
     "Strategy",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -34,6 +34,9 @@ class Evaluation(NamedTuple):
 
 #: Scores one question. No evaluator reads the test split.
 Evaluator = Callable[[Question], Evaluation]
+
+#: Scores several questions, whose genotypes differ; the evaluations in the order of the questions.
+BatchEvaluator = Callable[[Sequence[Question]], Sequence[Evaluation]]
 
 #: What an evaluation may raise without ending the search: a network that diverges or needs too much memory.
 #: Any other error is a fault of the program.
@@ -112,25 +115,54 @@ class CachedEvaluator:
         evaluate: the evaluator behind it.
         charge_repeats: a repeated question costs its simulated seconds again, as in the published runs
             on NAS-Bench-201.
+        several: evaluates several questions at once, such as in parallel; None = they are evaluated one by one.
     """
 
-    def __init__(self, evaluate: Evaluator, *, charge_repeats: bool = False) -> None:
-        self.evaluate, self.charge_repeats = evaluate, charge_repeats
+    def __init__(
+        self, evaluate: Evaluator, *, charge_repeats: bool = False, several: BatchEvaluator | None = None
+    ) -> None:
+        self.evaluate, self.charge_repeats, self.several = evaluate, charge_repeats, several
         self.known: dict[tuple[Integers, int | None], Evaluation] = {}
 
     def __call__(self, question: Question) -> Evaluation:
         key = (question.integers, question.epochs)
         if key in self.known:
-            seconds = self.known[key].simulated_seconds if self.charge_repeats else 0.0
-            return self.known[key]._replace(simulated_seconds=seconds, repeated=True)
+            return self._repeated(key)
         try:
             found = self.evaluate(question)
         except FAILURES as error:
             found = Evaluation(None, failure=f"{type(error).__name__}: {error}")
+        return self._keep(key, found)
+
+    def many(self, questions: Sequence[Question]) -> list[Evaluation]:
+        """The evaluations of several questions, in their order; those of new genotypes at once, where the evaluator
+        behind it can."""
+        if self.several is None:
+            return [self(question) for question in questions]
+        new: dict[tuple[Integers, int | None], Question] = {}
+        for question in questions:
+            key = (question.integers, question.epochs)
+            if key not in self.known:
+                new.setdefault(key, question)
+        fresh = {}
+        if new:
+            found = zip(new, self.several(list(new.values())), strict=True)
+            fresh = {key: self._keep(key, evaluation) for key, evaluation in found}
+        answers = []
+        for question in questions:
+            key = (question.integers, question.epochs)
+            answers.append(fresh.pop(key) if key in fresh else self._repeated(key))
+        return answers
+
+    def _keep(self, key: tuple[Integers, int | None], found: Evaluation) -> Evaluation:
         if found.scores is not None and not np.isfinite(found.scores).all():
             found = found._replace(scores=None, failure=f"scores {list(found.scores)}")
         self.known[key] = found
         return found
+
+    def _repeated(self, key: tuple[Integers, int | None]) -> Evaluation:
+        seconds = self.known[key].simulated_seconds if self.charge_repeats else 0.0
+        return self.known[key]._replace(simulated_seconds=seconds, repeated=True)
 
     def remember(self, question: Question, evaluation: Evaluation) -> None:
         """Take in an evaluation of an earlier run."""

@@ -34,9 +34,14 @@ class Budget:
     )
     seconds: float | None = setting("seconds of wall-clock time, of earlier runs too", or_null(above(0), "any time"))
 
+    @property
+    def has_limit(self) -> bool:
+        """Whether there is a limit."""
+        return any(getattr(self, one.name) is not None for one in fields(self))
+
     def require_limit(self) -> None:
         """Raise UserError if there is no limit: the search would never end."""
-        if all(getattr(self, one.name) is None for one in fields(self)):
+        if not self.has_limit:
             names = ", ".join(f"budget.{one.name}" for one in fields(self))
             raise UserError(f"budget: a search needs a limit; give at least one of {names}")
 
@@ -61,6 +66,7 @@ def race(
     budget: Budget,
     folder: Path | None = None,
     *,
+    batch: int = 1,
     identity: Mapping[str, Any] | None = None,
     on_row: Callable[[Row], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -69,7 +75,8 @@ def race(
 
     A row holds the question's `number`, `integers` and `epochs`; its `scores` (None for a failure), the
     `failure`, whether it was `repeated`; its `cost` in simulated seconds; and what was spent up to and
-    including it: `evaluations`, `simulated_seconds`, `seconds`. Where the evaluator gives other `facts`, these too.
+    including it: `evaluations`, `simulated_seconds`, `seconds`. Where the evaluator gives other `facts`, these too, and
+    where several questions are open at once, how many were `asked` before its answer.
 
     Args:
         strategy: newly built; it first receives the answers of the history in `folder`.
@@ -77,6 +84,8 @@ def race(
         budget: what may be spent in all.
         folder: where `history.jsonl` grows by a row per answer, and `strategy.json` holds the state
             after the last one; a stopped search is continued from there. None = in memory only.
+        batch: how many questions are asked before the first of them is answered. The answers are given in the order
+            of the questions; an evaluator that takes several at once may find them in parallel.
         identity: by dotted key what determines the search, as values that JSON holds; it is kept with the
             state, and a folder with another one is refused. None = not checked.
         on_row: called with every row, those of an earlier run first.
@@ -93,17 +102,19 @@ def race(
             on_row(row)
     start = clock() - (history[-1]["seconds"] if history else 0.0)
     while not budget.is_used_up(history):
-        question = strategy.ask()
-        evaluation = evaluator(question)
-        if evaluation.simulated_seconds <= 0 and evaluation.scores:
-            budget.refuse_simulation()
-        strategy.tell(question, evaluation.scores)
-        row = _row(question, evaluation, history, clock() - start)
-        history.append(row)
-        if folder is not None:
-            _save(strategy, row, folder, identity)
-        if on_row is not None:
-            on_row(row)
+        questions = strategy.open_questions() or [strategy.ask() for _ in range(_open(budget, history, batch))]
+        for question, evaluation in zip(questions, evaluator.many(questions), strict=True):
+            if evaluation.simulated_seconds <= 0 and evaluation.scores:
+                budget.refuse_simulation()
+            strategy.tell(question, evaluation.scores)
+            row = _row(question, evaluation, history, clock() - start)
+            if batch > 1:
+                row["asked"] = strategy.asked
+            history.append(row)
+            if folder is not None:
+                _save(strategy, row, folder, identity)
+            if on_row is not None:
+                on_row(row)
     return history
 
 
@@ -111,6 +122,11 @@ def best_row(history: Sequence[Row]) -> Row | None:
     """The row with the best first score among those with the most epochs; None if all failed."""
     finished = [row for row in history if row["scores"] is not None]
     return max(finished, key=lambda row: (row["epochs"] or 0, row["scores"][0], -row["number"]), default=None)
+
+
+def _open(budget: Budget, history: Sequence[Row], batch: int) -> int:
+    """How many questions the next batch has."""
+    return batch if budget.evaluations is None else min(batch, budget.evaluations - len(history))
 
 
 def _row(question: Question, evaluation: Evaluation, history: Sequence[Row], seconds: float) -> Row:
@@ -159,7 +175,9 @@ def _resume(
         if state["told"] <= len(history):
             strategy.load_state_dict(state)
     for row in history[strategy.told :]:
-        question = strategy.ask()
+        while strategy.asked < row.get("asked", row["number"] + 1):
+            strategy.ask()
+        question = strategy.open_questions()[0]
         if list(question.integers) != row["integers"] or question.epochs != row["epochs"]:
             raise UserError(f"{folder / HISTORY}: row {row['number']} is not of this strategy; use another folder")
         strategy.tell(question, row["scores"])

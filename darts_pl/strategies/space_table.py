@@ -7,7 +7,9 @@ from random import Random
 from typing import Any
 
 from darts_pl.errors import UserError
+from darts_pl.genotype import Genotype
 from darts_pl.registry import Registry
+from darts_pl.selection import Size
 from darts_pl.settings import at_least, setting
 from darts_pl.spaces import SPACES, Space
 from darts_pl.strategies.encoding import Encoding
@@ -52,7 +54,7 @@ class SpaceTable:
         example = encoding.decode(encoding.draw(Random(0)))
         if not space.table.covers(example):
             raise UserError(f"evaluator=table: the table does not have cells of this size, such as {example}")
-        self.settings, self.table = settings, space.table
+        self.settings, self.table, self._space = settings, space.table, space
         self.table.validation(example, settings.epochs)
 
     def __call__(self, question: Question) -> Evaluation:
@@ -63,3 +65,7 @@ class SpaceTable:
         """
         score, seconds = self.table.validation(question.genotype, question.epochs or self.settings.epochs)
         return Evaluation((score,), seconds)
+
+    def sizes(self, genotype: Genotype) -> Size:
+        """The size of the network whose training the table has."""
+        return Size(*self._space.published_sizes(genotype)[self._space.name])

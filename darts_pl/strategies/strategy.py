@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, ClassVar, NamedTuple
 
@@ -155,6 +155,49 @@ class Strategy(ABC):
         self.open = {number: Proposal(tuple(integers), epochs) for number, integers, epochs in state["open"]}
         self.low, self.high = state["range"]
         self.load_own_state(state["own"])
+
+
+#: The reward of a genotype under shared weights, on one batch of the valid split.
+Reward = Callable[[Genotype], float]
+
+
+class SharingStrategy(Strategy):
+    """A strategy that draws the paths on which shared weights are trained, and learns from them between the epochs.
+
+    Its state of `state_dict` covers what it learned there. Afterwards `ask` gives the genotypes of the final choice,
+    as many as `choices`.
+    """
+
+    @property
+    @abstractmethod
+    def choices(self) -> int:
+        """How many genotypes are compared in the final choice."""
+
+    @property
+    @abstractmethod
+    def rewards(self) -> int:
+        """How many rewards `train` has asked for so far."""
+
+    @abstractmethod
+    def path(self, seed: int) -> Genotype:
+        """A genotype for one step of the shared weights, drawn as the strategy draws now.
+
+        Args:
+            seed: of the draw; the same seed gives the same genotype until the strategy learns again.
+        """
+
+    @abstractmethod
+    def reward(self, loss: float, accuracy: float | None) -> float:
+        """What the strategy maximises, from the scores of a genotype on one batch.
+
+        Args:
+            loss: mean over the batch, in nats.
+            accuracy: fraction that is right; None for text.
+        """
+
+    @abstractmethod
+    def train(self, reward: Reward) -> float:
+        """One turn between two epochs of the shared weights, which stay as they are; returns the mean reward."""
 
 
 class Strategies(Registry[type[Strategy]]):

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
+from copy import copy
+from typing import Any
 
 import pytorch_lightning as pl
 
 from darts_pl import zoo
+from darts_pl.config import Config
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype, find, is_text
-from darts_pl.problems import open_problem
+from darts_pl.problems import Problem, open_problem
 from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
+from darts_pl.runs import is_rank_zero
 from darts_pl.spaces import SPACES, space_of
+from darts_pl.tasks.comparison import check_comparison, train_known_network
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record, write_result
+from darts_pl.tasks.execution.time_budget import within_time
 
 
 def retrain(context: Context) -> Summary:
-    """Train what `genotype=` names; returns the summary."""
-    return train_genotype(context, find_genotype(context.config.genotype), title="retrain")
+    """Train what `genotype=` names, and what `compare=` names in the same way; returns the summary."""
+    genotype = find_genotype(context.config.genotype)
+    check_comparison(context)
+    context = training_within_time(context, genotype, trainings=1 if context.config.compare is None else 2)
+    summary = train_genotype(context, genotype, title="retrain")
+    compared = train_known_network(context, summary)
+    if compared and is_rank_zero():
+        context.folder.write_summary(summary | compared)
+    return summary | compared
 
 
 def find_genotype(wanted: str | None) -> Genotype:
@@ -47,6 +61,33 @@ def find_genotype(wanted: str | None) -> Genotype:
     except UserError as error:
         raise error if is_text(wanted) else UserError(f"{wanted}: {error}") from None
     return genotype
+
+
+def training_within_time(context: Context, genotype: Genotype, *, trainings: int = 1, fraction: float = 1.0) -> Context:
+    """The context with a training that fits ``time_budget``, see `within_time`.
+
+    Args:
+        context: of the training.
+        genotype: that is trained.
+        trainings: how many of about the same length there are.
+        fraction: of the time that all of them may take.
+    """
+
+    def build(settings: Any) -> tuple[pl.LightningModule, pl.LightningDataModule]:
+        changed = copy(context.config)
+        changed.sections = {**changed.sections, "train": settings}
+        problem = open_problem(changed)
+        problem.check_genotype(genotype)
+        training = problem.training(genotype)
+        return training.module, training.data
+
+    return within_time(context, "train", build, fraction / trainings)
+
+
+def scored_images(config: Config, problem: Problem, metrics: Mapping[str, float]) -> Summary:
+    """How many images the accuracy on the test split was counted on; empty where there is none, or only one batch."""
+    count = problem.identity()["test"].get("count") if "test/accuracy" in metrics and not config.debug else None
+    return {} if count is None else {"test/images": count}
 
 
 def _numbered(number: int) -> Genotype:
@@ -95,6 +136,7 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         **training.facts,
         **metrics,
         **training.after(),
+        **scored_images(context.config, problem, metrics),
         "seconds": round(time.monotonic() - started, 3),
     }
     write_result(trainer, folder, genotype, summary)

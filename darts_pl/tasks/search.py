@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
 
 import pytorch_lightning as pl
 
@@ -13,11 +16,12 @@ from darts_pl.problems import build_search, build_trials, check_rule, open_probl
 from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
 from darts_pl.selection import RULES
-from darts_pl.spaces import space_of
+from darts_pl.spaces import Supernet, space_of
 from darts_pl.tasks.declarations.sections import PARTS
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record, write_result
 from darts_pl.tasks.execution.resumed import continued
+from darts_pl.tasks.execution.time_budget import within_time
 
 
 def table_summary(genotype: Genotype) -> Mapping[str, float]:
@@ -26,10 +30,47 @@ def table_summary(genotype: Genotype) -> Mapping[str, float]:
     return {} if table is None or not table.covers(genotype) else table.summary(genotype)
 
 
+def search_within_time(context: Context, fraction: float = 1.0) -> Context:
+    """The context with a search that fits ``time_budget``, see `within_time`."""
+
+    def build(settings: Any) -> tuple[pl.LightningModule, pl.LightningDataModule]:
+        changed = copy(context.config)
+        changed.sections = {**changed.sections, "search": settings}
+        return build_search(changed, open_problem(changed))
+
+    return within_time(context, "search", build, fraction)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search leaves.
+
+    Args:
+        genotype: that was derived.
+        summary: as it was written.
+        supernet: with its trained weights.
+    """
+
+    genotype: Genotype
+    summary: Summary
+    supernet: Supernet
+
+
 def search(context: Context) -> Summary:
     """Search, derive the genotype, write it with its drawings and the summary; returns the summary."""
+    return find(context).summary
+
+
+def find(context: Context, *, fraction: float = 1.0) -> Found:
+    """The same; returns all that the search leaves.
+
+    Args:
+        context: configuration and folder.
+        fraction: of ``time_budget`` that the search may take.
+    """
     started = time.monotonic()
     context = continued(context)
+    context = search_within_time(context, fraction)
     config = context.config
     pl.seed_everything(config.seed, workers=True, verbose=False)
     problem = open_problem(config)
@@ -69,4 +110,4 @@ def search(context: Context) -> Summary:
         "seconds": round(time.monotonic() - started, 3),
     }
     write_result(done.trainer, context.folder, genotype, summary)
-    return summary
+    return Found(genotype, summary, module.supernet)

@@ -13,9 +13,10 @@ from darts_pl.report.statistics import statistics_of
 from darts_pl.runs import is_rank_zero
 from darts_pl.selection import random_genotypes
 from darts_pl.spaces import SPACES, build_space
+from darts_pl.tasks.comparison import check_comparison, train_known_network
 from darts_pl.tasks.execution.context import Context
-from darts_pl.tasks.retrain import train_genotype
-from darts_pl.tasks.search import search
+from darts_pl.tasks.retrain import train_genotype, training_within_time
+from darts_pl.tasks.search import find
 
 
 def search_and_retrain(context: Context) -> Summary:
@@ -29,12 +30,16 @@ def search_and_retrain(context: Context) -> Summary:
     searched_space = SPACES.get(context.config.search.space)
     if searched_space.training is None:
         raise UserError(searched_space.no_network)
+    check_comparison(context)
     folder = context.folder
-    searched = search(context.for_subfolder("search"))
+    searched = find(context.for_subfolder("search"), fraction=0.5).summary
     genotype = parse(str(searched["genotype"]))  # not from the file, which another rank may still be writing
+    trainings = 1 + context.config.task.compare_random + (context.config.compare is not None)
+    context = training_within_time(context, genotype, trainings=trainings, fraction=0.5)
     trained = train_genotype(context.for_subfolder("retrain"), genotype, title="retrain")
     summary: Summary = {**searched, **trained, "task": "search_and_retrain"}
     summary |= _comparison(context, summary)
+    summary |= train_known_network(context, summary)
     summary["seconds"] = round(time.monotonic() - started, 3)
     if is_rank_zero():
         folder.write_genotype(genotype)

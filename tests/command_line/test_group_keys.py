@@ -56,7 +56,6 @@ def test_a_key_of_the_run_that_is_read_is_taken(key, photo_run, tmp_path, monkey
             ["task=test", "run={run}", "data.crop_padding=2"],
             ["data.crop_padding: belongs to", "has data=image_folder; leave it out"],
         ),
-        (["resume={run}", "data.size=64"], ["the run in", "has data=image_folder: add data=image_folder"]),
         (["hydra.run.dir={run}", "resume=true", "data.size=64"], ["has data=image_folder: add data=image_folder"]),
         (["task=test", "run={run}", "train.units=2"], ["has train=darts_imagenet; leave it out"]),
     ],

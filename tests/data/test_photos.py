@@ -116,7 +116,7 @@ def test_a_folder_that_cannot_be_read_is_refused_with_its_name(folder, monkeypat
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "iterdir", denied)
-    with pytest.raises(UserError, match=r"data\.path=.*train cannot be read \(Permission denied\)"):
+    with pytest.raises(UserError, match=r"data\.path=.* cannot be read \(Permission denied\)"):
         photo_folders(str(folder))
 
 

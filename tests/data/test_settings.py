@@ -9,11 +9,12 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from darts_pl.data import DataSettings, ImageSettings, Loading, PhotoSettings, TextSettings
+from darts_pl.data.loaders import LoaderSettings
 from darts_pl.errors import UserError
 from darts_pl.settings import check
 
 CONF = Path(__file__).parents[2] / "conf"
-KINDS = {"images": ImageSettings, "photos": PhotoSettings, "text": TextSettings}
+KINDS = {"images": ImageSettings, "photos": PhotoSettings, "text": TextSettings, "loaders": LoaderSettings}
 GROUPS = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 
 

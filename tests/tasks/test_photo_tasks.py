@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tasks.conftest import finished
+
 SMALL = ["data.size=16", "data.resize=20", "data.workers=0", "data.batch_size=6"]
 NETWORK = ["train.layers=1", "train.init_channels=2", "train.epochs=1", "train.auxiliary_weight=0"]
 
@@ -51,19 +53,26 @@ def test_folders_that_cannot_be_used_are_refused(spoilt, refused):
     for photo in (spoilt / "val" / "dark").iterdir():
         photo.unlink()
     assert "val/dark/ holds no photo" in refused(*here)
-    shutil.rmtree(spoilt / "val")
-    assert "val/ is missing" in refused(*here)
     shutil.rmtree(spoilt / "train")
     assert "train/ is missing" in refused(*here)
+    shutil.rmtree(spoilt / "val")
+    assert "has no folder of photos for each class" in refused(*here)
     assert "no such folder" in refused(*command, f"data.path={spoilt / 'nowhere'}")
     assert "data.path is missing" in refused(*command)
 
 
-def test_a_truncated_jpeg_is_named(spoilt, refused):
+@pytest.mark.parametrize("most", [0, 5_000])
+def test_a_truncated_jpeg_is_named_and_left_out_where_there_are_few_photos(most, spoilt, refused, monkeypatch, caplog):
+    monkeypatch.setattr("darts_pl.data.photos.intact.MOST_PHOTOS", most)
     victim = spoilt / "val" / "dark" / "2.jpg"
     victim.write_bytes(victim.read_bytes()[:300])
     command = ["task=retrain", "genotype=darts_v1", "data=imagenet", f"data.path={spoilt}", *SMALL, *NETWORK]
-    assert str(victim) in refused(*command)
+    if most:
+        finished(spoilt.parent / "run", *command)
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert line.startswith(f"{victim}: not a readable photo (")
+    else:
+        assert str(victim) in refused(*command)
 
 
 @pytest.mark.parametrize(

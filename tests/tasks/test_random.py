@@ -285,7 +285,7 @@ def test_shared_weights_give_the_scores_that_the_selection_rule_gives(supernet, 
         (("task=random", "train.batch_size=201"), "train.batch_size=201"),
         (("task=random", "hardware.devices=2"), "hardware.devices=2: evaluator=train uses one"),
         (("task=random", "budget.simulated_seconds=5"), "this evaluator simulates no time"),
-        (("evaluator=shared_weights",), "evaluator.run is missing"),
+        (("task=evaluate", "evaluator=shared_weights", "genotype=darts_v2"), "evaluator.run is missing"),
         (("evaluator=shared_weights", "evaluator.run=nowhere"), "evaluator.run=nowhere: there is no such folder"),
         (
             ("evaluator=shared_weights", "evaluator.run={supernet}"),

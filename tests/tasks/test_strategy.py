@@ -12,7 +12,7 @@ import pytest
 from darts_pl.cli import main
 from darts_pl.genotype import read
 from darts_pl.interruption import interrupt
-from darts_pl.spaces import build_space
+from darts_pl.spaces import build, build_space
 from darts_pl.spaces.nasbench201 import OPERATIONS, NasBench201, genotype_of
 from darts_pl.strategies import (
     Budget,
@@ -25,6 +25,7 @@ from darts_pl.strategies import (
     race,
 )
 from darts_pl.strategies.race import HISTORY, STATE
+from tests.offline_wandb import offline_runs
 from tests.strategies.conftest import CONF, settings_of
 from tests.tasks.conftest import csv_rows, finished
 
@@ -185,6 +186,8 @@ def test_the_page_has_a_command_for_every_strategy_and_names_every_evaluator():
         (("strategy=evolution", "strategy.sample=0", "budget.evaluations=3"), "strategy.sample=0: must be at least 1"),
         (("strategy=nsga2", "budget.evaluations=3"), "the evaluator gives 1; use strategy.objectives=1"),
         (("strategy=successive_halving", "budget.evaluations=3"), "there is no training of 2 epochs"),
+        (("task.costs=[flops]", "budget.evaluations=3"), "task.costs: unknown cost 'flops'; known: parameters"),
+        (("task.costs=[latency_ms]", "budget.evaluations=3"), "needs task.latency=RUN, the folder of a run of task"),
         (("evaluator.name=trian", "budget.evaluations=3"), "unknown evaluator 'trian'; did you mean 'train'"),
     ],
 )
@@ -192,6 +195,43 @@ def test_what_makes_no_search_is_refused_in_one_line(arguments, message, refused
     error = refused("task=strategy", "search=nasbench201", *arguments)
     assert message in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_costs_are_further_objectives_and_the_front_is_left(tmp_path):
+    command = ("task=strategy", "strategy=nsga2", "strategy.population=6", "task.costs=[parameters,multiply_adds]")
+    arguments = ("strategy.objectives=3", "search=nasbench201", "budget.evaluations=24")
+    folder = finished(tmp_path, *command, *arguments)
+    rows, found = rows_of(folder), {}
+    for row in rows:
+        genotype = encoding().decode(row["integers"])
+        network = build(genotype, channels=16, cells=5, classes=10)
+        parameters = sum(weight.numel() for weight in network.parameters())
+        assert row["scores"][:2] == [NasBench201().lookup(genotype).cifar10_valid_ep12, -parameters]
+        found[str(genotype)] = row["scores"]
+    best = {
+        text
+        for text, scores in found.items()
+        if not any(
+            all(one >= own for one, own in zip(other, scores, strict=True)) and other != scores
+            for other in found.values()
+        )
+    }
+    front = csv_rows(folder / "pareto.csv")
+    assert {row["genotype"] for row in front} == best
+    assert [[float(row[name]) for name in ("parameters", "multiply_adds")] for row in front] == [
+        [-one for one in found[row["genotype"]][1:]] for row in front
+    ]
+    assert json.loads((folder / "summary.json").read_text())["strategy/pareto_front"] == len(best)
+
+
+@pytest.mark.slow
+def test_wandb_gets_the_best_score_so_far_against_the_number_of_evaluations(tmp_path):
+    folder = finished(tmp_path, *SEARCH, "budget.evaluations=6", "logger=[csv,wandb]")
+    (run,) = offline_runs(folder)
+    table = csv_rows(folder / "metrics.csv")
+    for name in ("strategy/score", "strategy/best_score", "simulated_seconds"):
+        logged = [row[name] for row in run.history if name in row]
+        assert logged == pytest.approx([float(row[name]) for row in table])
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from darts_pl.data.augment import Augmentation, channel_statistics
 from darts_pl.data.batches import Batches
 from darts_pl.data.images.arrays import ImageArrays
 from darts_pl.data.images.batches import AugmentedBatches, OrderedBatches, ResidentImages
+from darts_pl.data.loader import BatchLoader
 from darts_pl.data.module import LabelledData, SearchHalves, TrainHalf, WholeSplits
 from darts_pl.data.sample_order import EvaluationOrder, IndexOrder
 from darts_pl.data.settings import STRATIFIED, ImageSettings, Loading
@@ -114,10 +115,30 @@ class RetrainImages(ImageData, WholeSplits[ResidentImages]):
     def __init__(self, images: ImageArrays, settings: ImageSettings, loading: Loading) -> None:
         super().__init__(images, settings, loading)
         self._test = _as_tensors(images.x_test, images.y_test)
-        self._check_size(len(images.x_train))
+        self._valid = self._train
+        labels = images.y_train
+        if loading.valid_fraction:
+            order = content_order(images.x_train, labels)
+            train, valid = self._held_out(labels, order, images.class_names)
+            self._train = _as_tensors(images.x_train[train], labels[train])
+            self._valid = _as_tensors(images.x_train[valid], labels[valid])
+        self._check_size(len(self._train[0]))
 
     def _test_split(self) -> ResidentImages:
         return ResidentImages(*self._test, self.mean, self.std, self._device())
+
+
+class ValidatedImages(RetrainImages):
+    """The same with the part that `Loading.valid_fraction` holds out to validate."""
+
+    def val_dataloader(self) -> BatchLoader:
+        """The part that is held out, unaugmented and in order."""
+        return self._in_order(ResidentImages(*self._valid, self.mean, self.std, self._device()))
+
+    @property
+    def valid_size(self) -> int:
+        """Images that are held out."""
+        return len(self._valid[0])
 
 
 def _as_tensors(images: np.ndarray, labels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:

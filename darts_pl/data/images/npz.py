@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from darts_pl.data.announce import say
 from darts_pl.data.images.arrays import ImageArrays
 from darts_pl.data.images.layout import with_channels_last
 from darts_pl.data.images.sources import register_source
 from darts_pl.data.settings import AUTO
+from darts_pl.data.splits import content_order, hold_out
 from darts_pl.errors import UserError
 
 REQUIRED = ("x_train", "y_train", "x_test", "y_test")
+#: Of a file without a test split, which is then divided.
+PLAIN = (("x_train", "y_train"), ("x", "y"))
 #: More are a mistake, such as identifiers in place of labels.
 MOST_CLASSES = 2**20
 
 
 @register_source("npz")
-def npz(path: str | None, layout: str = AUTO) -> ImageArrays:
+def npz(path: str | None, layout: str = AUTO, test_fraction: float = 0.2, split_seed: int = 0) -> ImageArrays:
     """The arrays of a file that ``numpy.savez`` wrote.
 
     Keys: `x_train`, `x_test` [N, H, W], [N, H, W, C] or [N, C, H, W], uint8 (or floats in [0, 1],
     stored as uint8 from here on); `y_train`, `y_test` integers [N] that count from 0; optionally
-    `class_names`, strings [classes].
+    `class_names`, strings [classes]. A file without a test split, with `x_train` and `y_train` or with `x` and `y`
+    alone, is divided by `hold_out`, and a line says so.
 
     Args:
         path: the file.
         layout: of arrays with channels, see `with_channels_last`.
+        test_fraction: of the images of each class, where they are divided.
+        split_seed: chooses them.
 
     Raises:
         UserError: if the file is missing, broken or holds something else.
@@ -38,16 +46,41 @@ def npz(path: str | None, layout: str = AUTO) -> ImageArrays:
         raise UserError("data=npz reads your own arrays: set data.path=FILE.npz")
     file = Path(path)
     arrays = _read(file)
-    x_train, x_test = (_images(file, key, arrays[key], layout) for key in ("x_train", "x_test"))
-    y_train, y_test = (_labels(file, key, arrays[key]) for key in ("y_train", "y_test"))
+    keys = _keys(arrays)
+    x, y = _images(file, keys[0], arrays[keys[0]], layout), _labels(file, keys[1], arrays[keys[1]])
+    names = _class_names(file, arrays.get("class_names"), y, keys[1])
+    if len(keys) == 2:
+        return _divided(ImageArrays(x, y, x, y, names, str(file)), test_fraction, split_seed)
     return ImageArrays(
-        x_train=x_train,
-        y_train=y_train,
-        x_test=x_test,
-        y_test=y_test,
-        class_names=_class_names(file, arrays.get("class_names"), y_train),
+        x_train=x,
+        y_train=y,
+        x_test=_images(file, "x_test", arrays["x_test"], layout),
+        y_test=_labels(file, "y_test", arrays["y_test"]),
+        class_names=names,
         origin=str(file),
     )
+
+
+def _divided(whole: ImageArrays, fraction: float, seed: int) -> ImageArrays:
+    """The same with its training split divided into a training and a test split."""
+    images, labels = whole.x_train, whole.y_train
+    train, test = hold_out(labels, content_order(images, labels), fraction, seed, whole.class_names)
+    say(
+        f"data.path={whole.origin}: {len(images):,} images, {whole.classes:,} classes; {len(train):,} images for "
+        f"training, {len(test):,} for testing (every class in proportion; data.test_fraction={fraction:g}, "
+        f"data.split_seed={seed})"
+    )
+    return ImageArrays(images[train], labels[train], images[test], labels[test], whole.class_names, whole.origin)
+
+
+def _keys(found: Iterable[str]) -> tuple[str, ...]:
+    """The keys of images and labels that are read; those of a complete file where there is none."""
+    present = set(found)
+    if not present & {"x_test", "y_test"}:
+        for keys in PLAIN:
+            if present.issuperset(keys):
+                return keys
+    return REQUIRED
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:
@@ -62,11 +95,12 @@ def _read(file: Path) -> dict[str, np.ndarray]:
     with stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what numpy says of damaged headers; the error that follows names the array
         with _open_archive(file, stream) as archive:
-            missing = [key for key in REQUIRED if key not in archive.files]
+            keys = _keys(archive.files)
+            missing = [key for key in keys if key not in archive.files]
             if missing:
                 found = _printable(", ".join(archive.files[:8])) or "nothing"
                 raise UserError(f"{file}: {', '.join(missing)} missing; the file holds {found}")
-            return {key: _read_key(file, archive, key) for key in (*REQUIRED, "class_names") if key in archive.files}
+            return {key: _read_key(file, archive, key) for key in (*keys, "class_names") if key in archive.files}
 
 
 def _open_archive(file: Path, stream: BinaryIO) -> Any:
@@ -149,7 +183,7 @@ def _labels(file: Path, key: str, array: np.ndarray) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _class_names(file: Path, array: np.ndarray | None, y_train: np.ndarray) -> tuple[str, ...]:
+def _class_names(file: Path, array: np.ndarray | None, labels: np.ndarray, key: str) -> tuple[str, ...]:
     if array is not None:
         if array.ndim != 1 or array.dtype.kind not in "US":
             kind = array.dtype.name if array.dtype.names is None else "a structured array"
@@ -162,11 +196,11 @@ def _class_names(file: Path, array: np.ndarray | None, y_train: np.ndarray) -> t
             )
         except (ValueError, SystemError) as error:  # numbers that are no letters
             raise UserError(f"{file}: class_names is damaged ({_reason(error)}); write the file again") from None
-    present = np.unique(y_train[y_train >= 0])
+    present = np.unique(labels[labels >= 0])
     gaps = np.flatnonzero(present != np.arange(len(present)))
     if len(gaps):
         raise UserError(
-            f"{file}: y_train has no label {gaps[0]} but goes up to {present[-1]}; "
+            f"{file}: {key} has no label {gaps[0]} but goes up to {present[-1]}; "
             "labels count from 0 without gaps, or class_names says which classes there are"
         )
     return tuple(str(label) for label in present)

@@ -6,6 +6,7 @@ import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,23 +41,26 @@ def list_sources() -> tuple[str, ...]:
     return IMAGE_SOURCES.list()
 
 
-def load(name: str, path: str | None = None, layout: str = AUTO) -> ImageArrays:
+def load(name: str, path: str | None = None, layout: str = AUTO, **split: Any) -> ImageArrays:
     """The images of a registered source.
 
     Args:
         name: one of `list_sources`.
         path: a file or folder, where the source needs one; ``~`` is the home folder.
         layout: of the arrays in the file: "auto", "nhwc" or "nchw".
+        split: `test_fraction` and `split_seed`, for sources that divide data without a test split.
 
     Raises:
         UserError: if there is no such source, it cannot read its files, or it has a layout of its own.
     """
     read = IMAGE_SOURCES.get(name)
-    if "layout" in inspect.signature(read).parameters:
-        return read(expand(path), layout=layout)
+    takes = inspect.signature(read).parameters
+    options = {key: value for key, value in split.items() if key in takes}
+    if "layout" in takes:
+        return read(expand(path), layout=layout, **options)
     if layout != AUTO:
         raise UserError(f"data.layout={layout}: data={name} has a layout of its own; leave data.layout={AUTO}")
-    return read(expand(path))
+    return read(expand(path), **options)
 
 
 @register_source("digits")

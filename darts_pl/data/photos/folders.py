@@ -1,10 +1,11 @@
-"""Photos in folders: which there are."""
+"""Photos in folders: which there are, and which of them are for testing."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,14 @@ import numpy as np
 from darts_pl.data.announce import say, warn
 from darts_pl.data.identity import checksum
 from darts_pl.data.paths import expand
+from darts_pl.data.photos.intact import damaged_photos
+from darts_pl.data.splits import hold_out
 from darts_pl.errors import UserError
 
 #: Endings of files that are read as photos, those that torchvision's ImageFolder reads.
 ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+#: Folders of a test split, the one that is used first: ImageNet's `test` has no labels.
+TEST_FOLDERS = ("val", "test")
 #: Of so many photos, spread over a split, the content is part of its checksum; of the others name and size.
 SAMPLED = 64
 
@@ -44,7 +49,7 @@ class PhotoList:
 
 @dataclass(frozen=True, eq=False)
 class PhotoFolders:
-    """A training split and a test split of photos, as they lie in ``train/`` and ``val/``.
+    """A training split and a test split of photos.
 
     Args:
         train, test: the photos of both splits.
@@ -80,11 +85,21 @@ class PhotoFolders:
         }
 
 
-def photo_folders(path: str | None) -> PhotoFolders:
-    """The photos in ``path/train/CLASS/`` and ``path/val/CLASS/``; says how many there are.
+def photo_folders(
+    path: str | None, *, test_fraction: float = 0.2, split_seed: int = 0, leaves_out_damaged: bool = False
+) -> PhotoFolders:
+    """The photos in a folder with one folder per class; says how many there are.
 
-    Folders and files whose names begin with a dot are passed over. A warning counts the files with
-    other endings than those of photos.
+    ``path/train/CLASS/`` is the training split and ``path/val/CLASS/``, or without it ``path/test/CLASS/``, is the
+    test split. Where there is no such pair, the photos of all classes, in ``path/CLASS/`` or ``path/train/CLASS/``,
+    are divided by `hold_out`. Folders and files whose names begin with a dot are passed over. A warning counts the
+    files with other endings than those of photos.
+
+    Args:
+        path: the folder; ``~`` is the home folder.
+        test_fraction: of the photos of each class, where they are divided.
+        split_seed: chooses them.
+        leaves_out_damaged: name and leave out photos that cannot be read, where there are few enough to look.
 
     Raises:
         UserError: if a folder is missing or cannot be read, a class folder is empty, the splits have
@@ -93,50 +108,115 @@ def photo_folders(path: str | None) -> PhotoFolders:
     root = Path(expand(path) or "")
     if not path or not root.is_dir():
         raise UserError(
-            f"data.path={path}: there is no such folder; it must hold train/ and val/ with a folder per class"
+            f"data.path={path}: there is no such folder; it must hold a folder of photos per class, or train/ and "
+            "val/ with such folders"
         )
     try:
-        return _found(root, path)
+        places = _places(root, path)
+        found = _found(root, path, places, leaves_out_damaged)
     except OSError as error:
         raise UserError(f"data.path={path}: {error.filename} cannot be read ({error.strerror})") from None
+    return found if len(places) > 1 else _divided(found, test_fraction, split_seed)
 
 
-def _found(root: Path, path: str) -> PhotoFolders:
-    class_names = _class_names(root, path)
+def _places(root: Path, path: str) -> tuple[str, ...]:
+    """The folders, below the root, of the training and the test split; one where there is no test split."""
+    names = {entry.name for entry in root.iterdir() if _is_class(entry)}
+    tests = [name for name in TEST_FOLDERS if name in names]
+    if "train" in names and tests:
+        for other in tests[1:]:
+            say(f"data.path={path}: {tests[0]}/ is the test split; {other}/ is not read")
+        return "train", tests[0]
+    if names == {"train"}:
+        return ("train",)
+    if any(_holds_folders_alone(root / name) for name in names & {"train", *TEST_FOLDERS}):
+        missing = TEST_FOLDERS[0] if "train" in names else "train"
+        raise UserError(
+            f"data.path={path}: {missing}/ is missing; expected {missing}/CLASS/PHOTO.jpg, or folders of classes alone"
+        )
+    return ("",)
+
+
+def _holds_folders_alone(folder: Path) -> bool:
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    return any(entry.is_dir() for entry in entries) and not any(entry.is_file() for entry in entries)
+
+
+def _found(root: Path, path: str, places: Sequence[str], leaves_out_damaged: bool) -> PhotoFolders:
+    """The photos of one or two splits; one split is also given as the test split."""
+    class_names = _class_names(root, path, places)
     others: Counter[str] = Counter()
-    train, test = (_split(root / split, path, class_names, others) for split in ("train", "val"))
-    count = f"{len(train):,} photos in train/, {len(test):,} in val/, {len(class_names):,} classes"
-    say(f"data.path={path}: {count}")
+    splits = [_split(root, place, path, class_names, others) for place in places]
     if others:
         warn(
             f"data.path={path}: {_count(others.total())} not read ({_listed(others)}); "
             f"photos end in {', '.join(ENDINGS)}"
         )
-    return PhotoFolders(train, test, class_names, path, str(root))
+    if leaves_out_damaged:
+        splits = _intact(path, class_names, splits)
+    if len(places) > 1:
+        count = ", ".join(
+            f"{len(split):,} {'photos ' if number == 0 else ''}in {place}/"
+            for number, (place, split) in enumerate(zip(places, splits, strict=True))
+        )
+        say(f"data.path={path}: {count}, {len(class_names):,} classes")
+    return PhotoFolders(splits[0], splits[-1], class_names, path, str(root))
 
 
-def _class_names(root: Path, path: str) -> tuple[str, ...]:
+def _divided(found: PhotoFolders, fraction: float, seed: int) -> PhotoFolders:
+    """The same with its training split divided into a training and a test split."""
+    train, test = hold_out(found.train.labels, np.arange(len(found.train)), fraction, seed, found.class_names, "photo")
+    say(
+        f"data.path={found.origin}: {len(found.train):,} photos, {found.classes:,} classes; {len(train):,} photos for "
+        f"training, {len(test):,} for testing (every class in proportion; data.test_fraction={fraction:g}, "
+        f"data.split_seed={seed})"
+    )
+    return replace(found, train=found.train.pick(train), test=found.train.pick(test))
+
+
+def _intact(path: str, class_names: Sequence[str], splits: Sequence[PhotoList]) -> list[PhotoList]:
+    """The splits without their damaged photos, each of which a warning names."""
+    damaged = damaged_photos([photo for split in splits for photo in split.paths])
+    for line in damaged.values():
+        warn(f"{line}; it is left out")
+    kept = [
+        split.pick(np.array([place for place, photo in enumerate(split.paths) if photo not in damaged], dtype=np.int64))
+        for split in splits
+    ]
+    for before, after in zip(splits, kept, strict=True):
+        for label in sorted({*before.labels.tolist()} - {*after.labels.tolist()}):
+            folder = os.path.dirname(before.paths[int(np.flatnonzero(before.labels == label)[0])])
+            raise UserError(f"data.path={path}: every photo of the class {class_names[label]!r} in {folder} is damaged")
+    return kept
+
+
+def _class_names(root: Path, path: str, places: Sequence[str]) -> tuple[str, ...]:
     names: dict[str, list[str]] = {}
-    for split in ("train", "val"):
+    for split in places:
         folder = root / split
-        names[split] = sorted(entry.name for entry in folder.iterdir() if _is_class(entry)) if folder.is_dir() else []
+        names[split] = sorted(entry.name for entry in folder.iterdir() if _is_class(entry))
         if not names[split]:
-            what = "has no folder of photos for each class" if folder.is_dir() else "is missing"
-            raise UserError(f"data.path={path}: {split}/ {what}; expected {split}/CLASS/PHOTO.jpg")
-    for name in sorted(set(names["train"]) ^ set(names["val"])):
-        here, there = ("train", "val") if name in names["train"] else ("val", "train")
+            here = f"{split}/ " if split else ""
+            raise UserError(
+                f"data.path={path}: {here}has no folder of photos for each class; expected "
+                f"{split or 'FOLDER'}/CLASS/PHOTO.jpg"
+            )
+    first, last = places[0], places[-1]
+    for name in sorted(set(names[first]) ^ set(names[last])):
+        here, there = (first, last) if name in names[first] else (last, first)
         raise UserError(f"data.path={path}: the class {name!r} is in {here}/ but not in {there}/")
-    if len(names["train"]) < 2:
-        raise UserError(f"data.path={path}: there is only one class, {names['train'][0]!r}; a classifier needs two")
-    return tuple(names["train"])
+    if len(names[first]) < 2:
+        raise UserError(f"data.path={path}: there is only one class, {names[first][0]!r}; a classifier needs two")
+    return tuple(names[first])
 
 
 def _is_class(entry: Path) -> bool:
     return not entry.name.startswith(".") and entry.is_dir()
 
 
-def _split(folder: Path, path: str, class_names: tuple[str, ...], others: Counter[str]) -> PhotoList:
+def _split(root: Path, place: str, path: str, class_names: tuple[str, ...], others: Counter[str]) -> PhotoList:
     """The photos of one split by class and name; adds the endings of all other files to `others`."""
+    folder = root / place
     paths: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(class_names):
@@ -144,8 +224,8 @@ def _split(folder: Path, path: str, class_names: tuple[str, ...], others: Counte
         if not found:
             holds = f"only {_listed(left_out)}" if left_out else "nothing else"
             raise UserError(
-                f"data.path={path}: the class folder {folder.name}/{name}/ holds no photo ({holds}); "
-                "fill it, or remove it from both train/ and val/"
+                f"data.path={path}: the class folder {f'{place}/' if place else ''}{name}/ holds no photo ({holds}); "
+                f"fill it, or remove it{' from both splits' if place else ''}"
             )
         paths += found
         labels += [label] * len(found)

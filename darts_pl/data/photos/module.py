@@ -10,6 +10,7 @@ import numpy as np
 from torchvision.transforms import v2
 
 from darts_pl.data.batches import Batches
+from darts_pl.data.loader import BatchLoader
 from darts_pl.data.module import LabelledData, SearchHalves, TrainHalf, WholeSplits
 from darts_pl.data.photos.batches import PhotoBatches, PhotoDataset
 from darts_pl.data.photos.folders import PhotoFolders, PhotoList
@@ -148,7 +149,10 @@ class RetrainPhotos(PhotoData, WholeSplits[PhotoList]):
 
     def __init__(self, photos: PhotoFolders, settings: PhotoSettings, loading: Loading) -> None:
         super().__init__(photos, settings, loading)
-        self._train, self._test = photos.train.pick(self._chosen), photos.test
+        train, valid = self._held_out(photos.train.labels, np.sort(self._chosen), photos.class_names)
+        if not loading.valid_fraction:
+            train = self._chosen
+        self._train, self._valid, self._test = photos.train.pick(train), photos.train.pick(valid), photos.test
         self._check_size(len(self._train))
 
     def _training_split(self) -> PhotoList:
@@ -156,3 +160,16 @@ class RetrainPhotos(PhotoData, WholeSplits[PhotoList]):
 
     def _test_split(self) -> PhotoList:
         return self._test
+
+
+class ValidatedPhotos(RetrainPhotos):
+    """The same with the part that `Loading.valid_fraction` holds out to validate."""
+
+    def val_dataloader(self) -> BatchLoader:
+        """The part that is held out, unaugmented and in order."""
+        return self._in_order(self._valid)
+
+    @property
+    def valid_size(self) -> int:
+        """Photos that are held out."""
+        return len(self._valid)

@@ -76,6 +76,12 @@ class ImageTrainSettings:
         "decay of a moving average of the weights, which is then scored",
         or_null(between(0, 1, with_low=False, with_high=False), "none"),
     )
+    valid_fraction: float = setting(
+        "fraction of each class of the training images that is held out, scored after every epoch, and chooses the "
+        "weights that are kept; 0 = none",
+        _FRACTION,
+        default=0.0,
+    )
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """Schedules fall and end within the training; torch has no Nesterov momentum of 0."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -14,10 +15,7 @@ from darts_pl.settings import above, at_least, between, or_null, setting
 from darts_pl.strategies.controllers.controller import Controller, Logits
 from darts_pl.strategies.controllers.policy_gradient import PolicyGradient
 from darts_pl.strategies.encoding import Integers
-from darts_pl.strategies.strategy import STRATEGIES, Proposal, Question, Strategy
-
-#: The reward of a genotype under the shared weights, such as its accuracy (0 ... 1) on one valid batch.
-Reward = Callable[[Genotype], float]
+from darts_pl.strategies.strategy import STRATEGIES, Proposal, Question, Reward, SharingStrategy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +36,17 @@ class EnasSettings:
     batch: int = setting("sampled genotypes per step of the optimizer", at_least(1))
     steps: int = setting("steps of the optimizer in each turn of the controller", at_least(1))
     choices: int = setting("genotypes sampled for the final choice", at_least(1))
+    perplexity_reward: float = setting("for text the reward is this number / perplexity", above(0))
 
 
 @STRATEGIES.register("enas")
-class Enas(Strategy):
+class Enas(SharingStrategy):
     """Pham et al., "Efficient neural architecture search via parameter sharing", ICML 2018.
 
-    `train` is one turn of the controller, between turns that train the shared weights on genotypes
-    drawn by `sample`; `choose` is the final choice. With `ask` and `tell` it takes a step after
-    every `batch` answers, with scores scaled to 0 ... 1 as rewards.
+    `train` is one turn of the controller, between epochs that train the shared weights on genotypes
+    drawn by `path`; afterwards `ask` samples the genotypes of the final choice, and the controller stays as it is.
+    Where `train` was never used, it takes a step after every `batch` answers, with scores scaled to 0 ... 1 as
+    rewards. `sample` and `choose` are for Python.
     """
 
     settings_class = EnasSettings
@@ -66,6 +66,24 @@ class Enas(Strategy):
         )
         self.batch: list[tuple[Integers, float]] = []
         self.drawn = 0
+        self.turns = 0
+
+    @property
+    def choices(self) -> int:
+        return self.settings.choices
+
+    @property
+    def rewards(self) -> int:
+        return self.turns * self.settings.steps * self.settings.batch
+
+    def path(self, seed: int) -> Genotype:
+        generator = torch.Generator().manual_seed(seed)
+        return self.encoding.decode(self.policy.controller.sample(1, generator)[0])
+
+    def reward(self, loss: float, accuracy: float | None) -> float:
+        if accuracy is not None:
+            return accuracy
+        return self.settings.perplexity_reward / math.exp(min(loss, 700.0)) if math.isfinite(loss) else 0.0
 
     def sample(self, count: int) -> list[Genotype]:
         """`count` genotypes drawn from the controller, such as for steps of the shared weights."""
@@ -86,6 +104,7 @@ class Enas(Strategy):
             rewards = [float(reward(self.encoding.decode(one))) for one in genotypes]
             self.policy.step(genotypes, rewards)
             total += sum(rewards)
+        self.turns += 1
         return total / (self.settings.steps * self.settings.batch)
 
     def choose(self, reward: Reward) -> Genotype:
@@ -102,6 +121,8 @@ class Enas(Strategy):
         return Proposal(self.policy.controller.sample(1, generator)[0])
 
     def learn(self, question: Question, scores: tuple[float, ...]) -> None:
+        if self.turns:  # the answers are those of the final choice
+            return
         self.batch.append((question.integers, self.scaled(scores[0])))
         if len(self.batch) == self.settings.batch:
             genotypes, rewards = zip(*self.batch, strict=True)
@@ -113,9 +134,10 @@ class Enas(Strategy):
             "policy": self.policy.state(),
             "batch": [[list(one), reward] for one, reward in self.batch],
             "drawn": self.drawn,
+            "turns": self.turns,
         }
 
     def load_own_state(self, state: Mapping[str, Any]) -> None:
         self.policy.load(state["policy"])
         self.batch = [(tuple(one), reward) for one, reward in state["batch"]]
-        self.drawn = state["drawn"]
+        self.drawn, self.turns = state["drawn"], state.get("turns", 0)

@@ -40,6 +40,15 @@ def check_precision(config: Config) -> Iterator[str]:
         )
 
 
+@CROSS_CHECKS.register("time")
+def check_time(config: Config) -> Iterator[str]:
+    """Only a search and a training are fitted to a time, and only a training is compared."""
+    tasks = ("search", "retrain", "search_and_retrain")
+    for key, fitting in (("time_budget", tasks), ("compare", tasks[1:])):
+        if getattr(config, key) is not None and config.task.name not in fitting:
+            yield f"{key}={getattr(config, key)} with task={config.task.name}: is for task={', '.join(fitting)} only"
+
+
 @CROSS_CHECKS.register("select")
 def check_rule(config: Config) -> Iterator[str]:
     """A selection rule works in the space that is searched."""

@@ -54,7 +54,7 @@ def reference(conf: Path) -> str:
         files = sorted((conf / name).glob("*.yaml"))
         if files:
             parts += [f"### Defaults of `{name}`", *_of_group(files, name)]
-    for name in ("method", "experiment"):
+    for name in ("method", "preset", "experiment"):
         parts.append(f"## {name}")
         for file in sorted((conf / name).glob("*.yaml")):
             parts += [f"### `{name}={file.stem}`", *_of_file(file, "")]

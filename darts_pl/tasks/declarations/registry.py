@@ -42,7 +42,24 @@ class SearchAndRetrainSettings(SearchTaskSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomTaskSettings(TaskSettings):
+class StrategyTaskSettings(TaskSettings):
+    """A search without gradients."""
+
+    costs: list[str] = setting("further objectives, minimized: parameters, multiply_adds, latency_ms")
+    latency: str | None = setting("folder of a run of task=latency, which predicts latency_ms; null without it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateTaskSettings(StrategyTaskSettings):
+    """The evaluation of one genotype."""
+
+    epochs: int | None = setting(
+        "epochs of the training that is scored", or_null(at_least(1), "as many as the evaluator has")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomTaskSettings(StrategyTaskSettings):
     """A search without gradients that draws genotypes uniformly."""
 
     samples: int | None = setting(

@@ -11,9 +11,8 @@ from pytorch_lightning.loggers import Logger
 
 from darts_pl import atomic
 from darts_pl.callbacks.progress import duration
-from darts_pl.config import Config
 from darts_pl.records import RunFolder
-from darts_pl.strategies import best_row
+from darts_pl.strategies import Budget, best_row
 from darts_pl.strategies.race import HISTORY, Row
 
 #: Columns of `metrics.csv`: what was spent, the score of the question, and the best score so far.
@@ -29,13 +28,14 @@ class StrategyProgress:
     """Is given every row of a history, those of an earlier run first, and passes the new ones on.
 
     Args:
-        config: of the command.
+        budget: of the search.
+        title: what the lines on screen call it.
         folder: of the run; its history, as far as there is one, is that of an earlier run.
         loggers: beside `metrics.csv`; they get the same numbers, with the number of evaluations as the step.
     """
 
-    def __init__(self, config: Config, folder: RunFolder, loggers: Sequence[Logger]) -> None:
-        self.config, self.folder, self.loggers = config, folder, loggers
+    def __init__(self, budget: Budget, title: str, folder: RunFolder, loggers: Sequence[Logger]) -> None:
+        self.budget, self.title, self.folder, self.loggers = budget, title, folder, loggers
         self.rows: list[Row] = []
         self._best: list[Row | None] = []
         history = folder.path / HISTORY
@@ -75,11 +75,11 @@ class StrategyProgress:
         return [row["evaluations"], row["simulated_seconds"], row["seconds"], *scores]
 
     def _line(self, numbers: dict[str, float | None]) -> str:
-        row, limit = self.rows[-1], self.config.budget.evaluations
+        row, limit = self.rows[-1], self.budget.evaluations
         score, best = numbers["strategy/score"], numbers["strategy/best_score"]
         shown = f"failed: {row['failure']}" if score is None else f"score {score:.4f}"
         parts = [
-            f"{self.config.task.name} {row['evaluations']}{'' if limit is None else f'/{limit}'}  {shown}",
+            f"{self.title} {row['evaluations']}{'' if limit is None else f'/{limit}'}  {shown}",
             "" if best is None else f"best {best:.4f}",
             f"{row['seconds'] / row['evaluations']:.1f} s/genotype",
         ]

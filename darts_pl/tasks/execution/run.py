@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,18 @@ from darts_pl.report import cell_text
 from darts_pl.runs import finish_loggers, is_rank_zero
 from darts_pl.runs.child_processes import end_children
 from darts_pl.tasks.collect import collect
-from darts_pl.tasks.correlate import CorrelateSettings, correlate
+from darts_pl.tasks.correlation import CorrelateSettings, correlate
 from darts_pl.tasks.declarations.registry import (
     TASKS,
+    EvaluateTaskSettings,
     RandomTaskSettings,
     SearchAndRetrainSettings,
     SearchTaskSettings,
+    StrategyTaskSettings,
     TaskSettings,
 )
 from darts_pl.tasks.derive import derive
+from darts_pl.tasks.evaluate import evaluate
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.scores import shown
 from darts_pl.tasks.export import export
@@ -53,7 +57,8 @@ TASKS.add("correlate", correlate, settings=CorrelateSettings)
 TASKS.add("protocol", protocol, settings=ProtocolSettings)
 TASKS.add("lookup", lookup, settings=LookupSettings)
 TASKS.add("latency", latency, settings=LatencySettings)
-TASKS.add("strategy", strategy, settings=TaskSettings)
+TASKS.add("strategy", strategy, settings=StrategyTaskSettings)
+TASKS.add("evaluate", evaluate, settings=EvaluateTaskSettings)
 TASKS.add("random", strategy, settings=RandomTaskSettings)
 
 
@@ -69,9 +74,20 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
     """
     folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
     resolved: Any = OmegaConf.to_container(composed, resolve=True)
-    context = Context(config, resolved, folder)
+    print_preset(config)
+    return run_and_show(Context(config, resolved, folder), TASKS.get(config.task.name))
+
+
+def run_and_show(context: Context, task: Callable[[Context], Summary]) -> float | None:
+    """Run a task, print what it found, and return the sweep's objective.
+
+    Args:
+        context: of the command.
+        task: returns the summary.
+    """
+    config, folder = context.config, context.folder
     try:
-        summary = TASKS.get(config.task.name)(context)
+        summary = task(context)
     except BaseException as error:
         end_children()
         finish_loggers(_exit_status(error))
@@ -80,6 +96,29 @@ def run_task(config: Config, composed: DictConfig) -> float | None:
     if is_rank_zero():
         _print_summary(summary, folder)
     return _objective(summary, config.task.objective or "")
+
+
+#: The values of a preset that its line shows, by section, where the section has them.
+PRESET_VALUES = {
+    "data": ("size",),
+    "search": ("layers", "units", "init_channels", "epochs", "batch_size"),
+    "train": ("layers", "units", "init_channels", "epochs", "batch_size"),
+}
+
+
+def print_preset(config: Config) -> None:
+    """Print the values that a preset chose, or the command in its place, as they can be given; nothing without one."""
+    if config.preset in (None, "none") or not is_rank_zero():
+        return
+    unused = {"search": not config.task.runs_search, "train": config.task.name == "search"}
+    batches = {"search": config.search_batch_size, "train": config.train_batch_size}
+    values = " ".join(
+        f"{section}.{key}={batches[section] if key == 'batch_size' else getattr(config.sections[section], key)}"
+        for section, keys in PRESET_VALUES.items()
+        for key in keys
+        if hasattr(config.sections[section], key) and not unused.get(section)
+    )
+    print(f"preset={config.preset}: {values}", flush=True)
 
 
 def _exit_status(error: BaseException) -> int:
@@ -118,8 +157,9 @@ def _print_summary(summary: Summary, folder: RunFolder) -> None:
     width = max(len(label) for label, _ in lines) + 2
     for label, value in lines:
         print(f"{label:<{width}}{value}")
-    if "random/conclusion" in summary:
-        print(f"\n{summary['random/conclusion']}")
+    for conclusion in ("random/conclusion", "compare/conclusion"):
+        if conclusion in summary:
+            print(f"\n{summary[conclusion]}")
 
 
 def _shown(path: Path) -> str:

@@ -19,8 +19,10 @@ SCORES = (
     ("search/valid_accuracy", "search valid accuracy", "{:.4f}"),
     ("search/valid_loss", "search valid loss", "{:.4f}"),
     ("retrain/valid_accuracy", "valid accuracy", "{:.4f}"),
+    ("retrain/best_valid_accuracy", "valid accuracy, best epoch", "{:.4f}"),
     ("test/accuracy", "test accuracy", "{:.4f}"),
     ("random/test_accuracy", "test accuracy, random cells", "{:.4f}"),
+    ("compare/test_accuracy", "test accuracy, {network}", "{:.4f}"),
     ("test/top5", "test top 5", "{:.4f}"),
     ("table/cifar10_test", "table, CIFAR-10 test", "{:.2f}"),
     ("table/rank", "table, rank", "{:,}"),
@@ -37,6 +39,8 @@ SCORES = (
 SIZES = (
     ("parameters", "parameters", "{:,}"),
     ("multiply_adds", "multiply-adds", "{:,}"),
+    ("compare/parameters", "parameters, {network}", "{:,}"),
+    ("compare/multiply_adds", "multiply-adds, {network}", "{:,}"),
     ("seconds", "seconds", "{:.0f}"),
 )
 
@@ -46,6 +50,7 @@ def shown(summary: Summary) -> Iterator[tuple[str, str]]:
     for name, label, form in SCORES + SIZES:
         if name not in summary:
             continue
+        label = label.format(network=summary.get("compare/network"))
         cells = summary.get("random/cells") if name.startswith("random/test_") else None
         if not isinstance(cells, int):
             yield label, _written(summary, name, form)

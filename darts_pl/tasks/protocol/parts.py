@@ -21,7 +21,7 @@ from darts_pl.records.lock import lock_folder
 from darts_pl.records.run_identity import difference, settings_of
 from darts_pl.tasks.declarations.sections import PARTS
 from darts_pl.tasks.execution.context import Context
-from darts_pl.tasks.protocol.plan import Part, Plan
+from darts_pl.tasks.protocol.plan import SHARED, Part, Plan
 from darts_pl.tasks.protocol.settings import CHOICE, DERIVE, FINAL, SEARCH
 
 #: Seconds between two looks at what other processes are doing.
@@ -125,7 +125,8 @@ def check_part(plan: Plan, part: Part, genotype: Genotype | None) -> None:
 
 
 def _identity(part: Part, resolved: Mapping[str, Any]) -> dict[str, Any]:
-    keys = [key for key in _IDENTITY[part.stage] if key in resolved]
+    of_strategy = ("strategy", "evaluator", "budget") if resolved["task"]["name"] == "strategy" else ()
+    keys = [key for key in (*_IDENTITY[part.stage], *of_strategy) if key in resolved]
     found = settings_of(resolved, *keys)
     if part.stage == CHOICE:
         found["search.train_portion"] = resolved["search"].get("train_portion")
@@ -141,6 +142,8 @@ def _write_hydra(part: Part, resolved: Mapping[str, Any]) -> None:
     choices["task"] = resolved["task"]["name"]
     given = [one for one in hydra.overrides.task if not one.lstrip("+").startswith(("task", "seed=", "resume="))]
     overrides = [f"task={choices['task']}", *given, f"seed={part.seed}"]
+    if part.stage == SEARCH and resolved["task"]["name"] == "strategy":
+        overrides.append(f"strategy={part.row.removesuffix(SHARED)}")
     if part.stage == DERIVE:
         overrides.append(f"select={part.row}")
     if part.stage in (CHOICE, FINAL):

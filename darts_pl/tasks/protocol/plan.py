@@ -17,8 +17,10 @@ from darts_pl.config import SECTIONS, Config
 from darts_pl.config.convert import UnknownKeyError
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
+from darts_pl.registry import Registry
 from darts_pl.selection import RULES, random_genotype
 from darts_pl.spaces import SPACES, SearchSpace
+from darts_pl.strategies import STRATEGIES
 from darts_pl.tasks.declarations.conflicts import misfits_of_rule
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.protocol.settings import CHOICE, DERIVE, FINAL, SEARCH
@@ -27,6 +29,8 @@ from darts_pl.tasks.protocol.settings import CHOICE, DERIVE, FINAL, SEARCH
 FOLDERS = {SEARCH: "searches", DERIVE: "derived", CHOICE: "choice", FINAL: "final"}
 #: Rows beside those of rules and published genotypes.
 SEARCHED, RANDOM = "search", "random"
+#: What follows the name of a strategy in its row: weights are shared, unlike in that of random cells.
+SHARED = "_shared"
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Part:
 
     Args:
         stage: which stage it belongs to.
-        row: SEARCHED, RANDOM, a selection rule or a published genotype.
+        row: SEARCHED, RANDOM, a selection rule, a strategy with SHARED, or a published genotype.
         number: within stage and row, from 0.
         seed: of its run.
         folder: of its run.
@@ -58,6 +62,7 @@ class Plan:
         folder: of the stages.
         cells: the search space.
         rules: rule -> its settings as plain values.
+        strategies: row of a strategy -> its settings as plain values.
     """
 
     config: Config
@@ -65,12 +70,13 @@ class Plan:
     folder: Path
     cells: SearchSpace
     rules: Mapping[str, Mapping[str, Any]]
+    strategies: Mapping[str, Mapping[str, Any]]
 
     @property
     def rows(self) -> list[str]:
         """All rows in the order of the table."""
         task = self.config.task
-        return [SEARCHED, *self.rules, *([RANDOM] if task.random else []), *task.genotypes]
+        return [SEARCHED, *self.rules, *self.strategies, *([RANDOM] if task.random else []), *task.genotypes]
 
     def parts(self, stage: str, row: str | None = None) -> list[Part]:
         """The parts of a stage, or those of one of its rows."""
@@ -79,19 +85,20 @@ class Plan:
     def _parts(self, stage: str) -> Iterator[Part]:
         task = self.config.task
         numbers = {
-            SEARCH: {SEARCHED: task.searches},
+            SEARCH: dict.fromkeys([SEARCHED, *self.strategies], task.searches),
             DERIVE: dict.fromkeys(self.rules, task.searches),
-            CHOICE: dict.fromkeys([SEARCHED, *self.rules], task.searches) | {RANDOM: task.random},
+            CHOICE: dict.fromkeys([SEARCHED, *self.rules, *self.strategies], task.searches) | {RANDOM: task.random},
             FINAL: dict.fromkeys(self.rows, task.finals),
         }[stage]
         for row, count in numbers.items():
             for number in range(count):
-                folder = self.folder / FOLDERS[stage] / (str(number) if stage == SEARCH else f"{row}/{number}")
+                own = str(number) if row == SEARCHED and stage == SEARCH else f"{row}/{number}"
+                folder = self.folder / FOLDERS[stage] / own
                 yield Part(stage, row, number, self.config.seed + number, folder)
 
     def search_of(self, part: Part) -> Part:
         """The search of the same number."""
-        return self.parts(SEARCH)[part.number]
+        return self.parts(SEARCH, part.row if part.row in self.strategies else SEARCHED)[part.number]
 
     def random_cell(self, number: int) -> Genotype:
         """A cell drawn uniformly; the number-th one."""
@@ -108,12 +115,24 @@ class Plan:
         name = {SEARCH: "search", DERIVE: "derive"}.get(part.stage, "retrain")
         found |= {"task": {"name": name, "objective": None}, "seed": part.seed, "resume": False, "overwrite": False}
         found |= {"genotype": None if genotype is None else str(genotype), "run": None}
+        if part.stage == SEARCH and part.row in self.strategies:
+            found |= self._of_strategy(part.row)
         if part.stage == DERIVE:
             found |= {"run": str(self.search_of(part).folder), "select": dict(self.rules[part.row])}
         if part.stage == CHOICE:
             task = self.config.task
             found["train"] = {**found["train"], **(task.choice_train or {}), "epochs": task.choice_epochs}
         return found
+
+    def _of_strategy(self, name: str) -> dict[str, Any]:
+        """The sections of a search without gradients, whose shared weights train as long as a search."""
+        task, epochs = self.config.task, self.config.search.epochs
+        return {
+            "task": {"name": "strategy", "objective": None, "costs": [], "latency": None},
+            "strategy": dict(self.strategies[name]),
+            "evaluator": {"name": "shared_weights", "run": None, "epochs": epochs, "fraction": 1.0},
+            "budget": {"evaluations": task.strategy_evaluations, "simulated_seconds": None, "seconds": None},
+        }
 
 
 def build_plan(context: Context) -> Plan:
@@ -130,7 +149,11 @@ def build_plan(context: Context) -> Plan:
     for name in task.genotypes:
         if name not in zoo.ZOO:
             raise UserError(f"task.genotypes: {zoo.unknown(name)}")
-    rules = {name: _rule(name, (task.rule_settings or {}).get(name)) for name in task.rules}
+    rules = {name: _choice("select", RULES, "rule", name, task.rule_settings) for name in task.rules}
+    own = task.strategy_settings
+    strategies = {f"{name}{SHARED}": _choice("strategy", STRATEGIES, "strategy", name, own) for name in task.strategies}
+    for row, values in strategies.items():
+        _parsed("strategy", values, f"task.strategy_settings.{row.removesuffix(SHARED)}")
     for name, values in rules.items():
         if name == config.select.name:
             raise UserError(f"task.rules={name}: select={name} applies this rule already; leave it out")
@@ -141,7 +164,7 @@ def build_plan(context: Context) -> Plan:
     _parsed("train", short, "task.choice_train")
     folder = context.folder.path if task.folder is None else Path(task.folder).expanduser()
     cells = space.cells(config.search.candidates, config.search.nodes)
-    return Plan(config, context.resolved, folder, cells, rules)
+    return Plan(config, context.resolved, folder, cells, rules, strategies)
 
 
 def _parsed(section: str, values: Mapping[str, Any], key: str) -> Any:
@@ -153,15 +176,30 @@ def _parsed(section: str, values: Mapping[str, Any], key: str) -> Any:
         raise UserError(f"{key}: {section}={values.get('name', values.get('network'))} has no {name}") from None
 
 
-def _rule(name: str, changes: Any) -> dict[str, Any]:
-    """The settings of a selection rule as plain values: its file in `conf/select`, with changes."""
-    if name not in RULES:
-        raise UserError(f"task.rules: {RULES.unknown(name)}")
-    if not isinstance(changes, Mapping | None):
-        raise UserError(f"task.rule_settings.{name}={changes}: holds several keys, such as {{tune_epochs: 1}}")
+def _choice(
+    group: str, registry: Registry[Any], word: str, name: str, changes: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The settings of a rule or a strategy as plain values: its file in `conf`, with changes.
+
+    Args:
+        group: folder in `conf`.
+        registry: of the components.
+        word: what the keys of the task call one, such as "rule".
+        name: of the component, or of a file with other settings of it.
+        changes: by name the changed settings.
+    """
     loader = GlobalHydra.instance().config_loader()
+    if name not in registry and name not in loader.get_group_options(group):
+        raise UserError(f"task.{_PLURAL[word]}: {registry.unknown(name)}")
+    own = (changes or {}).get(name)
+    if not isinstance(own, Mapping | None):
+        raise UserError(f"task.{word}_settings.{name}={own}: holds several keys, such as {_EXAMPLES[word]}")
     values: Any = {"name": name}
-    if name in loader.get_group_options("select"):
-        found = loader.load_configuration(config_name=f"select/{name}", overrides=[], run_mode=RunMode.RUN)
-        values = OmegaConf.to_container(found.select, resolve=True)
-    return {**values, **(changes or {})}
+    if name in loader.get_group_options(group):
+        found = loader.load_configuration(config_name=f"{group}/{name}", overrides=[], run_mode=RunMode.RUN)
+        values = OmegaConf.to_container(found[group], resolve=True)
+    return {**values, **(own or {})}
+
+
+_PLURAL = {"rule": "rules", "strategy": "strategies"}
+_EXAMPLES = {"rule": "{tune_epochs: 1}", "strategy": "{steps: 10}"}

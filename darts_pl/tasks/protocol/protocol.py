@@ -27,6 +27,7 @@ from darts_pl.tasks.protocol.results import chosen_genotype, found_genotype, row
 from darts_pl.tasks.protocol.settings import CHOICE, DERIVE, FINAL, SEARCH, STAGES
 from darts_pl.tasks.retrain import train_genotype
 from darts_pl.tasks.search import search
+from darts_pl.tasks.strategy import strategy
 from darts_pl.zoo import published
 
 #: The rows of the table, as another protocol reads them.
@@ -97,7 +98,8 @@ def _check(plan: Plan) -> Problem:
 
 
 def _search(plan: Plan, part: Part) -> None:
-    search(context_of(plan, part))
+    run = strategy if part.row in plan.strategies else search
+    run(context_of(plan, part))
 
 
 def _derive(plan: Plan, part: Part) -> None:
@@ -169,7 +171,14 @@ def _title(plan: Plan, problem: Problem) -> str:
         f"data={config.data.name} ({counts}); search={config.search.space}, {config.search.epochs} epochs, "
         f"{task.searches} seeds from {config.seed} on; epochs of a short "
         f"training: {task.choice_epochs}; full trainings per row: {task.finals}, of {config.train.epochs} epochs."
+        f"{_SHARED.format(config.search.epochs, task.strategy_evaluations) if task.strategies else ''}"
     )
+
+
+_SHARED = (
+    " A strategy with shared weights trains them for the epochs of a search, {} on the same train split, one path per "
+    "step, and chooses among {} genotypes on the valid split."
+)
 
 
 def _summary(plan: Plan, row: ProtocolRow, measure: Measure) -> Summary:

@@ -15,7 +15,7 @@ from darts_pl.report.protocol_rows import Cost, Measure, ProtocolRow
 from darts_pl.report.published_results import published_results
 from darts_pl.runs.data_identity import read_data_identity
 from darts_pl.spaces import SearchSpace
-from darts_pl.tasks.protocol.plan import RANDOM, SEARCHED, Part, Plan
+from darts_pl.tasks.protocol.plan import RANDOM, SEARCHED, SHARED, Part, Plan
 from darts_pl.tasks.protocol.settings import CHOICE, DERIVE, FINAL, SEARCH
 from darts_pl.zoo import published
 
@@ -28,7 +28,7 @@ def found_genotype(plan: Plan, part: Part) -> Genotype:
     """
     if part.row == RANDOM:
         return plan.random_cell(part.number)
-    finder = plan.search_of(part) if part.row == SEARCHED else plan.parts(DERIVE, part.row)[part.number]
+    finder = plan.parts(DERIVE, part.row)[part.number] if part.row in plan.rules else plan.search_of(part)
     return parse(str(finished(finder)["genotype"]))
 
 
@@ -82,14 +82,15 @@ def _row(plan: Plan, row: str, measure: Measure) -> ProtocolRow:
     raw = {part: summary.get("score") for part, summary in choices.items()}
     complete = len(choices) == len(plan.parts(CHOICE, row))
     best = best_of(raw) if complete else None
-    searches = _summaries([*plan.parts(SEARCH), *plan.parts(DERIVE, row)]) if row in (SEARCHED, *plan.rules) else {}
+    own = plan.parts(SEARCH, row if row in plan.strategies else SEARCHED)
+    searches = _summaries([*own, *plan.parts(DERIVE, row)]) if row in (SEARCHED, *plan.rules, *plan.strategies) else {}
     choice_cost, search_cost = _cost(choices, measure), _cost(searches, measure)
     if row == RANDOM:  # the short trainings are the search
         choice_cost, search_cost = Cost(), choice_cost
     of_zoo = row in task.genotypes
     return ProtocolRow(
         name=_name(plan, row),
-        method={RANDOM: "random"}.get(row, "published cell" if of_zoo else "gradient-based"),
+        method=_method(plan, row),
         choice={part.seed: None if score is None else sign * score for part, score in raw.items()},
         valid_count=next((summary.get("valid_samples") for summary in choices.values()), None),
         finals={part.seed: float(summary[f"test/{measure.name}"]) for part, summary in finals.items()},
@@ -98,11 +99,21 @@ def _row(plan: Plan, row: str, measure: Measure) -> ProtocolRow:
         genotype=str(published(row)) if of_zoo else None if best is None else str(choices[best]["genotype"]),
         parameters=next((summary["parameters"] for summary in finals.values()), None),
         operations=_operations_of_zoo(row) if of_zoo else _operations(plan.cells),
-        entropy_fall=_entropy_fall([part.folder for part in searches if part.stage == SEARCH], plan.cells),
+        entropy_fall=_entropy_fall(
+            [part.folder for part in searches if part.stage == SEARCH and row not in plan.strategies], plan.cells
+        ),
         search=search_cost,
         selection=choice_cost,
         final=_cost(finals, measure),
     )
+
+
+def _method(plan: Plan, row: str) -> str:
+    if row in plan.config.task.genotypes:
+        return "published cell"
+    if row in plan.strategies:
+        return "without gradients, shared weights"
+    return "random" if row == RANDOM else "gradient-based"
 
 
 def _name(plan: Plan, row: str) -> str:
@@ -112,6 +123,8 @@ def _name(plan: Plan, row: str) -> str:
         return f"{method}, {config.select.name}"
     if row in plan.rules:
         return f"{method}, {row}"
+    if row in plan.strategies:
+        return f"{row.removesuffix(SHARED)} with shared weights, best of {config.task.strategy_evaluations}"
     return f"random, best of {config.task.random}" if row == RANDOM else row
 
 
@@ -135,8 +148,9 @@ def _cost(summaries: Mapping[Part, Mapping[str, Any]], measure: Measure) -> Cost
 
 
 def _seconds_of_epochs(folder: Path) -> float:
-    """Seconds of all epochs in `metrics.csv`, which also counts those before a run was continued."""
-    return sum(float(row.get("seconds") or 0.0) for row in _metrics(folder))
+    """Seconds of all epochs in `metrics.csv`, which also counts those before a run was continued; a search without
+    gradients has no rows of epochs there."""
+    return sum(float(row.get("seconds") or 0.0) for row in _metrics(folder) if "evaluations" not in row)
 
 
 def _metrics(folder: Path) -> list[dict[str, str]]:

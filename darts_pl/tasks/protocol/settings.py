@@ -31,6 +31,13 @@ class ProtocolSettings(TaskSettings):
     rule_settings: dict[str, Any] | None = setting(
         "settings of these rules, such as {perturbation: {tune_epochs: 1}}; null = those of conf/select"
     )
+    strategies: list[str] = setting(
+        "searches without gradients with shared weights, each a row; they train as many epochs as the searches"
+    )
+    strategy_settings: dict[str, Any] | None = setting(
+        "settings of these strategies, such as {enas: {steps: 10}}; null = those of conf/strategy"
+    )
+    strategy_evaluations: int = setting("genotypes among which each of these searches chooses", at_least(1))
     genotypes: list[str] = setting("published genotypes that are trained fully as well, by their names")
     published: str | None = setting(
         "which published table stands beside the results", or_null(one_of(*SOURCES), "none")
@@ -46,10 +53,12 @@ class ProtocolSettings(TaskSettings):
         """What does not fit together."""
         if self.only is not None and self.stage is None:
             yield "only", f"needs task.stage, one of {', '.join(STAGES)}"
-        for name in ("rules", "genotypes"):
+        for name in ("rules", "strategies", "genotypes"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 yield name, "names one twice"
-        unknown = [name for name in self.rule_settings or {} if name not in self.rules]
-        if unknown:
-            yield "rule_settings", f"{unknown[0]} is not in task.rules"
+        for key, names in (("rule", self.rules), ("strategy", self.strategies)):
+            unknown = [name for name in getattr(self, f"{key}_settings") or {} if name not in names]
+            if unknown:
+                section = {"rule": "rules", "strategy": "strategies"}[key]
+                yield f"{key}_settings", f"{unknown[0]} is not in task.{section}"

@@ -192,7 +192,7 @@ def test_only_what_reports_reads_a_table():
     assert readers == {
         "modules/search.py",
         "strategies/space_table.py",
-        "tasks/correlate.py",
+        "tasks/correlation/known_scores.py",
         "tasks/lookup.py",
         "tasks/retrain.py",
         "tasks/search.py",

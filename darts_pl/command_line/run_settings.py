@@ -1,0 +1,146 @@
+"""What a command takes over from the run that it continues, or whose genotype it trains."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from darts_pl.command_line.group_files import choices_of_run, config_folder, value_in
+from darts_pl.config.upgrade import flatten
+from darts_pl.errors import UserError
+from darts_pl.launcher_environment import is_first
+from darts_pl.quoting import hydra_argument
+from darts_pl.records.best import SWEEP_FILE, best_run
+from darts_pl.records.configuration import OVERRIDES, read_configuration, read_yaml
+
+#: What a training of a search's genotype takes over from the search: groups, then sections and values.
+GROUPS, SECTIONS = ("search", "train", "data", "preset"), ("train", "data")
+PRECISION = "hardware.precision"
+#: Keys that say how a command begins, and not what the run is.
+OF_THE_COMMAND = ("resume", "overwrite")
+
+
+def key_of(argument: str) -> str:
+    """The key of an override, without signs."""
+    return argument.lstrip("+~").partition("=")[0]
+
+
+def choices_of_continued(arguments: Sequence[str]) -> Mapping[str, str] | None:
+    """The group choices of the run or sweep that the arguments continue; None where they continue none."""
+    folder = _continued(arguments)
+    return None if folder is None else choices_of_run(folder) or None
+
+
+def _continued(arguments: Sequence[str]) -> Path | None:
+    """The folder of the run or sweep that the arguments continue."""
+    folder = value_in(arguments, "resume")
+    if folder is None and "resume=true" in [argument.lower() for argument in arguments]:
+        folder = value_in(arguments, "hydra.run.dir") or value_in(arguments, "hydra.sweep.dir")
+    return None if folder is None else Path(folder).expanduser()
+
+
+def _recorded(folder: Path) -> list[str] | None:
+    """The overrides that a run was begun with; None where it left none."""
+    found = read_yaml(folder / OVERRIDES)
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else None
+
+
+def overrides_of_continued(arguments: Sequence[str]) -> list[str]:
+    """The overrides that the run of ``resume=FOLDER`` was begun with, but for those that the command gives itself."""
+    folder = value_in(arguments, "resume")
+    found = None if folder is None else _recorded(Path(folder).expanduser())
+    given = {*map(key_of, arguments), *OF_THE_COMMAND}
+    return [one for one in found or () if key_of(one) not in given]
+
+
+def with_best_of_sweep(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the best run in place of a sweep in ``genotype=SWEEP``; a line says which.
+
+    Raises:
+        UserError: if the sweep has no run that can be chosen.
+    """
+    wanted = value_in(arguments, "genotype")
+    folder = None if wanted is None else _folder(wanted)
+    if folder is None or not (folder / SWEEP_FILE).is_file() or (folder / "genotype.json").is_file():
+        return list(arguments)
+    best = best_run(folder)
+    if is_first():
+        line = f"genotype={wanted}: the best of {best.runs} runs is {best.folder.name} ({best.score} {best.value:.4f})"
+        print(line, file=sys.stderr, flush=True)
+    argument = hydra_argument("genotype", str(best.folder))
+    return [argument if argument and key_of(one) == "genotype" else one for one in arguments]
+
+
+def settings_of_searched(arguments: Sequence[str]) -> list[str]:
+    """Overrides that give ``task=retrain genotype=RUN`` the data, the sizes in `train` and the precision of that run.
+
+    Empty where the command names an experiment or other data. What the command names is left out, and so is what a
+    training that is continued did not take over.
+    """
+    wanted = value_in(arguments, "genotype")
+    if wanted is None or value_in(arguments, "task") != "retrain" or value_in(arguments, "experiment") is not None:
+        return []
+    folder = _folder(wanted)
+    choices = {} if folder is None else choices_of_run(folder)
+    named = value_in(arguments, "data")
+    if folder is None or not choices or named not in (None, choices.get("data")):
+        return []
+    given = set(map(key_of, arguments))
+    groups = [
+        f"{group}={choices[group]}"
+        for group in GROUPS
+        if group in choices and group not in given and _has_file(group, choices[group])
+    ]
+    values = [one for one in _different_values(folder, [*arguments, *groups]) if key_of(one) not in given]
+    continued = _continued(arguments)
+    recorded = None if continued is None else _recorded(continued)
+    return [one for one in (*groups, *values) if recorded is None or one in recorded]
+
+
+def _folder(wanted: str) -> Path | None:
+    """The folder that a value of `genotype` names, or in which the file lies that it names."""
+    try:
+        path = Path(wanted).expanduser()
+        return path if path.is_dir() else path.parent if path.is_file() and path.name == "genotype.json" else None
+    except OSError:  # the text of a genotype
+        return None
+
+
+def _different_values(folder: Path, arguments: Sequence[str]) -> Iterator[str]:
+    """The values of the run that differ from what the group choices give."""
+    try:
+        run = read_configuration(folder, *SECTIONS, "hardware") or {}
+        choices = [one for one in arguments if key_of(one) in GROUPS]
+        with initialize_config_dir(version_base="1.3", config_dir=str(config_folder())):
+            composed = compose("config", overrides=choices)
+            now: dict[str, Any] = {}
+            for section in SECTIONS:
+                now |= flatten({section: OmegaConf.to_container(composed[section], resolve=False)})
+            for key in now:
+                now[key] = None if OmegaConf.is_missing(composed, key) else OmegaConf.select(composed, key)
+            now[PRECISION] = composed.hardware.precision
+    except (UserError, HydraException, OmegaConfBaseException):
+        return
+    before = flatten({section: run[section] for section in SECTIONS}) | {PRECISION: run["hardware"]["precision"]}
+    for key, value in before.items():
+        plain = OmegaConf.to_container(now[key]) if OmegaConf.is_config(now.get(key)) else now.get(key)
+        if key in now and value != plain:
+            yield _argument(key, value)
+
+
+def _argument(key: str, value: Any) -> str:
+    if isinstance(value, str):
+        return hydra_argument(key, value) or f"{key}={value}"
+    return f"{key}={json.dumps(value)}"
+
+
+def _has_file(group: str, choice: str) -> bool:
+    return (config_folder() / group / f"{choice}.yaml").is_file()

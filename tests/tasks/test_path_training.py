@@ -1,0 +1,167 @@
+"""Shared weights that a command trains by single paths, and ENAS, which alternates with them."""
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from darts_pl.cli import main
+from darts_pl.data import load
+from darts_pl.modules import PathModule
+from darts_pl.strategies.race import HISTORY
+from darts_pl.tasks.evaluation.path_training import StrategyTurns
+from tests.tasks.conftest import csv_rows, finished
+
+SMALL = (
+    *("data=npz", "search.nodes=1", "search.candidates=[none,skip_connect,sep_conv_3x3]", "search.layers=3"),
+    *("search.init_channels=2", "search.batch_size=50", "search.epochs=2", "hardware=cpu", "hardware.threads=1"),
+)
+SHARED = ("task=strategy", "evaluator=shared_weights", *SMALL)
+ENAS = ("strategy=enas", "strategy.hidden=8", "strategy.steps=2", "strategy.batch=3", "strategy.choices=4")
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    path, found = tmp_path_factory.mktemp("images") / "digits.npz", load("digits")
+    arrays = {"x_train": found.x_train[:200], "y_train": found.y_train[:200]}
+    np.savez(path, **arrays, x_test=found.x_test, y_test=found.y_test)
+    return f"data.path={path}"
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory, digits):
+    return finished(tmp_path_factory.mktemp("enas") / "run", *SHARED, *ENAS, digits)
+
+
+def answers(folder: Path) -> list:
+    rows = [json.loads(line) for line in (folder / HISTORY).read_text().splitlines()]
+    return [(row["integers"], row["scores"]) for row in rows]
+
+
+def weights(folder: Path) -> dict:
+    return torch.load(folder / "shared_weights" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def test_enas_chooses_the_best_of_its_samples_after_the_shared_weights_are_trained(searched):
+    summary = json.loads((searched / "summary.json").read_text())
+    scores = [score for _, (score,) in answers(searched)]
+    assert len(scores) == 4  # strategy.choices, as the command gives no budget
+    assert summary["strategy/score"] == max(scores)
+    assert summary["steps"] == 2 * 2  # two epochs of half of 200 images in batches of 50
+    assert summary["images"] == 2 * (100 + 2 * 3 * 50)  # and two turns of 2 x 3 rewards on batches of 50
+    assert len(csv_rows(searched / "shared_weights" / "metrics.csv")) == 2
+    state = json.loads((searched / "strategy.json").read_text())["own"]
+    assert (state["turns"], state["batch"]) == (2, [])  # the answers of the final choice teach nothing
+
+
+def test_an_epoch_trains_the_drawn_paths_only(tmp_path, digits, monkeypatch):
+    """Without momentum and decay, a weight moves exactly where its operation was drawn."""
+    drawn, train_paths = [], PathModule.train_paths
+
+    def recorded(self, draw, epochs):
+        def noted(seed):
+            genotype = draw(seed)
+            if self.training:
+                drawn.append(genotype)
+            return genotype
+
+        self.before = {name: value.clone() for name, value in self.supernet.state_dict().items()}
+        modules.append(self)
+        train_paths(self, noted, epochs)
+
+    modules: list = []
+    monkeypatch.setattr(PathModule, "train_paths", recorded)
+    still = ("search.epochs=1", "search.weights.momentum=0", "search.weights.weight_decay=0", "search.batch_size=100")
+    finished(tmp_path, *SHARED, *still, "strategy=random", digits, "budget.evaluations=1")
+    (module,) = modules
+    assert len(drawn) == 1
+    after = module.supernet.state_dict()
+    moved = {
+        name
+        for name, parameter in module.supernet.weights().items()
+        if not torch.equal(after[name], module.before[name].to(parameter.device))
+    }
+    assert all(torch.equal(after[name], module.before[name]) for name in after if "alphas" in name)
+    convolutions = any(pair.operation == "sep_conv_3x3" for cell in drawn[0].cells.values() for pair in cell.pairs)
+    candidate = {name for name in moved if "edge" in name or "candidates" in name or "operations" in name}
+    assert bool(candidate) == convolutions
+
+
+def test_the_weights_that_were_trained_are_those_of_uniform_paths_for_a_strategy_that_shares_none(tmp_path, digits):
+    for name in ("random", "evolution_small"):
+        finished(tmp_path / name, *SHARED, f"strategy={name}", digits, "budget.evaluations=2")
+    first, second = (weights(tmp_path / name) for name in ("random", "evolution_small"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["in the second epoch", "in the final choice"])
+def test_a_stopped_run_continues_with_the_same_weights_controller_and_choice(
+    searched, tmp_path, digits, monkeypatch, moment
+):
+    command, steps = (*SHARED, *ENAS, digits, f"hydra.run.dir={tmp_path}"), []
+    step = PathModule.training_step
+
+    def signalled(self, batch, index):
+        steps.append(index)
+        if len(steps) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, batch, index)
+
+    with monkeypatch.context() as patch:
+        if moment == "in the second epoch":
+            patch.setattr(PathModule, "training_step", signalled)
+            assert main(command) == 143
+        else:
+            assert main([*command, "budget.evaluations=2"]) == 0
+    assert main([*command, "resume=true"]) == 0
+    assert answers(tmp_path) == answers(searched)
+    first, second = weights(tmp_path), weights(searched)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    states = [json.loads((folder / "strategy.json").read_text())["own"] for folder in (tmp_path, searched)]
+    assert states[0] == states[1]
+
+
+def test_a_finished_training_is_not_repeated_for_a_larger_budget(searched, tmp_path, digits, monkeypatch):
+    folder = Path(shutil.copytree(searched, tmp_path / "run"))
+    monkeypatch.setattr(StrategyTurns, "on_train_epoch_end", lambda *arguments: pytest.fail("trained again"))
+    assert main([*SHARED, *ENAS, digits, f"resume={folder}", "budget.evaluations=6"]) == 0
+    assert answers(folder)[:4] == answers(searched)
+    assert len(answers(folder)) == 6
+
+
+@pytest.mark.slow
+def test_the_reward_of_text_is_80_by_the_perplexity_of_a_batch(tmp_path):
+    draw = np.random.default_rng(0)
+    text = tmp_path / "words.txt"
+    text.write_text("\n".join(" ".join(f"w{word}" for word in draw.integers(0, 20, 7)) for _ in range(180)) + "\n")
+    small = (
+        *("search=rnn", "data=text", "search.nodes=2", "search.units=6", "search.batch_size=8", "search.bptt=10"),
+        *("search.epochs=1", "data.eval_batch_size=4", "hardware=cpu", "hardware.threads=1"),
+    )
+    command = ("task=strategy", "strategy=enas_rnn", *ENAS[1:], "evaluator=shared_weights", *small)
+    folder = finished(tmp_path / "run", *command, f"data.path={text}")
+    summary = json.loads((folder / "summary.json").read_text())
+    rows = [json.loads(line) for line in (folder / HISTORY).read_text().splitlines()]
+    assert [row["scores"] for row in rows] == [[-row["facts"]["valid_perplexity"]] for row in rows]
+    # A reward is 80 / perplexity of one batch; none is far from that of a vocabulary of 20 words.
+    assert 80 / 60 < summary["shared_weights/reward"] < 80 / 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("hardware.devices=2",), "hardware.devices=2: evaluator=shared_weights uses one"),
+        (("evaluator.epochs=0",), "evaluator.epochs=0: must be at least 1"),
+        (("evaluator.fraction=0",), "evaluator.fraction=0"),
+        (("search.batch_size=101",), "search.batch_size=101"),
+        (("stages=widening", "method=dr_nas"), "trains one supernet; use single"),
+    ],
+)
+def test_what_makes_no_training_is_refused(arguments, message, refused, digits):
+    assert message in refused(*SHARED, "strategy=random", "budget.evaluations=2", digits, *arguments)

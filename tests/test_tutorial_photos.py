@@ -1,0 +1,59 @@
+"""docs/tutorial_photos.md: its commands do with 60 photos what the page says, within its time."""
+
+import json
+import re
+import resource
+import shlex
+import time
+from pathlib import Path
+
+import pytest
+
+from darts_pl.cli import main
+from tests.data.sixty_photos import CLASSES, DAMAGED, write_sixty_photos
+
+TEXT = (Path(__file__).parents[1] / "docs" / "tutorial_photos.md").read_text(encoding="utf-8")
+COMMANDS = [shlex.split(line) for line in re.findall(r"^python run.py (.*)$", TEXT, flags=re.MULTILINE)]
+#: Seconds of one core: ten minutes on two cores are twice that.
+LIMIT = 600
+
+
+def test_every_command_has_at_most_three_settings():
+    assert COMMANDS
+    assert max(map(len, COMMANDS)) <= 3
+
+
+def test_the_page_names_the_folders_of_the_photos_that_the_test_makes():
+    assert all(name in TEXT for name in (*CLASSES, Path(DAMAGED).name))
+
+
+def seconds_of_a_core():
+    return time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+
+
+@pytest.mark.slow
+def test_search_and_training_find_a_network_within_the_time(tmp_path, monkeypatch, capsys, caplog):
+    write_sixty_photos(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    before = seconds_of_a_core()
+    for command in COMMANDS[:2]:
+        assert main(command) == 0
+    assert seconds_of_a_core() - before < LIMIT
+    shown = capsys.readouterr().out
+    for line in re.findall(r"^((?:preset|data\.path)=.*)$", TEXT, flags=re.MULTILINE):
+        assert line in shown
+    assert any(DAMAGED in record.getMessage() and "left out" in record.getMessage() for record in caplog.records)
+    summary = json.loads((tmp_path / "trained" / "summary.json").read_text())
+    assert summary["test/images"] == 12
+    assert summary["test/accuracy"] > 1 / 3  # of three classes
+
+
+@pytest.mark.slow
+def test_the_notebook_lines_search_and_train(tmp_path, monkeypatch, capsys):
+    write_sixty_photos(tmp_path / "photos", side=80)
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    short = block.replace('folder="found"', '"search.epochs=2", folder="found"')
+    short = short.replace('folder="trained"', '"train.epochs=2", folder="trained"')
+    exec(compile(short, "tutorial_photos.md", "exec"), {})
+    assert "Genotype(normal=" in capsys.readouterr().out
