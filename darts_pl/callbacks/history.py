@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor
 
 from darts_pl import atomic
+from darts_pl.report.graph import edge_names
 from darts_pl.spaces import SearchSpace
 
 # Both derive from `Checkpoint` because Lightning calls such callbacks last, when the module has logged its values
@@ -72,7 +73,8 @@ class ArchitectureHistory(Checkpoint):
 
     `alphas.npz` holds per cell type [epochs+1, edges, candidates] and, by its name, every other
     architecture parameter, [epochs+1, ...]. In a search of several stages the columns are those of
-    the first stage, with nan where a later one has no such candidate.
+    the first stage, with nan where a later one has no such candidate. `edges.normal` [edges] and
+    `candidates.normal` [edges, candidates] are the names of the rows and columns of `normal`.
 
     For a module with a `supernet` and a method `genotype`.
 
@@ -108,8 +110,19 @@ class ArchitectureHistory(Checkpoint):
             stacked: dict[str, Any] = {
                 name: np.stack([row[name].numpy() for row in self.alphas]) for name in self.alphas[0]
             }
+            stacked |= self._names(module.supernet.space)
             atomic.write_with(self.folder / "alphas.npz", lambda path: np.savez(path, **stacked))
             atomic.write(self.folder / "genotypes.jsonl", "\n".join(self.genotypes) + "\n")
+
+    def _names(self, space: SearchSpace) -> dict[str, np.ndarray]:
+        """By cell type the names of edges and candidates; "" where an edge has fewer candidates than another."""
+        assert self.candidates is not None
+        named: dict[str, np.ndarray] = {}
+        for cell_type, candidates in self.candidates.items():
+            widest = max(map(len, candidates))
+            named[f"edges.{cell_type}"] = np.array(edge_names(space, cell_type))
+            named[f"candidates.{cell_type}"] = np.array([[*edge, *[""] * (widest - len(edge))] for edge in candidates])
+        return named
 
     def _aligned(self, cell_type: str, space: SearchSpace, values: Tensor) -> Tensor:
         """Alphas of a later stage in the columns of the first one; nan where a candidate is gone."""

@@ -6,33 +6,38 @@ import sys
 import time
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, Checkpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, Checkpoint
 
-#: The metrics of an epoch's line, in order, with their formats.
+from darts_pl.callbacks.screen.bar import StageBar
+from darts_pl.callbacks.screen.durations import duration
+from darts_pl.callbacks.screen.heartbeat import Heartbeat
+from darts_pl.callbacks.screen.lines import joined
+
+#: The metrics of an epoch's line, in order, with their formats. Every number has a label of its own.
 EPOCH_LINE_METRICS = (
     ("search/train_loss", "train loss {:.3f}"),
-    ("search/train_accuracy", "accuracy {:.3f}"),
+    ("search/train_accuracy", "train accuracy {:.3f}"),
     ("search/valid_loss", "valid loss {:.3f}"),
-    ("search/valid_accuracy", "accuracy {:.3f}"),
+    ("search/valid_accuracy", "valid accuracy {:.3f}"),
     ("search/train_perplexity", "train perplexity {:.1f}"),
     ("search/valid_perplexity", "valid perplexity {:.1f}"),
     ("search/entropy_recurrent", "entropy {:.3f}"),
     ("search/entropy_cell", "entropy {:.3f}"),
-    ("search/entropy_normal", "entropy {:.3f}"),
-    ("search/entropy_reduce", "{:.3f}"),
-    ("search/skip_connections", "skips {:.0f}"),
+    ("search/entropy_normal", "entropy of normal {:.3f}"),
+    ("search/entropy_reduce", "entropy of reduce {:.3f}"),
+    ("search/skip_connections", "skip connections {:.0f}"),
     ("search/table_cifar10_test", "table {:.2f}"),
     ("retrain/train_loss", "train loss {:.3f}"),
-    ("retrain/train_accuracy", "accuracy {:.3f}"),
+    ("retrain/train_accuracy", "train accuracy {:.3f}"),
     ("retrain/train_perplexity", "train perplexity {:.1f}"),
     ("retrain/valid_loss", "valid loss {:.3f}"),
-    ("retrain/valid_accuracy", "accuracy {:.3f}"),
+    ("retrain/valid_accuracy", "valid accuracy {:.3f}"),
     ("retrain/valid_perplexity", "valid perplexity {:.1f}"),
 )
 
 
 class EpochLines(Checkpoint):
-    """One line per epoch: losses, accuracies, time taken and time left.
+    """Losses, accuracies, time taken and time left of every epoch, in lines of at most 100 columns.
 
     Derives from `Checkpoint` so that Lightning calls it last, when all metrics are known.
 
@@ -57,21 +62,11 @@ class EpochLines(Checkpoint):
         metrics = trainer.callback_metrics
         parts = [form.format(float(metrics[name])) for name, form in EPOCH_LINE_METRICS if name in metrics]
         left = per_epoch * (epochs - epoch)
-        text = f"{self.title} {epoch:>{len(str(epochs))}}/{epochs}  {'  '.join(parts)}"
-        print(f"{text}  {per_epoch:.1f} s/epoch" + (f", {duration(left)} left" if epoch < epochs else ""), flush=True)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in readable form: 42 s, 7 min, 3 h 20 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+        parts.append(f"{per_epoch:.1f} s/epoch" + (f", {duration(left)} left" if epoch < epochs else ""))
+        print(joined(f"{self.title} {epoch:>{len(str(epochs))}}/{epochs}", parts), flush=True)
 
 
 def progress_callbacks(title: str) -> list[Callback]:
-    """A line per epoch, and on a terminal a progress bar of steps, losses and time left."""
-    callbacks: list[Callback] = [EpochLines(title)]
-    if sys.stdout.isatty():
-        callbacks.append(RichProgressBar(leave=False))
-    return callbacks
+    """The lines of every epoch; on a terminal a progress bar of steps, losses and time left, elsewhere a line at least
+    every minute."""
+    return [EpochLines(title), StageBar(title) if sys.stdout.isatty() else Heartbeat(title)]

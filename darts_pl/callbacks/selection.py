@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
-from darts_pl.callbacks.progress import duration
+from darts_pl.callbacks.screen.durations import duration
+from darts_pl.callbacks.screen.heartbeat import SILENCE
 from darts_pl.selection import Progress
 
 #: Most characters of a decision's name in a line.
@@ -13,7 +14,8 @@ LONGEST = 60
 
 
 class SelectionProgress:
-    """A line per decision, with what is left; on a terminal one line that is replaced after every evaluation.
+    """A line per decision and at least every minute, with what is left; on a terminal one line that is replaced after
+    every evaluation.
 
     Args:
         title: first word of each line.
@@ -24,6 +26,7 @@ class SelectionProgress:
         self._started: float | None = None
         self._at_start = 0
         self._shown = 0
+        self._spoken = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
         """Show the progress."""
@@ -39,6 +42,7 @@ class SelectionProgress:
         last = progress.decided == progress.decisions
         if sys.stdout.isatty():
             print(f"\r\x1b[K{text}", end="\n" if last else "", flush=True)
-        elif progress.decided > self._shown:
+        elif progress.decided > self._shown or now - self._spoken >= SILENCE:
             print(text, flush=True)
+            self._spoken = now
         self._shown = progress.decided

@@ -44,6 +44,11 @@ class DataModule(pl.LightningDataModule):
         #: what the data are, see `describe`
         self.identity = describe(data)
 
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        """Samples of each split that this module reads."""
+        return {}
+
     def _device(self) -> torch.device:
         return self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
 
@@ -110,6 +115,10 @@ class SearchHalves(LabelledData[Split]):
             )
         )
 
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        return dict(zip(("train", "valid"), map(len, self._halves()), strict=True))
+
     def val_dataloader(self) -> BatchLoader:
         """``(x, y)`` of the valid half, unaugmented. The last batch is empty on ranks with fewer batches."""
         valid, order = self._halves()[1], self.score_order()
@@ -169,6 +178,10 @@ class WholeSplits(LabelledData[Split]):
 
     @abstractmethod
     def _test_split(self) -> Split: ...
+
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        return {"train": len(self._training_split()), "test": len(self._test_split())}
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled and augmented."""

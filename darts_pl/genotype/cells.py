@@ -91,8 +91,10 @@ class Genotype:
         return fields
 
     def to_json(self) -> str:
-        """The JSON text that `parse` reads back to an equal genotype."""
-        return json.dumps({"kind": self.kind, **self._fields(KINDS.get(self.kind))}, indent=2) + "\n"
+        """The JSON text that `parse` reads back to an equal genotype, one line per field."""
+        fields = {"kind": self.kind, **self._fields(KINDS.get(self.kind))}
+        lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items()]
+        return "{\n" + ",\n".join(lines) + "\n}\n"
 
     @property
     def has_unusual_none(self) -> bool:

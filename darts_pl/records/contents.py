@@ -12,9 +12,20 @@ from pathlib import Path
 HYDRA = ".hydra"
 #: What task=protocol writes beside the folders of its stages.
 PROTOCOL, STAGES = "protocol.json", ("searches", "derived", "choice", "final")
+#: The page of a run's folder, and its first line, by which it is told from a page of the user's.
+README, README_MARK = "README.md", "<!-- written by darts_pl, which replaces it when the run goes on -->"
 #: Files that runs write into their folder.
 FILES = (
-    *("summary.json", "genotype.json", "genotypes.jsonl", "alphas.npz", "metrics.csv", "job.json", "report.html"),
+    *(
+        "summary.json",
+        "warnings.json",
+        "genotype.json",
+        "genotypes.jsonl",
+        "alphas.npz",
+        "metrics.csv",
+        "job.json",
+        "report.html",
+    ),
     *("cells.png", "cells.svg", "runs.csv", "runs.md", "network.onnx", "network.pt2"),
     *("time_budget.json",),
     *("history.jsonl", "strategy.json", "ranking.csv", "pareto.csv", "evaluation.json"),
@@ -58,6 +69,8 @@ def run_paths(folder: Path) -> Iterator[Path]:
         unfinished = _UNFINISHED.fullmatch(path.name)
         if path.name in (*FILES, *FOLDERS) or (unfinished and unfinished.group(1) in FILES):
             yield path
+        if path.name == README and is_ours(path):
+            yield path
     yield from (path for name in CHECKPOINTS if (path := folder / "checkpoints" / name).exists())
     if (folder / "checkpoints").is_dir():
         yield from (path for path in sorted((folder / "checkpoints").iterdir()) if _EPOCH.fullmatch(path.name))
@@ -68,6 +81,15 @@ def run_paths(folder: Path) -> Iterator[Path]:
         yield from run_paths(sample)
     if (folder / PROTOCOL).is_file():
         yield from (path for stage in STAGES if (path := folder / stage).is_dir())
+
+
+def is_ours(readme: Path) -> bool:
+    """Whether a run wrote that README.md."""
+    try:
+        with readme.open(encoding="utf-8") as file:
+            return file.readline().rstrip("\n") == README_MARK
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def sweep_paths(folder: Path) -> Iterator[Path]:

@@ -57,24 +57,36 @@ def compare_networks(found: float, other: float, images: int, name: str) -> str:
 
 def compare_perplexities(found: float, by_chance: Sequence[float]) -> str:
     """A sentence: the found cell beats the random ones only where it lies below the interval in which their spread
-    lets one expect one more random cell.
+    lets one expect one more random cell; see `expected_perplexities`.
 
     Args:
         found: perplexity of the found cell.
         by_chance: perplexities of random cells, at least one.
-
-    The interval is mean +- t * std * sqrt(1 + 1 / n) with Student's t for 95 % and n - 1 degrees of freedom.
     """
     statistics = statistics_of(by_chance)
     gap = f"the difference to {_mean_of(by_chance)}, {found - statistics.mean:+.2f}"
     if statistics.std is None:
         return f"One random cell shows no spread: {gap}, proves nothing."
-    low, high = statistics.interval()
-    half = (high - low) / 2 * math.sqrt(statistics.n + 1)
-    if abs(found - statistics.mean) <= half:
+    low, high = expected_perplexities(by_chance)
+    half = (high - low) / 2
+    if low <= found <= high:
         return f"This search does not beat a random cell: {gap}, is not larger than their 95 % interval, {half:.2f}."
     word = "beats" if found < statistics.mean else "is worse than"
     return f"The found cell {word} {_all(by_chance)}: {gap}, is larger than their 95 % interval, {half:.2f}."
+
+
+def expected_perplexities(by_chance: Sequence[float]) -> tuple[float, float]:
+    """The interval in which the spread of random cells lets one expect one more; infinite where there is only one.
+
+    It is mean +- t * std * sqrt(1 + 1 / n) with Student's t for 95 % and n - 1 degrees of freedom.
+
+    Args:
+        by_chance: perplexities of random cells, at least one.
+    """
+    statistics = statistics_of(by_chance)
+    low, high = statistics.interval()
+    half = (high - low) / 2 * math.sqrt(statistics.n + 1)
+    return statistics.mean - half, statistics.mean + half
 
 
 def _all(by_chance: Sequence[float]) -> str:

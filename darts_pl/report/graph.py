@@ -7,7 +7,7 @@ from typing import Literal
 
 from darts_pl.genotype import Genotype
 from darts_pl.ops import NONE
-from darts_pl.spaces import space_of
+from darts_pl.spaces import SearchSpace, space_of
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,19 @@ def cell_graph(genotype: Genotype, cell_type: str) -> CellGraph:
     nodes += [Node(str(number), "intermediate") for number in range(output - len(input_names))]
     nodes += [Node(output_name, "output")]
     return CellGraph(tuple(nodes), tuple(edges))
+
+
+def edge_names(space: SearchSpace, cell_type: str) -> list[str]:
+    """Source and target of every edge of a searched cell, in its order, with the names that the drawings use.
+
+    Args:
+        space: what is searched.
+        cell_type: such as "normal".
+    """
+    cell, drawing = space.cells[cell_type], space_of(space.kind).drawing
+    inputs = () if drawing.first_node else drawing.inputs
+    names = [*inputs, *(f"node {number}" for number in range(cell.input_nodes + cell.nodes - len(inputs)))]
+    return [f"{names[source]} -> {names[target]}" for source, target in cell.edges]
 
 
 def cell_title(kind: str, cell_type: str) -> str:

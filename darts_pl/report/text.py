@@ -21,6 +21,19 @@ def cell_text(genotype: Genotype) -> str:
     return "\n".join(_block(genotype, cell_type) for cell_type in genotype.cells)
 
 
+def numbering_text(genotype: Genotype) -> str:
+    """How the numbers in a genotype relate to the names in the drawings; "" where they are the same."""
+    drawing = space_of(genotype.kind).drawing
+    if drawing.first_node:
+        return ""
+    known = [f"{number} is {name}" for number, name in enumerate(drawing.inputs)]
+    count = len(known)
+    return (
+        f"In the text of the genotype and in genotype.json a node's number counts the inputs too: "
+        f"{', '.join(known)}, {count} is node 0, {count + 1} is node 1, and so on."
+    )
+
+
 def _block(genotype: Genotype, cell_type: str) -> str:
     graph, drawing = cell_graph(genotype, cell_type), space_of(genotype.kind).drawing
     names = [f"node {node.name}" if node.role == "intermediate" else node.name for node in graph.nodes]

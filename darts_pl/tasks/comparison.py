@@ -49,6 +49,7 @@ def train_known_network(context: Context, found: Summary) -> Summary:
         training.data,
         title=name,
         epochs=config.train.epochs,
+        facts=training.facts,
         settings=settings_of(context.resolved, "seed", "train", "data", compare=name),
         callbacks=training.callbacks,
         grad_clip=training.grad_clip,

@@ -19,6 +19,7 @@ from darts_pl.spaces import SPACES
 from darts_pl.tasks.declarations.conflicts import misfits_of_rule
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.searched import Searched, find_searched, refuse_unfinished
+from darts_pl.tasks.execution.warning import warn
 from darts_pl.tasks.search import table_summary
 
 
@@ -51,6 +52,7 @@ def derive(context: Context) -> Summary:
         **table_summary(genotype),
         "seconds": round(time.monotonic() - started, 3),
     }
+    summary |= warn(context, summary)
     context.folder.write_genotype(genotype)
     save_cells(genotype, context.folder.path)
     context.folder.write_summary(summary)

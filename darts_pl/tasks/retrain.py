@@ -23,6 +23,7 @@ from darts_pl.tasks.comparison import check_comparison, train_known_network
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record, write_result
 from darts_pl.tasks.execution.time_budget import within_time
+from darts_pl.tasks.execution.warning import warn
 
 
 def retrain(context: Context) -> Summary:
@@ -116,6 +117,7 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         training.data,
         title=title,
         epochs=config.train.epochs,
+        facts=training.facts,
         settings=settings_of(context.resolved, "seed", "train", "data", genotype=str(genotype)),
         callbacks=training.callbacks,
         grad_clip=training.grad_clip,
@@ -139,5 +141,6 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         **scored_images(context.config, problem, metrics),
         "seconds": round(time.monotonic() - started, 3),
     }
+    summary |= warn(context, summary, done.rows)
     write_result(trainer, folder, genotype, summary)
     return summary

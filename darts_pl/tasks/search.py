@@ -22,6 +22,7 @@ from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record, write_result
 from darts_pl.tasks.execution.resumed import continued
 from darts_pl.tasks.execution.time_budget import within_time
+from darts_pl.tasks.execution.warning import equal_entropies, warn
 
 
 def table_summary(genotype: Genotype) -> Mapping[str, float]:
@@ -61,6 +62,14 @@ def search(context: Context) -> Summary:
     return find(context).summary
 
 
+def supernet_sizes(supernet: Supernet) -> Summary:
+    """How many weights and architecture parameters a supernet has."""
+    return {
+        "search/parameters": sum(weight.numel() for weight in supernet.weights().values()),
+        "architecture": sum(values.numel() for values in supernet.architecture().values()),
+    }
+
+
 def find(context: Context, *, fraction: float = 1.0) -> Found:
     """The same; returns all that the search leaves.
 
@@ -78,6 +87,7 @@ def find(context: Context, *, fraction: float = 1.0) -> Found:
     select = RULES.build(config.select)  # what fails here fails before the search
     check_rule(select, problem)
     history = ArchitectureHistory(context.folder.path)
+    sizes = supernet_sizes(module.supernet)
     observers = RunObservers(dict(zip(config.observers, module.observers, strict=True)))
     done = fit_and_record(
         context,
@@ -85,10 +95,12 @@ def find(context: Context, *, fraction: float = 1.0) -> Found:
         data,
         title="search",
         epochs=config.search.epochs,
+        facts=sizes,
         settings=settings_of(context.resolved, "seed", "search", *PARTS, "order", "data"),
         callbacks=[history, ArchitecturePictures(history, alphas=config.logger.alphas), CheckRanksAgree()],
         observers=observers,
     )
+    entropies = equal_entropies(module.supernet)  # before a selection fixes mixing weights
     if observers.stopped is None:
         genotype = select(module.supernet, build_trials(config, problem, module, data, context.folder.path))
     else:
@@ -109,5 +121,6 @@ def find(context: Context, *, fraction: float = 1.0) -> Found:
         **table_summary(genotype),
         "seconds": round(time.monotonic() - started, 3),
     }
+    summary |= warn(context, summary, done.rows, entropies)
     write_result(done.trainer, context.folder, genotype, summary)
     return Found(genotype, summary, module.supernet)

@@ -15,6 +15,7 @@ from darts_pl.selection import random_genotypes
 from darts_pl.spaces import SPACES, build_space
 from darts_pl.tasks.comparison import check_comparison, train_known_network
 from darts_pl.tasks.execution.context import Context
+from darts_pl.tasks.execution.warning import warn
 from darts_pl.tasks.retrain import train_genotype, training_within_time
 from darts_pl.tasks.search import find
 
@@ -40,6 +41,7 @@ def search_and_retrain(context: Context) -> Summary:
     summary: Summary = {**searched, **trained, "task": "search_and_retrain"}
     summary |= _comparison(context, summary)
     summary |= train_known_network(context, summary)
+    summary |= warn(context, summary, parts=("search", "retrain"))
     summary["seconds"] = round(time.monotonic() - started, 3)
     if is_rank_zero():
         folder.write_genotype(genotype)

@@ -6,6 +6,7 @@ import time
 
 import pytorch_lightning as pl
 
+from darts_pl.callbacks import progress_callbacks
 from darts_pl.problems import open_problem
 from darts_pl.records.folder import Summary
 from darts_pl.runs import build_trainer
@@ -13,6 +14,7 @@ from darts_pl.spaces import count_parameters
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.run_data import refuse_other_run_data
 from darts_pl.tasks.execution.trained import find_trained
+from darts_pl.tasks.retrain import scored_images
 
 
 def test(context: Context) -> Summary:
@@ -29,8 +31,11 @@ def test(context: Context) -> Summary:
     problem.check_genotype(trained.genotype)
     testing = problem.testing(trained.network, trained.checkpoint)
     refuse_other_run_data(trained)
-    trainer = build_trainer(config.hardware, context.folder, epochs=1, callbacks=[], debug=config.debug)
+    trainer = build_trainer(
+        config.hardware, context.folder, epochs=1, callbacks=progress_callbacks("test"), debug=config.debug
+    )
     trainer.test(testing.module, datamodule=testing.data, verbose=False, weights_only=True)
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
     summary: Summary = {
         "task": "test",
         "data": config.data.name,
@@ -38,7 +43,8 @@ def test(context: Context) -> Summary:
         "checkpoint": str(trained.checkpoint),
         "parameters": count_parameters(trained.network),
         **testing.facts,
-        **{name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name},
+        **scored_images(config, problem, metrics),
+        **metrics,
         "seconds": round(time.monotonic() - started, 3),
     }
     if trainer.is_global_zero:

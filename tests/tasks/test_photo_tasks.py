@@ -121,7 +121,7 @@ def test_a_signal_to_all_processes_of_a_run_lets_it_save_and_leaves_no_worker(nu
         command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as run:
         assert run.stdout is not None
-        assert any(line.startswith("retrain") for line in run.stdout)  # after the numbers of photos
+        assert any(line.startswith("retrain 1/") for line in run.stdout)  # after what the run is
         assert processes_of(run.pid) == 3
         if number == signal.SIGKILL:  # the main process alone: nobody tells the workers
             run.send_signal(number)

@@ -40,7 +40,9 @@ def test_random_cells_are_trained_and_printed_with_intervals_mean_deviation_and_
         low, high = accuracy_interval(value, IMAGES)
         assert f"{value:.4f}  (95 % interval {low:.4f} to {high:.4f})" in printed
     assert f"{np.mean(accuracies):.4f} ± {np.std(accuracies, ddof=1):.4f}" in printed
-    assert printed.splitlines()[-1] == summary["random/conclusion"]
+    assert summary["random/conclusion"] in " ".join(printed.split())
+    assert "were drawn from the same search space and trained in the same way" in " ".join(printed.split())
+    assert "on another one" in printed  # the numbers differ between machines
 
     assert main([*run, "task.compare_random=false", "overwrite=true", "debug=true"]) == 0
     assert not (tmp_path / "random_2").exists()  # what the replaced run wrote

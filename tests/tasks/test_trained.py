@@ -201,7 +201,9 @@ def test_a_network_is_exported_as_onnx_and_runs_there_with_batches_of_any_size(r
     onnxruntime = pytest.importorskip("onnxruntime")
     summary = summary_of(tmp_path / "export", "task=export", f"run={run}", "format=onnx")
     assert summary["largest_difference"] <= 1e-5
-    assert {path.name for path in (tmp_path / "export").iterdir()} == {".hydra", "network.onnx", "summary.json"}
+    assert {path.name for path in (tmp_path / "export").iterdir()} == {
+        *(".hydra", "README.md", "network.onnx", "summary.json")
+    }
     session = onnxruntime.InferenceSession(tmp_path / "export" / "network.onnx", providers=["CPUExecutionProvider"])
     images = np.random.default_rng(0).normal(size=(9, 1, 8, 8)).astype(np.float32)
     assert session.run(None, {summary["input"]: images})[0].shape == (9, 10)

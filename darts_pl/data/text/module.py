@@ -40,6 +40,10 @@ class TextData(DataModule):
         self._check("valid", corpus.valid, "data.eval_batch_size", settings.eval_batch_size)
         self._rows: dict[str, Tensor] = {}
 
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        return {"train": len(self._train), "valid": len(self._valid)}
+
     def setup(self, stage: str) -> None:
         """Called by the Trainer before it asks for a dataloader."""
         if self.trainer is not None:
@@ -125,6 +129,10 @@ class RetrainText(HalfText):
         super().__init__(corpus, settings, loading, lengths)
         self._test = corpus.test
         self._check("test", corpus.test, "data.test_batch_size", settings.test_batch_size)
+
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        return {**super().split_sizes, "test": len(self._test)}
 
     def test_dataloader(self) -> BatchLoader:
         """The test text, in order."""

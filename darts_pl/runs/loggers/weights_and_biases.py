@@ -115,6 +115,7 @@ class WandbSink:
                 _log.warning("W&B: %.300s; kept offline in %s, wandb sync uploads it", reason, folder / "wandb")
                 wandb.teardown()  # it still holds the id
                 self._open(arguments, "offline", config.timeout)
+        _say_where(self._run)
         if self._run.id:
             atomic.write(stored, f"{self._run.id}\n")
 
@@ -151,6 +152,18 @@ class WandbSink:
         self._run.define_metric("trainer/global_step")
         self._run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         self._logger = WandbLogger(experiment=self._run)
+
+
+def _say_where(run: Any) -> None:
+    """Print whether a run is kept offline, and then which command uploads it."""
+    if run.disabled:
+        print("W&B: disabled, so it keeps nothing", flush=True)
+    elif run.offline:
+        folder = os.path.relpath(run.settings.sync_dir)
+        shown = run.settings.sync_dir if folder.startswith("..") else folder
+        print(f"W&B: offline; to upload the run: wandb sync {shown}", flush=True)
+    else:
+        print(f"W&B: online, {run.url}", flush=True)
 
 
 def check_environment() -> None:

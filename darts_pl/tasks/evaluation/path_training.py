@@ -29,6 +29,7 @@ from darts_pl.strategies.strategy import Reward
 from darts_pl.tasks.declarations.sections import PARTS
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record
+from darts_pl.tasks.search import supernet_sizes
 
 #: Folder of the training inside that of the run.
 FOLDER = "shared_weights"
@@ -82,6 +83,7 @@ class PathTraining:
             self.data,
             title="shared weights",
             epochs=self.epochs,
+            facts=supernet_sizes(self.module.supernet),
             settings=settings,
             callbacks=[] if turns is None else [turns],
             logs=False,

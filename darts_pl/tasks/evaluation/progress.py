@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pytorch_lightning.loggers import Logger
 
 from darts_pl import atomic
-from darts_pl.callbacks.progress import duration
+from darts_pl.callbacks.screen.durations import duration
 from darts_pl.records import RunFolder
 from darts_pl.strategies import Budget, best_row
 from darts_pl.strategies.race import HISTORY, Row

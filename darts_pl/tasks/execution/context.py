@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from darts_pl.config import Config
@@ -18,12 +18,14 @@ class Context:
         config: typed and validated.
         resolved: the same as plain values, for loggers.
         folder: of the run.
+        said: label -> text of what the parts of the command have announced so far; shared by all of them.
     """
 
     config: Config
     resolved: Mapping[str, Any]
     folder: RunFolder
+    said: dict[str, str] = field(default_factory=dict)
 
     def for_subfolder(self, name: str) -> Context:
         """The same with a subfolder of the run's folder."""
-        return Context(self.config, self.resolved, self.folder.sub(name))
+        return replace(self, folder=self.folder.sub(name))

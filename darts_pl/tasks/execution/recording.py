@@ -20,11 +20,13 @@ from darts_pl.callbacks import (
     Throughput,
     progress_callbacks,
 )
+from darts_pl.callbacks.screen.announcement import Announcement
 from darts_pl.genotype import Genotype
 from darts_pl.records import RunFolder
 from darts_pl.records.folder import Summary
 from darts_pl.report import save_cells
 from darts_pl.runs import build_loggers, build_trainer, fit, log_summary
+from darts_pl.tasks.execution.announcing import describe
 from darts_pl.tasks.execution.context import Context
 
 
@@ -34,6 +36,7 @@ class Fitted:
 
     Args:
         trainer: the Trainer.
+        rows: of `metrics.csv`, also those before a run was continued.
         last: metrics by name, also where a continued run had no epoch left to do.
         samples: images or words in the training batches of all epochs; None where they were not counted from the
             start.
@@ -41,6 +44,7 @@ class Fitted:
     """
 
     trainer: pl.Trainer
+    rows: list[dict[str, float]]
     last: dict[str, float]
     samples: int | None
     seconds: float
@@ -53,6 +57,7 @@ def fit_and_record(
     *,
     title: str,
     epochs: int,
+    facts: Summary,
     settings: Mapping[str, Any],
     callbacks: Sequence[Callback] = (),
     observers: RunObservers | None = None,
@@ -69,6 +74,7 @@ def fit_and_record(
         data: what it is fitted on.
         title: what the lines on screen call it.
         epochs: number of epochs.
+        facts: sizes of the network, for the announcement; see `describe`.
         settings: what the run is, see `settings_of`; a checkpoint of others is not continued.
         callbacks: beside those that every run has.
         observers: of a search; where one of them rolls back, fitting goes on from the earlier epoch.
@@ -87,6 +93,7 @@ def fit_and_record(
         *(RankStates(), *([observers] if observers is not None else []), *callbacks, samples, table, checkpoint),
         *([KeepEpochs(checkpoint, keep)] if keep else []),
         *([Throughput()] if loggers else []),
+        Announcement(title, describe(context, data, facts), context.said),
         *progress_callbacks(title),
         StopOnSignal(checkpoint),
     ]
@@ -108,7 +115,7 @@ def fit_and_record(
         _print_joint_batch(trainer, data, title)
         fit(trainer, module, data, folder, resume, settings)
         if observers is None or observers.pending is None:
-            return Fitted(trainer, table.last, samples.samples, sum(row["seconds"] for row in table.rows))
+            return Fitted(trainer, table.rows, table.last, samples.samples, sum(row["seconds"] for row in table.rows))
         if trainer.is_global_zero:
             print(f"{title}: back to epoch {observers.pending.epoch + 1}, with {observers.pending.changes}", flush=True)
             observers.roll_back(folder.checkpoint)

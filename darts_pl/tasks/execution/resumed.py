@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -29,4 +30,4 @@ def continued(context: Context) -> Context:
     for key, value in changes.items():
         OmegaConf.update(settings, key, value)
     resolved: Any = OmegaConf.to_container(settings)
-    return Context(parse_config(settings), resolved, context.folder)
+    return replace(context, config=parse_config(settings), resolved=resolved)

@@ -12,11 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from darts_pl.config import Config
 from darts_pl.errors import UserError
-from darts_pl.genotype import parse
 from darts_pl.interruption import Interrupted
 from darts_pl.records import RunFolder
 from darts_pl.records.folder import Summary
-from darts_pl.report import cell_text
 from darts_pl.runs import finish_loggers, is_rank_zero
 from darts_pl.runs.child_processes import end_children
 from darts_pl.tasks.collect import collect
@@ -33,7 +31,7 @@ from darts_pl.tasks.declarations.registry import (
 from darts_pl.tasks.derive import derive
 from darts_pl.tasks.evaluate import evaluate
 from darts_pl.tasks.execution.context import Context
-from darts_pl.tasks.execution.scores import shown
+from darts_pl.tasks.execution.ending import finish, finish_stopped
 from darts_pl.tasks.export import export
 from darts_pl.tasks.latency import LatencySettings, latency
 from darts_pl.tasks.lookup import LookupSettings, lookup
@@ -85,16 +83,18 @@ def run_and_show(context: Context, task: Callable[[Context], Summary]) -> float 
         context: of the command.
         task: returns the summary.
     """
-    config, folder = context.config, context.folder
+    config = context.config
     try:
         summary = task(context)
     except BaseException as error:
         end_children()
         finish_loggers(_exit_status(error))
+        if is_rank_zero() and not isinstance(error, UserError):
+            finish_stopped(context)
         raise
     finish_loggers(0)
     if is_rank_zero():
-        _print_summary(summary, folder)
+        finish(context, summary)
     return _objective(summary, config.task.objective or "")
 
 
@@ -142,29 +142,3 @@ def _objective(summary: Summary, name: str) -> float | None:
         if isinstance(value, float):
             return sign * value
     return None
-
-
-def _print_summary(summary: Summary, folder: RunFolder) -> None:
-    genotype = summary.get("genotype")
-    print()
-    if isinstance(genotype, str):
-        print(cell_text(parse(genotype)))
-        print()
-    lines = list(shown(summary))
-    if genotype is not None:
-        lines.append(("genotype", str(genotype)))
-    lines.append(("folder", _shown(folder.path)))
-    width = max(len(label) for label, _ in lines) + 2
-    for label, value in lines:
-        print(f"{label:<{width}}{value}")
-    for conclusion in ("random/conclusion", "compare/conclusion"):
-        if conclusion in summary:
-            print(f"\n{summary[conclusion]}")
-
-
-def _shown(path: Path) -> str:
-    """A path as the user would type it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

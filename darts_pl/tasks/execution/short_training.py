@@ -15,6 +15,7 @@ from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record, write_result
+from darts_pl.tasks.execution.warning import warn
 
 
 def train_on_halves(context: Context, genotype: Genotype, *, epochs: int, title: str) -> Summary:
@@ -51,6 +52,7 @@ def train_on_halves(context: Context, genotype: Genotype, *, epochs: int, title:
         training.data,
         title=title,
         epochs=epochs,
+        facts=training.facts,
         settings=halves_identity(context) | {"genotype": str(genotype)},
         callbacks=training.callbacks,
         grad_clip=training.grad_clip,
@@ -74,6 +76,7 @@ def train_on_halves(context: Context, genotype: Genotype, *, epochs: int, title:
         **metrics,
         "seconds": round(done.seconds, 3),
     }
+    summary |= warn(context, summary, done.rows)
     write_result(done.trainer, folder, genotype, summary)
     return summary
 
@@ -92,4 +95,4 @@ def _for_halves(context: Context, epochs: int) -> Context:
     config.sections = {**config.sections, "train": dataclasses.replace(config.train, epochs=epochs)}
     config.resume = context.folder.checkpoint.is_file() or context.folder.previous_checkpoint.is_file()
     resolved = {**context.resolved, "train": {**context.resolved["train"], "epochs": epochs}}
-    return Context(config, resolved, context.folder)
+    return dataclasses.replace(context, config=config, resolved=resolved)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ class Plan:
         cells: the search space.
         rules: rule -> its settings as plain values.
         strategies: row of a strategy -> its settings as plain values.
+        said: see `Context`.
     """
 
     config: Config
@@ -71,6 +72,7 @@ class Plan:
     cells: SearchSpace
     rules: Mapping[str, Mapping[str, Any]]
     strategies: Mapping[str, Mapping[str, Any]]
+    said: dict[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[str]:
@@ -164,7 +166,7 @@ def build_plan(context: Context) -> Plan:
     _parsed("train", short, "task.choice_train")
     folder = context.folder.path if task.folder is None else Path(task.folder).expanduser()
     cells = space.cells(config.search.candidates, config.search.nodes)
-    return Plan(config, context.resolved, folder, cells, rules, strategies)
+    return Plan(config, context.resolved, folder, cells, rules, strategies, context.said)
 
 
 def _parsed(section: str, values: Mapping[str, Any], key: str) -> Any:

@@ -1,0 +1,127 @@
+"""The commands that come next after a run, with its real folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+
+from darts_pl.config import Config
+from darts_pl.quoting import assignment
+from darts_pl.records.folder import Summary
+from darts_pl.run_folder import shown
+from darts_pl.runs.data_identity import read_data_identity
+from darts_pl.selection import RULES
+from darts_pl.spaces import SPACES
+from darts_pl.tasks.declarations.registry import TASKS
+from darts_pl.tasks.execution.context import Context
+
+#: What a command is for, and the command.
+Command = tuple[str, str]
+
+
+def next_commands(context: Context, summary: Summary) -> list[Command]:
+    """Two or three commands for after a run; none after tasks that leave nothing to go on with."""
+    make = _AFTER.get(context.config.task.name)
+    found = [] if make is None else list(make(context, summary))
+    return [*found, *_uploads(context.folder.path)]
+
+
+def program() -> str:
+    """How this program was called."""
+    name = Path(sys.argv[0]).name
+    return "darts-pl" if name in ("darts-pl", "darts-pl.exe") else "python run.py"
+
+
+def _command(*arguments: str) -> str:
+    return " ".join([program(), *arguments])
+
+
+def _after_search(context: Context, summary: Summary) -> Iterator[Command]:
+    folder, space = shown(context.folder.path), SPACES.get(context.config.search.space)
+    if space.training is not None:
+        yield "train this cell from scratch", _command(*_retrain(context))
+    if space.table is not None:
+        yield "what the table knows of this cell", _command("task=lookup", assignment("genotype", folder))
+    if "perturbation" in RULES and context.config.select.name != "perturbation":
+        yield "another cell from this search", _command("task=derive", assignment("run", folder), "select=perturbation")
+
+
+def _after_genotype(context: Context, summary: Summary) -> Iterator[Command]:
+    space = SPACES.get(context.config.search.space)
+    if space.training is not None and "genotype" in summary:
+        yield "train this cell from scratch", _command(*_retrain(context))
+    if space.table is not None and "genotype" in summary:
+        found = assignment("genotype", shown(context.folder.path))
+        yield "what the table knows of this cell", _command("task=lookup", found)
+
+
+def _after_training(context: Context, summary: Summary) -> Iterator[Command]:
+    run = assignment("run", shown(context.folder.path))
+    if "predict" in TASKS:
+        example = "FILE.txt" if context.config.data.holds == "text" else "PHOTO"
+        yield "ask the network something", _command("task=predict", run, f"input={example}")
+    yield "score the network again", _command("task=test", run)
+    yield "one file that runs without this program", _command("task=export", run, "format=pt2")
+
+
+def _after_protocol(context: Context, summary: Summary) -> Iterator[Command]:
+    yield from _after_genotype(context, summary)
+    runs = assignment("runs", shown(context.folder.path / "searches"))
+    yield "one table of the searches", _command("task=collect", runs)
+
+
+_AFTER: Mapping[str, Callable[[Context, Summary], Iterator[Command]]] = {
+    "search": _after_search,
+    "derive": _after_genotype,
+    "random": _after_genotype,
+    "strategy": _after_genotype,
+    "retrain": _after_training,
+    "search_and_retrain": _after_training,
+    "protocol": _after_protocol,
+}
+
+
+def _retrain(context: Context) -> list[str]:
+    """The arguments of a training of the genotype in the folder, on the data of the run."""
+    folder = assignment("genotype", shown(context.folder.path))
+    return ["task=retrain", folder, *_data(context.config), *_fitting(context)]
+
+
+def _data(config: Config) -> list[str]:
+    """What chooses the data: the group, the path, and what else the command says of them."""
+    hydra = HydraConfig.get()
+    arguments = [f"data={hydra.runtime.choices.get('data')}"]
+    if config.data.path is not None:
+        arguments.append(assignment("data.path", config.data.path))
+    for override in hydra.overrides.task:
+        key, _, value = override.lstrip("+").partition("=")
+        if (key.startswith("data.") and key != "data.path") or key == "imports":
+            arguments.append(assignment(key, value))
+    return arguments
+
+
+def _fitting(context: Context) -> Iterator[str]:
+    """Values of `train` that the data need where the default would be refused."""
+    config, identity = context.config, _identity(context)
+    train: Any = config.train
+    side = min(identity.get("height", 0), identity.get("width", 0))
+    if side and getattr(train, "cutout", 0) >= side:
+        yield f"train.cutout={side // 2}"
+    count = identity.get("train", {}).get("count", 0)
+    if identity.get("kind") != "text" and 0 < count < train.batch_size and config.data.batch_size is None:
+        yield f"train.batch_size={max(count // 4, 2)}"
+
+
+def _identity(context: Context) -> Mapping[str, Any]:
+    return read_data_identity(context.folder.path) or {}
+
+
+def _uploads(folder: Path) -> Iterator[Command]:
+    """How to upload what W&B kept offline."""
+    for place in (folder, *sorted(path for path in folder.glob("*") if path.is_dir())):
+        if next(place.glob("wandb/offline-run-*"), None) is not None:
+            yield "upload to W&B what was kept offline", f"wandb sync {shown(place)}/wandb/offline-run-*"
