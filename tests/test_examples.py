@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md and of the tutorials: parts of one's own, from a folder and as an installed package."""
+"""The examples of docs/extending.md and the tutorials: parts of one's own, from a folder and as a package."""
 
 from __future__ import annotations
 

@@ -42,8 +42,14 @@ def overrides_of(arguments: list[str]) -> list[str]:
         if word in OPTIONS_OF_TWO_WORDS:
             next(words)
         elif word not in OPTIONS_OF_ONE_WORD:
-            result.append(word)
+            result.append(re.sub(r"^([\w/]+)=NAME$", _with_a_choice, word))
     return result
+
+
+def _with_a_choice(found: re.Match[str]) -> str:
+    """`group=NAME` of a page with the first of the group's choices."""
+    known = sorted(choices(found[1]))
+    return f"{found[1]}={known[0]}" if known else found[0]
 
 
 def choices(key: str) -> set[str]:
