@@ -39,8 +39,9 @@ format: $(INSTALLED_DEV) ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-reference: $(INSTALLED) ## write docs/configuration.md from the settings and the files in conf/
+reference: $(INSTALLED) ## write docs/configuration.md and the table of parts in docs/methods.md
 	$(BIN)/python -m darts_pl.tasks.declarations.reference > docs/configuration.md
+	$(BIN)/python -m darts_pl.tasks.declarations.compatibility docs/methods.md
 
 docs: $(INSTALLED_DOCS) ## build the documentation as a site, build/docs/index.html; a warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -b html docs build/docs -d build/doctrees $(ARGS)

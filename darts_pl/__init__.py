@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from darts_pl.bilevel import Draws, SearchStep, first_order, second_order, second_order_exact
     from darts_pl.genotype import Genotype, parse
+    from darts_pl.inference import load
     from darts_pl.ops import activation, candidate
     from darts_pl.selection import Trials, random_genotype
     from darts_pl.selection.magnitude import magnitude
@@ -44,6 +45,7 @@ _ROOMS = {
     **dict.fromkeys(("SPACES", "CnnSupernet", "Mixing", "NasBench201", "NasBench201Supernet", "Parts"), "spaces"),
     **dict.fromkeys(("RnnSupernet", "build", "build_space", "fix_weights"), "spaces"),
     **dict.fromkeys(("search", "train"), "notebook"),
+    "load": "inference",
     "published": "zoo",
 }
 
@@ -66,6 +68,7 @@ __all__ = [
     "candidate",
     "first_order",
     "fix_weights",
+    "load",
     "magnitude",
     "parse",
     "published",

@@ -18,6 +18,18 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
+def test_the_lines_in_plain_pytorch_run_and_print_a_genotype(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(), flags=re.DOTALL)
+    (block,) = [one for one in blocks if "SearchStep" in one]
+    exec(compile(block, "extending.md", "exec"), {})
+    genotype = parse(capsys.readouterr().out)
+    assert {pair.operation for pair in genotype.cells["normal"].pairs} <= {
+        "max_pool_3x3",
+        "skip_connect",
+        "sep_conv_3x3",
+    }
+
+
 @pytest.mark.slow
 def test_the_notebook_lines_search_and_train(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

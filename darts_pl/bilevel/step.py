@@ -34,6 +34,7 @@ class WeightRecipe:
         epochs: of the schedule.
         nesterov: whether the momentum is Nesterov's. The virtual step always uses plain momentum, as
             the published code does.
+        warmup_epochs: first epochs, in which a factor of the schedule rises in equal steps to 1.
     """
 
     lr: float
@@ -43,6 +44,7 @@ class WeightRecipe:
     grad_clip: float | None
     epochs: int
     nesterov: bool = False
+    warmup_epochs: int = 0
 
     def optimizer(self, supernet: Supernet) -> torch.optim.SGD:
         """The optimizer of a supernet's weights."""

@@ -2,7 +2,7 @@
 
 from darts_pl.callbacks.averaging import weight_average
 from darts_pl.callbacks.best import BestWeights
-from darts_pl.callbacks.checkpoint import LastCheckpoint, StopOnSignal
+from darts_pl.callbacks.checkpoint import KeepDescription, LastCheckpoint, StopOnSignal
 from darts_pl.callbacks.history import ArchitectureHistory, MetricsTable
 from darts_pl.callbacks.observers import KeepEpochs, RunObservers
 from darts_pl.callbacks.pictures import ArchitecturePictures, PictureLogger
@@ -17,6 +17,7 @@ __all__ = [
     "BestWeights",
     "CheckRanksAgree",
     "EpochLines",
+    "KeepDescription",
     "KeepEpochs",
     "LastCheckpoint",
     "MetricsTable",

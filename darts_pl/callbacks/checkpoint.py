@@ -11,13 +11,13 @@ from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Callback, Checkpoint
 from pytorch_lightning.trainer.states import RunningStage
 
 from darts_pl import atomic
 from darts_pl.errors import UserError
 from darts_pl.interruption import Interrupted, handling_signals
-from darts_pl.records import previous
+from darts_pl.records import DESCRIPTION_KEY, NetworkDescription, previous
 
 #: Key in a checkpoint of the settings that it belongs to.
 SETTINGS_KEY = "settings"
@@ -100,6 +100,22 @@ class LastCheckpoint(Checkpoint):
             if trainer.is_global_zero:
                 temporary.unlink(missing_ok=True)
         trainer.strategy.barrier("checkpoint")
+
+
+class KeepDescription(Callback):
+    """Stores with every checkpoint what the network is and reads.
+
+    Args:
+        description: of the network.
+    """
+
+    def __init__(self, description: NetworkDescription) -> None:
+        self.plain = description.to_plain()
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint[DESCRIPTION_KEY] = self.plain
 
 
 class StopOnSignal(Checkpoint):

@@ -18,7 +18,7 @@ from darts_pl.quoting import hydra_argument, quoted_assignment
 
 #: Keys whose values are paths, or may be.
 PATH_KEYS = (
-    *("data.path", "evaluator.run", "genotype", "run", "runs", "resume", "checkpoint"),
+    *("data.path", "evaluator.run", "genotype", "run", "runs", "resume", "checkpoint", "input"),
     *("hydra.run.dir", "hydra.sweep.dir", "task.folder"),
 )
 #: Options of Hydra whose values are paths.
@@ -119,7 +119,8 @@ def _prepared(argument: str) -> str:
     try:
         parsed = OverridesParser.create().parse_override(f"{key}={value}")
     except HydraException:
-        return f"{key}={value}"
+        quoted = hydra_argument(key, value) if key == "input" else None  # the name of a photo may be any text
+        return quoted or f"{key}={value}"
     if parsed.is_sweep_override():
         return f"{key}={value}"
     read = parsed.value()

@@ -14,6 +14,7 @@ from darts_pl.config.convert import MUST_BE_GIVEN
 from darts_pl.quoting import hydra_argument
 from darts_pl.records.best import SWEEP_FILE
 from darts_pl.records.configuration import CHOICES, CONFIG, read_yaml
+from darts_pl.records.run_identity import same_data
 
 #: Groups whose choice belongs to a trained network, in the order in which they are composed.
 RUN_GROUPS = ("train", "data")
@@ -77,7 +78,7 @@ def _path_of_run(run: Path, arguments: Sequence[str]) -> list[str]:
     """``["data.path='FOLDER'"]`` as the run recorded it; empty where the arguments name one or choose other data."""
     choice = value_in(arguments, "data")
     given = any(argument.lstrip("+").startswith("data.path=") for argument in arguments)
-    if given or choice is None or choice != choices_of_run(run).get("data"):
+    if given or choice is None or not same_data(choice, choices_of_run(run).get("data")):
         return []
     for folder in (run, run.parent):
         recorded = read_yaml(folder / CONFIG)

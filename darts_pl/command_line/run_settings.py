@@ -20,6 +20,7 @@ from darts_pl.launcher_environment import is_first
 from darts_pl.quoting import hydra_argument
 from darts_pl.records.best import SWEEP_FILE, best_run
 from darts_pl.records.configuration import OVERRIDES, read_configuration, read_yaml
+from darts_pl.records.run_identity import same_data
 
 #: What a training of a search's genotype takes over from the search: groups, then sections and values.
 GROUPS, SECTIONS = ("search", "train", "data", "preset"), ("train", "data")
@@ -91,7 +92,7 @@ def settings_of_searched(arguments: Sequence[str]) -> list[str]:
     folder = _folder(wanted)
     choices = {} if folder is None else choices_of_run(folder)
     named = value_in(arguments, "data")
-    if folder is None or not choices or named not in (None, choices.get("data")):
+    if folder is None or not choices or not (named is None or same_data(named, choices.get("data"))):
         return []
     given = set(map(key_of, arguments))
     groups = [

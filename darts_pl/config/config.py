@@ -59,7 +59,8 @@ class CommandSettings:
     run: str | None = setting("the folder of a finished run, for tasks that read one")
     runs: Any = setting("folders with runs in them, for task=collect", _FOLDERS)
     checkpoint: str | None = setting("a checkpoint file, for tasks that read one")
-    format: str | None = setting("what task=export writes", one_of("onnx", "pt2"))
+    input: str | None = setting("what task=predict reads: a photo, a folder of photos, an npz file, a text")
+    format: str | None = setting("what task=export writes", one_of("onnx", "pt2", "folder", "source"))
     debug: bool = setting("whether to run one epoch, of one batch of each phase")
 
 

@@ -50,6 +50,7 @@ LATER: Mapping[str, Any] = {
     "stages.warmup_epochs": 0,
     "observers": {},
     "search.weights.nesterov": False,
+    "search.weights.warmup_epochs": 0,
     "search.pool_norm": {"cnn": True},
     "search.last_norm": {"cnn": False},
     "search.valid_statistics": {"cnn": "stored", "nasbench201": "stored"},

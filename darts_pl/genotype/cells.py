@@ -72,7 +72,7 @@ class Genotype:
         kind = KINDS.get(self.kind)
         if kind.text is not None:
             return kind.text(self)
-        fields = []
+        fields = [f"kind={kind.name!r}"] if kind.named else []
         for name, value in self._fields(kind).items():
             pairs = name in self.cells
             fields.append(f"{name}={[tuple(pair) for pair in value] if pairs else value}")

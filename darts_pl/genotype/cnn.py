@@ -1,4 +1,4 @@
-"""The kind of convolutional cells, and the form in which NAS-Bench-301 writes them."""
+"""The kinds of convolutional cells, and the form in which NAS-Bench-301 writes them."""
 
 from __future__ import annotations
 
@@ -85,4 +85,16 @@ def cnn() -> Kind:
     """Normal and reduction cells that read the outputs of the two cells before them (paper section 2.1)."""
     return Kind(
         _NAME, cell_types=_CELL_TYPES, input_nodes=_INPUT_NODES, inputs_per_node=2, parse_text=nasbench301_fields
+    )
+
+
+@register_kind
+def cnn_fixed_reduction() -> Kind:
+    """Normal cells alone: the reduction cells between them are fixed (Dong and Yang, GDAS, CVPR 2019)."""
+    return Kind(
+        "cnn_fixed_reduction",
+        cell_types=_CELL_TYPES[:1],
+        input_nodes=_INPUT_NODES,
+        inputs_per_node=2,
+        named=True,
     )

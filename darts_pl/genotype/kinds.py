@@ -35,6 +35,7 @@ class Kind:
         parse_text: reads the text form that only this kind has, and returns its fields or the genotype; it
             returns None for every text that is not of this form.
         text: writes a genotype in that form; None writes ``Genotype(...)``.
+        named: whether a text of this kind says ``kind=...``, since its cells alone do not tell it from another kind.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Kind:
     triples: tuple[str, str] | None = None
     parse_text: Callable[[str], Mapping[str, Any] | Genotype | None] | None = None
     text: Callable[[Genotype], str] | None = None
+    named: bool = False
 
     def usual_inputs(self, index: int) -> int:
         """How many pairs the intermediate node `index` (0, 1, ...) has where the genotype does not say."""

@@ -143,12 +143,13 @@ def _from_fields(fields: Mapping[Any, Any]) -> Genotype:
 
 
 def _kind_of(fields: Mapping[str, Any]) -> Kind:
-    """The kind of whose cells most are there; of several, the one that was registered first."""
+    """The kind of whose cells most are there; of several, the one that was registered first. A kind that must be named
+    is left out."""
 
     def present(kind: Kind) -> float:
         return sum(name in fields for name in kind.cell_types) / len(kind.cell_types)
 
-    return max((KINDS.get(name) for name in KINDS), key=present)
+    return max((KINDS.get(name) for name in KINDS if not KINDS.get(name).named), key=present)
 
 
 def _assignments(source: str) -> dict[str, int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 from darts_pl.errors import UserError
 from darts_pl.interop.foreign import HEAD, describe_foreign, shorten
@@ -100,12 +101,6 @@ def _is_safetensors(head: bytes, size: int) -> bool:
 
 
 def _read_safetensors(path: Path) -> Mapping[str, Any]:
-    try:
-        from safetensors.torch import load_file
-    except ImportError:
-        raise UserError(
-            f"checkpoint={path}: is a safetensors file, which needs safetensors: pip install 'darts-pl[safetensors]'"
-        ) from None
     try:
         return load_file(path, device="cpu")
     except Exception as error:  # as above

@@ -24,6 +24,7 @@ from darts_pl.bilevel import (
 )
 from darts_pl.genotype import Genotype
 from darts_pl.modules.running import DivergedError, FiniteWatch, Mean, load_metric_states, metric_states, reset_metrics
+from darts_pl.modules.schedule import cosine_of
 from darts_pl.modules.scores import Scores
 from darts_pl.modules.stage_run import StageRun
 from darts_pl.modules.validation import validated
@@ -106,7 +107,7 @@ class SearchModule(pl.LightningModule):
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         recipe = self.weight_recipe
         weights = recipe.optimizer(self.supernet)
-        schedule = CosineAnnealingLR(weights, T_max=self.stages.schedule_epochs, eta_min=recipe.lr_min)
+        schedule = cosine_of(recipe, weights, self.stages.schedule_epochs)
         return [weights, self.alpha_recipe.optimizer(self.supernet)], [schedule]
 
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:

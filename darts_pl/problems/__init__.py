@@ -1,6 +1,6 @@
 """What is searched and trained on which data: data, scores and modules that belong together."""
 
-from darts_pl.problems.base import PROBLEMS, Call, Problem, Testing, Training, open_problem, problem_that_gives
+from darts_pl.problems.base import PROBLEMS, Problem, Testing, Training, open_problem, problem_that_gives
 from darts_pl.problems.images import ImageProblem
 from darts_pl.problems.search import SupernetFactory, build_search
 from darts_pl.problems.text import TextProblem
@@ -8,7 +8,6 @@ from darts_pl.problems.trials import Ended, build_trials, check_rule, trials_of
 
 __all__ = [
     "PROBLEMS",
-    "Call",
     "Ended",
     "ImageProblem",
     "Problem",

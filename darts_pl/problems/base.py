@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
-from torch import Tensor, nn
+from torch import Tensor
 
 from darts_pl.config import Config
 from darts_pl.data.identity import Identity
@@ -19,6 +19,7 @@ from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.latency import FinalNetworks
 from darts_pl.modules import Scores
+from darts_pl.records import NetworkDescription
 from darts_pl.records.folder import Summary
 from darts_pl.registry import Registry
 from darts_pl.selection import Size
@@ -41,6 +42,7 @@ class Training:
         validate_at_end: whether a valid split is scored after the last epoch only.
         score: what a choice among genotypes maximises, from the metrics and what `after` says; None where there is
             no valid split to choose by.
+        description: what the network is and reads, which is stored with it.
     """
 
     module: pl.LightningModule
@@ -53,6 +55,7 @@ class Training:
     after: Callable[[], Summary] = dict
     validate_at_end: bool = False
     score: Callable[[Mapping[str, Any]], float] | None = None
+    description: NetworkDescription | None = None
 
 
 @dataclass(frozen=True)
@@ -62,41 +65,6 @@ class Testing:
     module: pl.LightningModule
     data: pl.LightningDataModule
     facts: Summary
-
-
-@dataclass(frozen=True)
-class Call:
-    """How an exported network is called.
-
-    Args:
-        network: takes tensors and returns one or several, all with the batch as their first dimension.
-        inputs: shapes without the batch, by name; "words" are whole numbers.
-        outputs: names.
-        meaning: of the inputs, for the user.
-        words: how many different ones there are.
-    """
-
-    network: nn.Module
-    inputs: Mapping[str, tuple[int, ...]]
-    outputs: tuple[str, ...]
-    meaning: str
-    words: int = 0
-
-    def example(self, batch: int) -> tuple[Tensor, ...]:
-        """Inputs for a batch of that size."""
-        draw = torch.Generator().manual_seed(0)
-        return tuple(
-            torch.randint(self.words, (batch,), generator=draw)
-            if name == "words"
-            else torch.randn(batch, *shape, generator=draw)
-            for name, shape in self.inputs.items()
-        )
-
-    def result(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """What PyTorch computes."""
-        with torch.no_grad():
-            found = self.network(*inputs)
-        return found if isinstance(found, tuple) else (found,)
 
 
 class Problem(ABC):
@@ -198,6 +166,15 @@ class Problem(ABC):
             UserError: if it was trained for other data.
         """
 
+    def describe(self, genotype: Genotype, data: Any = None) -> NetworkDescription | None:
+        """What a network of this genotype is and reads, for those who use it; None = nobody can tell.
+
+        Args:
+            genotype: what it is built from.
+            data: its data module, where there is one already.
+        """
+        return None
+
     @classmethod
     @abstractmethod
     def load_network(cls, checkpoint: Path, genotype: Genotype, dtype: torch.dtype) -> Any:
@@ -210,17 +187,6 @@ class Problem(ABC):
 
         Raises:
             UserError: if the file is no such checkpoint, or its network has another genotype.
-        """
-
-    @classmethod
-    @abstractmethod
-    def call(cls, network: Any, config: Config, summary: Mapping[str, Any]) -> Call:
-        """How a trained network is called once it is exported.
-
-        Args:
-            network: as `load_network` gives it.
-            config: of the command, with the data that the network was trained on.
-            summary: of the run that trained it; may be empty.
         """
 
     def check_genotype(self, genotype: Genotype) -> None:

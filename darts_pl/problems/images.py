@@ -11,16 +11,16 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from darts_pl import interop
 from darts_pl.callbacks import BestWeights, weight_average
 from darts_pl.config import Config
-from darts_pl.data import describe
+from darts_pl.data import PhotoFolders, describe
 from darts_pl.data.identity import Identity
-from darts_pl.errors import UserError
+from darts_pl.data.loaders import LoaderPair
 from darts_pl.genotype import Genotype
+from darts_pl.inference import load_classifier
 from darts_pl.latency import FinalNetworks
 from darts_pl.modules import ClassificationScores, ClassifierModule, ClassifierRecipe, ValidatedClassifierModule
-from darts_pl.problems.base import PROBLEMS, Call, Problem, Testing, Training
+from darts_pl.problems.base import PROBLEMS, Problem, Testing, Training
 from darts_pl.problems.image_data import (
     half_data,
     image_shape,
@@ -30,6 +30,7 @@ from darts_pl.problems.image_data import (
     test_data,
 )
 from darts_pl.problems.torchvision_networks import build_torchvision_network
+from darts_pl.records import ImageInput, NetworkDescription
 from darts_pl.records.folder import Summary
 from darts_pl.runs.hardware import device_of_hardware
 from darts_pl.selection import Size
@@ -81,12 +82,14 @@ class ImageProblem(Problem):
         train = self.config.train
         network = build(genotype, **space_of(genotype.kind).network_sizes(train, self.facts))
         multiply_adds = count_multiply_adds(network, *self.shape)  # what fails here fails at once
-        return self._training(network, multiply_adds, halves=halves)
+        return self._training(network, multiply_adds, genotype, halves=halves)
 
     def known_network(self, name: str) -> Training:
-        return self._training(*build_torchvision_network(name, self.shape, self.images.classes))
+        return self._training(*build_torchvision_network(name, self.shape, self.images.classes), None)
 
-    def _training(self, network: ImageNetwork, multiply_adds: int, *, halves: bool = False) -> Training:
+    def _training(
+        self, network: ImageNetwork, multiply_adds: int, genotype: Genotype | None, *, halves: bool = False
+    ) -> Training:
         train = self.config.train
         channels, height, width = self.shape
         smallest = min_batch_size(network, *self.shape)
@@ -113,9 +116,11 @@ class ImageProblem(Problem):
                 **parts,
             )
         whole = retrain_data(self.config, self.images, smallest)
+        description = None if genotype is None else self.describe(genotype, whole)
         if train.valid_fraction:
-            return _validated(Training(self._module(network, ValidatedClassifierModule), whole, sizes, **parts))
-        return Training(self._module(network), whole, sizes, tests_checkpoint=True, **parts)
+            module = self._module(network, ValidatedClassifierModule)
+            return _validated(Training(module, whole, sizes, description=description, **parts))
+        return Training(self._module(network), whole, sizes, tests_checkpoint=True, description=description, **parts)
 
     def size(self, genotype: Genotype) -> Size:
         self.check_genotype(genotype)
@@ -171,27 +176,35 @@ class ImageProblem(Problem):
         )
         return kind(network, recipe, self.images.classes)
 
-    @classmethod
-    def load_network(cls, checkpoint: Path, genotype: Genotype, dtype: torch.dtype) -> ImageNetwork:
-        try:
-            tensors = interop.import_network(interop.read(checkpoint))
-            sizes = space_of(genotype.kind).sizes_of(tensors) or interop.classifier_sizes(tensors)
-            network = interop.build_and_load(
-                lambda: build(genotype, **sizes), lambda _: tensors, dtype, interop.authors_names
-            )
-        except UserError as error:
-            raise naming(checkpoint, error) from None
-        assert isinstance(network, ImageNetwork)
-        return network
+    def describe(self, genotype: Genotype, data: Any = None) -> NetworkDescription | None:
+        images = self.images
+        if isinstance(images, LoaderPair):
+            return None  # whoever made the dataloaders has normalised the images
+        photos = isinstance(images, PhotoFolders)
+        channels, height, width = self.shape
+        data = test_data(self.config, self.images) if data is None else data
+        named = isinstance(images, PhotoFolders) or images.named
+        read_as = ImageInput(
+            channels=channels,
+            height=height,
+            width=width,
+            mean=tuple(map(float, data.settings.mean if photos else data.mean)),
+            std=tuple(map(float, data.settings.std if photos else data.std)),
+            photos=photos,
+            resize=self.config.data.resize if photos else None,
+            layout=getattr(self.config.data, "layout", "auto"),
+        )
+        return NetworkDescription(
+            genotype=genotype,
+            input=read_as,
+            data=self.config.data.name,
+            class_names=tuple(images.class_names) if named else None,
+            why_numbers=None if named else f"{images.origin} has no class_names",
+        )
 
     @classmethod
-    def call(cls, network: ImageNetwork, config: Config, summary: Mapping[str, Any]) -> Call:
-        found = [summary.get(key) for key in ("channels", "height", "width")]
-        if all(isinstance(value, int) for value in found):
-            shape = tuple(int(value or 0) for value in found)
-        else:
-            shape = (network.in_channels, *image_shape(config, load_images(config))[1:])
-        return Call(network, {"images": shape}, ("logits",), ", normalised as in training")
+    def load_network(cls, checkpoint: Path, genotype: Genotype, dtype: torch.dtype) -> ImageNetwork:
+        return load_classifier(checkpoint, genotype, dtype)
 
 
 PROBLEMS.add("images", ImageProblem)
@@ -213,9 +226,3 @@ def _validated(training: Training) -> Training:
 
     callbacks = [*training.callbacks, best]
     return replace(training, facts=sizes, callbacks=callbacks, after=after, tests_checkpoint=True)
-
-
-def naming(checkpoint: Path, error: UserError) -> UserError:
-    """The same error with the checkpoint's name in it."""
-    text = str(error)
-    return UserError(text if str(checkpoint) in text else f"{checkpoint}: {text}")

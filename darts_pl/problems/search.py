@@ -5,17 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import pytorch_lightning as pl
 
-from darts_pl.bilevel import OBSERVERS, ORDERS, PERTURBATIONS, REGULARISERS, STAGES, AlphaRecipe, WeightRecipe
+from darts_pl.bilevel import (
+    OBSERVERS,
+    ORDERS,
+    PERTURBATIONS,
+    REGULARISERS,
+    STAGES,
+    AlphaRecipe,
+    Regulariser,
+    WeightRecipe,
+)
 from darts_pl.config import Config
 from darts_pl.errors import UserError
 from darts_pl.modules import SearchModule, StageRun
 from darts_pl.problems.base import Problem
 from darts_pl.selection import preview_of
 from darts_pl.spaces import EDGES, RELAXATIONS, SKIPS, SPACES, Parts, SearchSpace, Supernet, scores_batches
+
+
+class GivesFacts(Protocol):
+    """What knows the sizes that the data determine, such as a `Problem`."""
+
+    @property
+    def facts(self) -> Mapping[str, int]:
+        """By name, such as the number of classes."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +45,7 @@ class SupernetFactory:
     """
 
     config: Config
-    problem: Problem
+    problem: GivesFacts
 
     def __call__(
         self, *, cells: SearchSpace | None = None, edges: Mapping[str, Any] | None = None, **changes: Any
@@ -51,6 +68,21 @@ class SupernetFactory:
         )
 
 
+def checked_parts(config: Config, factory: SupernetFactory) -> tuple[Regulariser, StageRun]:
+    """The regulariser and the stages that a configuration chooses.
+
+    Raises:
+        UserError: if they do not fit the other parts.
+    """
+    regulariser: Regulariser = REGULARISERS.build(config.regulariser)
+    for reason in regulariser.requires(factory.parts()):
+        raise UserError(reason)
+    stages = StageRun(STAGES.build(config.stages), factory, config.search.epochs, config.seed)
+    for reason in factory.parts().skip.requires(len(stages.plan)):
+        raise UserError(reason)
+    return regulariser, stages
+
+
 def build_search(
     config: Config, problem: Problem, kind: type[SearchModule] = SearchModule
 ) -> tuple[SearchModule, pl.LightningDataModule]:
@@ -66,12 +98,7 @@ def build_search(
     """
     factory = SupernetFactory(config, problem)
     search = config.search
-    regulariser = REGULARISERS.build(config.regulariser)
-    for reason in regulariser.requires(factory.parts()):
-        raise UserError(reason)
-    stages = StageRun(STAGES.build(config.stages), factory, search.epochs, config.seed)
-    for reason in factory.parts().skip.requires(len(stages.plan)):
-        raise UserError(reason)
+    regulariser, stages = checked_parts(config, factory)
     supernet = stages.first()
     data = problem.search_data(supernet)
     sgd, adam = search.weights, search.alphas
@@ -86,6 +113,7 @@ def build_search(
             grad_clip=sgd.grad_clip,
             epochs=search.epochs,
             nesterov=sgd.nesterov,
+            warmup_epochs=sgd.warmup_epochs,
         ),
         alphas=AlphaRecipe(adam.lr, (adam.betas[0], adam.betas[1]), adam.weight_decay, adam.grad_clip),
         radius=getattr(config.order, "radius", None),

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from darts_pl import interop
 from darts_pl.config import Config
 from darts_pl.data import (
     Corpus,
@@ -26,11 +25,11 @@ from darts_pl.data import (
     unigram_perplexity,
 )
 from darts_pl.data.identity import Identity
-from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
+from darts_pl.inference import load_language_model
 from darts_pl.modules import LanguageModule, LanguageRecipe, LanguageScores
-from darts_pl.problems.base import PROBLEMS, Call, Problem, Testing, Training
-from darts_pl.problems.images import naming
+from darts_pl.problems.base import PROBLEMS, Problem, Testing, Training
+from darts_pl.records import NetworkDescription, TextInput
 from darts_pl.records.folder import Summary
 from darts_pl.selection import Size
 from darts_pl.spaces import LanguageModel, Outcome, Supernet, build, space_of
@@ -117,6 +116,7 @@ class TextProblem(Problem):
             facts,
             grad_clip=train.grad_clip,
             after=after,
+            description=self.describe(genotype),
             score=(lambda metrics: -float(metrics["retrain/best_valid_perplexity"])) if halves else None,
         )
 
@@ -147,46 +147,13 @@ class TextProblem(Problem):
             rollbacks=train.rollbacks,
         )
 
-    @classmethod
-    def load_network(cls, checkpoint: Path, genotype: Genotype, dtype: torch.dtype) -> LanguageModel:
-        """One of our checkpoints holds two networks: this is that of the best validation loss, which a
-        training scores."""
-        try:
-            found = interop.read(checkpoint)
-            ours = found.get("language")
-            tensors = interop.unwrap(ours["best"] if isinstance(ours, Mapping) and "best" in ours else found)
-            sizes = interop.language_model_sizes(tensors)
-            network = interop.build_and_load(
-                lambda: build(genotype, **sizes), lambda plan: interop.import_recurrent(plan, tensors), dtype
-            )
-        except UserError as error:
-            raise naming(checkpoint, error) from None
-        assert isinstance(network, LanguageModel)
-        return network
+    def describe(self, genotype: Genotype, data: Any = None) -> NetworkDescription:
+        words = TextInput(words=self.corpus.words, splitting=self.corpus.splitting)
+        return NetworkDescription(genotype=genotype, input=words, data=self.config.data.name)
 
     @classmethod
-    def call(cls, network: LanguageModel, config: Config, summary: Mapping[str, Any]) -> Call:
-        inputs: dict[str, tuple[int, ...]] = {"words": (), "hidden": (network.cell.units,)}
-        meaning = ", words numbered as they first appear; 'hidden' is the state before them, zero at the start"
-        return Call(LanguageStep(network), inputs, ("logits", "next_hidden"), meaning, network.vocabulary)
+    def load_network(cls, checkpoint: Path, genotype: Genotype, dtype: torch.dtype) -> LanguageModel:
+        return load_language_model(checkpoint, genotype, dtype)
 
 
 PROBLEMS.add("text", TextProblem)
-
-
-class LanguageStep(nn.Module):
-    """A language model for one step of many texts side by side.
-
-    Args:
-        network: in evaluation mode.
-    """
-
-    def __init__(self, network: LanguageModel) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, words: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [B, V] of the next word and the hidden state [B, H] after it, of words [B] and the
-        hidden state [B, H] before them, which is zero at the start of a text."""
-        sequence = self.network(words.unsqueeze(0), hidden)
-        return sequence.logits[0], sequence.outputs[0]

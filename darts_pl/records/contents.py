@@ -29,6 +29,7 @@ FILES = (
     *("cells.png", "cells.svg", "runs.csv", "runs.md", "network.onnx", "network.pt2"),
     *("time_budget.json",),
     *("history.jsonl", "strategy.json", "ranking.csv", "pareto.csv", "evaluation.json"),
+    *("network.json", "network.py", "network.pt", "predictions.csv"),
     *(
         "data.json",
         "selection.json",
@@ -43,8 +44,8 @@ FILES = (
     *(PROTOCOL, "table.md", "table.csv", "rows.json"),
 )
 CHECKPOINTS = ("last.ckpt", "previous.ckpt", ".writing.last.ckpt")
-#: Folders that loggers fill.
-FOLDERS = ("wandb", "tensorboard", "mlflow", "comet")
+#: Folders that loggers fill, and what task=export format=folder writes.
+FOLDERS = ("wandb", "tensorboard", "mlflow", "comet", "network")
 #: Folders of the parts of a run, each with the files of a run.
 PARTS = ("search", "retrain", "random", "shared_weights", "compare")
 #: Folder of the trainings of a search without gradients, each with the files of a run.

@@ -30,6 +30,7 @@ class WeightsSettings:
 
     lr: float = setting("learning rate", above(0))
     lr_min: float = setting("learning rate at the end of the cosine schedule", at_least(0))
+    warmup_epochs: int = setting("epochs in which the learning rate rises to the cosine schedule", at_least(0))
     momentum: float = setting("momentum", between(0, 1, with_high=False))
     nesterov: bool = setting("whether the momentum is Nesterov's")
     weight_decay: float = setting("L2 weight decay", at_least(0))

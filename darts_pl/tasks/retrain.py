@@ -11,6 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from darts_pl import zoo
+from darts_pl.callbacks import KeepDescription
 from darts_pl.config import Config
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype, find, is_text
@@ -111,6 +112,7 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
     problem = open_problem(config)
     problem.check_genotype(genotype)
     training = problem.training(genotype)
+    described = training.description
     done = fit_and_record(
         context,
         training.module,
@@ -119,7 +121,7 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
         epochs=config.train.epochs,
         facts=training.facts,
         settings=settings_of(context.resolved, "seed", "train", "data", genotype=str(genotype)),
-        callbacks=training.callbacks,
+        callbacks=[*training.callbacks, *([KeepDescription(described)] if described is not None else [])],
         grad_clip=training.grad_clip,
         accumulate=training.accumulate,
     )
@@ -143,4 +145,6 @@ def train_genotype(context: Context, genotype: Genotype, title: str) -> Summary:
     }
     summary |= warn(context, summary, done.rows)
     write_result(trainer, folder, genotype, summary)
+    if described is not None and trainer.is_global_zero:
+        described.write(folder.path)
     return summary

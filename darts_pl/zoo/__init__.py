@@ -131,7 +131,8 @@ def _pairs(cell: str) -> list[list[tuple[str, int]]]:
 
 
 def _genotype(entry: Mapping[str, Any]) -> Genotype:
-    kind = next(KINDS.get(name) for name in KINDS if KINDS.get(name).cell_types[0] in entry)
+    by_cells = next(name for name in KINDS if KINDS.get(name).cell_types[0] in entry)
+    kind = KINDS.get(entry.get("kind", by_cells))
     cells = {}
     for cell_type in kind.cell_types:
         nodes = _pairs(entry[cell_type])

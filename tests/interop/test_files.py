@@ -8,7 +8,6 @@ import json
 import lzma
 import os
 import pickle
-import sys
 import tarfile
 import warnings
 import zipfile
@@ -161,13 +160,6 @@ def test_damaged_safetensors_are_refused(case, tmp_path):
         assert "a damaged safetensors file" in case.message(path)
     path.write_bytes(whole[:8] + b"{" * length + whole[8 + length :])
     assert "a damaged safetensors file" in case.message(path)
-
-
-def test_without_safetensors_a_line_says_how_to_install_it(case, tmp_path, monkeypatch):
-    path = tmp_path / "model.safetensors"
-    save_file({name: value.clone() for name, value in case.state.items()}, path)
-    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
-    assert "pip install 'darts-pl[safetensors]'" in case.message(path)
 
 
 class Code:

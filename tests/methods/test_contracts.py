@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from counting import Cost, cost
 from darts_pl.bilevel import ORDERS, AlphaRecipe, Draws, SearchStep, WeightRecipe
 from darts_pl.cli import config_folder
-from darts_pl.config import parse_config
+from darts_pl.config import Config, parse_config
 from darts_pl.genotype import parse
 from darts_pl.problems.search import SupernetFactory
 from darts_pl.selection import magnitude
@@ -33,7 +33,7 @@ TINY = {
 #: Methods whose cells may lack edges and nodes.
 LEAVES_NODES_OUT = ("fair_darts",)
 #: Methods that compute fewer channels or operations than the plain search.
-SAVES = ("pc_darts", "gdas", "dr_nas")
+SAVES = ("pc_darts", "gdas", "gdas_frc", "dr_nas")
 COMMON = (
     "search.candidates=[none,skip_connect,max_pool_3x3,sep_conv_3x3]",
     "search.init_channels=4",
@@ -50,16 +50,20 @@ class Facts:
     """Stands for a problem: what the data determine."""
 
     def __init__(self) -> None:
-        self.facts = {"classes": 3, "channels": 3}
+        self.facts: Mapping[str, int] = {"classes": 3, "channels": 3}
+
+
+def config_of(method: str, *more: str) -> Config:
+    """The typed configuration of a tiny search."""
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return parse_config(
+            compose("config", overrides=[*overrides(method), "search.layers=3", "search.nodes=2", *more])
+        )
 
 
 def supernet_of(method: str, *more: str) -> CnnSupernet:
     """The supernet of a method's first stage, with alphas far from equal."""
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config = parse_config(
-            compose("config", overrides=[*overrides(method), "search.layers=3", "search.nodes=2", *more])
-        )
-    supernet = SupernetFactory(config, Facts())()  # type: ignore[arg-type]
+    supernet = SupernetFactory(config_of(method, *more), Facts())()
     for parameter in supernet.architecture().values():
         torch.nn.init.normal_(parameter)
     return supernet.train()
@@ -103,7 +107,7 @@ def test_a_search_that_is_killed_and_resumed_is_bitwise_one_never_stopped(
 @pytest.mark.parametrize("method", METHODS)
 def test_the_genotype_builds_a_network_of_its_operations(method: str, whole: Callable[[str], Path]) -> None:
     genotype = parse((whole(method) / "genotype.json").read_text())
-    network = space_of(genotype.kind).network(genotype, init_channels=2, layers=3, classes=3)
+    network = space_of(genotype.kind).network(genotype, init_channels=4, layers=3, classes=3)
     assert network(BATCH[0]).shape == (6, 3)
     assert all(pair.operation != "none" for cell in genotype.cells.values() for pair in cell.pairs)
     sizes = [len(node) for cell in genotype.cells.values() for node in cell.nodes]
@@ -111,7 +115,7 @@ def test_the_genotype_builds_a_network_of_its_operations(method: str, whole: Cal
         assert len(sizes) <= 4
         assert {1, 2}.issuperset(sizes)
     else:
-        assert sizes == [2] * 4
+        assert sizes == [2] * 2 * len(genotype.cells)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -162,7 +166,7 @@ def search_step(supernet: CnnSupernet, order: str) -> SearchStep:
     )
 
 
-SAMPLERS = [method for method in METHODS if method in ("gdas", "dr_nas")]
+SAMPLERS = [method for method in METHODS if method in ("gdas", "gdas_frc", "dr_nas")]
 
 
 @pytest.mark.parametrize("method", SAMPLERS)
@@ -184,7 +188,8 @@ def test_a_sampler_draws_in_every_step_for_either_split_and_the_same_when_a_step
     assert torch.equal(torch.cat([mixing.weights.detach().flatten() for mixing in again.values()]), drawn[3, "valid"])
 
 
-@pytest.mark.parametrize("method", SAMPLERS)
+# Two draws of the one cell of gdas_frc are too often the same: it has 4 ** 5 paths.
+@pytest.mark.parametrize("method", ["dr_nas", "gdas"])
 def test_a_search_mixes_by_other_draws_in_each_of_its_steps(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

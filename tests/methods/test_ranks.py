@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from darts_pl.bilevel import Draws, InnerStep, first_order
-from darts_pl.spaces import Dirichlet, Gumbel, GumbelSettings, Relaxation, Sigmoid
+from darts_pl.bilevel import (
+    ORDERS,
+    PERTURBATIONS,
+    REGULARISERS,
+    Draws,
+    InnerStep,
+    SearchStep,
+    first_order,
+    identity_mean,
+)
+from darts_pl.methods import Curvature, CurvatureSettings
+from darts_pl.spaces import RELAXATIONS, Dirichlet, Gumbel, GumbelSettings, Relaxation, Sigmoid
+from tests.bilevel.test_mean_over_ranks import on_ranks
 from tests.methods.conftest import run_in_two_processes
-from tests.methods.test_contracts import METHODS, overrides
+from tests.methods.test_contracts import METHODS, config_of, overrides
+from tests.on_paper import optimizers_of
 from tests.smooth import CLASSES, FEATURES, SmoothNet
 
 
@@ -30,6 +44,53 @@ def test_the_mean_of_two_ranks_is_the_gradient_of_one_with_the_joint_batch(relax
     together = first_order(net, joint, joint, inner, draws=Draws(3, 7)).gradient
     for name, gradient in together.items():
         torch.testing.assert_close((ranks[0][name] + ranks[1][name]) / 2, gradient, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+@pytest.mark.parametrize("method", METHODS)
+def test_two_ranks_take_the_steps_that_one_takes_with_the_joint_batch(method: str, order: str) -> None:
+    # On a network without batch statistics: its edges are plain, and no operation is frozen.
+    torch.set_default_dtype(torch.float64)
+    config = config_of(method)
+    torch.manual_seed(6)
+    net = SmoothNet(0.0, RELAXATIONS.build(config.relaxation))
+    net.start_epoch(1, 5)
+    batches = [[(torch.randn(4, FEATURES), torch.randint(CLASSES, (4,))) for _ in range(2)] for _ in range(2)]
+    joint = [tuple(map(torch.cat, zip(*step, strict=True))) for step in batches]
+
+    def steps(supernet: SmoothNet, trains: Any, valids: Any, inner: Any, mean: Any) -> Mapping[str, torch.Tensor]:
+        own = copy.deepcopy(supernet)
+        perturbation = PERTURBATIONS.build(config.perturbation)
+        perturbation.start_epoch(1, 5)
+        curvature = Curvature(CurvatureSettings(every=1, tolerance=1e-10))
+        step = SearchStep(
+            own,
+            order=ORDERS.get(order)(),
+            regulariser=REGULARISERS.build(config.regulariser),
+            perturbation=perturbation,
+            observers=[curvature] if config.observers and method == "r_darts" else [],
+            mean=mean,
+            seed=3,
+            grad_clip=0.5,
+            radius=0.01,
+            valid_batch=lambda: valids[0],
+            **optimizers_of(own),
+        )
+        for number, (train, valid) in enumerate(zip(trains, valids, strict=True)):
+            step(train, valid, number)
+        for observer in step.observers:
+            observer.on_epoch_end(0, step)
+        return {**dict(own.named_parameters()), "curvature": torch.tensor(curvature.values)}
+
+    ranks = [[batch[rank] for batch in batches] for rank in range(2)]
+    results, _ = on_ranks(steps, net, ranks, ranks, None)
+    together = steps(net, joint, joint, None, identity_mean)
+    start = dict(net.named_parameters())
+    assert len(together["curvature"]) == (method == "r_darts")
+    for name, value in together.items():
+        for result in results:
+            torch.testing.assert_close(result[name], value, rtol=1e-9, atol=1e-12)
+        assert name == "curvature" or not torch.equal(value, start[name])
 
 
 @pytest.mark.slow

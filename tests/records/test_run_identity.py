@@ -60,3 +60,9 @@ def test_where_data_lie_and_how_they_are_read_may_change(key):
         for value in ("this", "that")
     )
     assert difference(one, two) is None
+
+
+def test_two_names_of_one_kind_of_data_are_the_same_run():
+    before = {"data.name": "imagenet", "data.size": 64}
+    assert difference(before, {"data.name": "image_folder", "data.size": 64}) is None
+    assert difference(before, {"data.name": "npz", "data.size": 64}) == "data.name=imagenet, and not data.name=npz"

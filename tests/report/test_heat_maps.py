@@ -53,3 +53,19 @@ def test_a_candidate_that_an_edge_lacks_is_white() -> None:
     figure = draw_mixing_weights(SearchSpace("cnn", {"normal": cell}), {"normal": weights})
     assert shown(figure, 0, 1, 0) == pytest.approx(np.ones(3))
     assert shown(figure, 0, 1, 1) == pytest.approx(matplotlib.colormaps["viridis"](1.0)[:3], abs=2 / 255)
+
+
+def test_an_edge_weight_stands_beside_the_name_of_its_edge() -> None:
+    space = build_space("cnn", CANDIDATES, 2)
+    weights = {name: np.full((5, 8), 1 / 8) for name in ("normal", "reduce")}
+    edges = {"normal": np.array([0.25, 0.75, 0.1, 0.2, 0.7]), "reduce": np.full(5, 0.5)}
+    figure = draw_mixing_weights(space, weights, edges)
+    rows = [[label.get_text() for label in axes.get_yticklabels()] for axes in figure.axes[:2]]
+    assert rows[0] == [
+        "$c_{k-2}$ → 0: 0.25",
+        "$c_{k-1}$ → 0: 0.75",
+        "$c_{k-2}$ → 1: 0.10",
+        "$c_{k-1}$ → 1: 0.20",
+        "0 → 1: 0.70",
+    ]
+    assert rows[1][0] == "$c_{k-2}$ → 0: 0.50"

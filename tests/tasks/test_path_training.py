@@ -135,6 +135,13 @@ def test_a_finished_training_is_not_repeated_for_a_larger_budget(searched, tmp_p
     assert len(answers(folder)) == 6
 
 
+def test_another_search_may_use_the_weights_that_were_trained(searched, tmp_path, digits):
+    command = ("task=evaluate", "evaluator=shared_weights", f"evaluator.run={searched}", *SMALL, digits)
+    (row, *_) = csv_rows(searched / "ranking.csv")
+    folder = finished(tmp_path, *command, f'genotype="{row["genotype"]}"')
+    assert json.loads((folder / "summary.json").read_text())["evaluate/score"] == float(row["score"])
+
+
 @pytest.mark.slow
 def test_the_reward_of_text_is_80_by_the_perplexity_of_a_batch(tmp_path):
     draw = np.random.default_rng(0)
@@ -160,7 +167,10 @@ def test_the_reward_of_text_is_80_by_the_perplexity_of_a_batch(tmp_path):
         (("evaluator.epochs=0",), "evaluator.epochs=0: must be at least 1"),
         (("evaluator.fraction=0",), "evaluator.fraction=0"),
         (("search.batch_size=101",), "search.batch_size=101"),
-        (("stages=widening", "method=dr_nas"), "trains one supernet; use single"),
+        (
+            ("stages=deepening", "stages.keep=[2]", "stages.added_layers=[1]", "stages.warmup_epochs=0"),
+            "trains one supernet; use single",
+        ),
     ],
 )
 def test_what_makes_no_training_is_refused(arguments, message, refused, digits):

@@ -97,6 +97,14 @@ def test_the_first_command_that_comes_next_trains_the_cell(searched: tuple[Path,
     assert read(tmp_path) == read(searched[0])
 
 
+def test_a_cell_that_is_derived_later_is_trained_on_the_data_of_its_search(
+    searched: tuple[Path, str], tmp_path: Path
+) -> None:
+    assert main(["task=derive", f"run={searched[0]}", "select=skip_limit", f"hydra.run.dir={tmp_path}"]) == 0
+    (only,) = json.loads((tmp_path / "warnings.json").read_text())["next"]
+    assert only["command"] == f"python run.py task=retrain genotype={tmp_path} data=digits train.cutout=4"
+
+
 def test_alphas_have_names_of_edges_as_they_are_drawn_and_of_candidates(searched: tuple[Path, str]) -> None:
     with np.load(searched[0] / "alphas.npz") as saved:
         assert saved["normal"].shape == (2, 5, 3)

@@ -21,6 +21,7 @@ class ImageArrays:
         y_train, y_test: int64 [N], values in [0, classes).
         class_names: one name per class.
         origin: where they come from, for messages.
+        named: whether the classes have names; otherwise `class_names` are their numbers.
 
     Raises:
         UserError: if shapes, counts or labels do not fit each other, or a split is empty.
@@ -32,6 +33,7 @@ class ImageArrays:
     y_test: np.ndarray
     class_names: tuple[str, ...]
     origin: str = "images"
+    named: bool = True
 
     def __post_init__(self) -> None:
         for split, images, labels in (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test)):

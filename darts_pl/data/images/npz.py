@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -50,7 +50,7 @@ def npz(path: str | None, layout: str = AUTO, test_fraction: float = 0.2, split_
     x, y = _images(file, keys[0], arrays[keys[0]], layout), _labels(file, keys[1], arrays[keys[1]])
     names = _class_names(file, arrays.get("class_names"), y, keys[1])
     if len(keys) == 2:
-        return _divided(ImageArrays(x, y, x, y, names, str(file)), test_fraction, split_seed)
+        return _divided(ImageArrays(x, y, x, y, names, str(file), "class_names" in arrays), test_fraction, split_seed)
     return ImageArrays(
         x_train=x,
         y_train=y,
@@ -58,6 +58,7 @@ def npz(path: str | None, layout: str = AUTO, test_fraction: float = 0.2, split_
         y_test=_labels(file, "y_test", arrays["y_test"]),
         class_names=names,
         origin=str(file),
+        named="class_names" in arrays,
     )
 
 
@@ -70,7 +71,9 @@ def _divided(whole: ImageArrays, fraction: float, seed: int) -> ImageArrays:
         f"training, {len(test):,} for testing (every class in proportion; data.test_fraction={fraction:g}, "
         f"data.split_seed={seed})"
     )
-    return ImageArrays(images[train], labels[train], images[test], labels[test], whole.class_names, whole.origin)
+    return ImageArrays(
+        images[train], labels[train], images[test], labels[test], whole.class_names, whole.origin, whole.named
+    )
 
 
 def _keys(found: Iterable[str]) -> tuple[str, ...]:
@@ -81,6 +84,31 @@ def _keys(found: Iterable[str]) -> tuple[str, ...]:
             if present.issuperset(keys):
                 return keys
     return REQUIRED
+
+
+def read_images(file: Path, names: Sequence[str], key: str) -> tuple[str, np.ndarray]:
+    """The name and the values of the array in a file that holds one, or of the first of `names` in it.
+
+    Args:
+        file: that ``numpy.savez`` wrote.
+        names: of arrays with images.
+        key: that names the file, for messages.
+
+    Raises:
+        UserError: if the file cannot be read, or holds several arrays and none of `names`.
+    """
+    try:
+        stream = file.open("rb")
+    except OSError as error:
+        raise UserError(f"{key}={file}: cannot be read ({error.strerror or error})") from None
+    with stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as in `_read`
+        with _open_archive(file, stream) as archive:
+            found = [name for name in names if name in archive.files] or archive.files
+            if len(archive.files) != 1 and found[:1] not in [[name] for name in names]:
+                held = _printable(", ".join(archive.files[:8])) or "nothing"
+                raise UserError(f"{key}={file}: holds {held}; name the array of images {names[0]!r}")
+            return found[0], _read_key(file, archive, found[0])
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from torchvision.transforms import v2
@@ -40,7 +40,18 @@ def training_transform(settings: PhotoSettings) -> Callable[[Any], Any]:
     return v2.Compose(steps)
 
 
-def evaluation_transform(settings: PhotoSettings) -> Callable[[Any], Any]:
+class Crop(Protocol):
+    """What an evaluation does with a photo: `resize`, its shorter side before the centre crop, and `size`, that of the
+    crop, both in pixels."""
+
+    @property
+    def resize(self) -> int | None: ...
+
+    @property
+    def size(self) -> int | None: ...
+
+
+def evaluation_transform(settings: Crop) -> Callable[[Any], Any]:
     """The centre crop of the resized photo."""
     return v2.Compose([v2.Resize(settings.resize), v2.CenterCrop(settings.size)])
 

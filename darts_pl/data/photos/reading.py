@@ -47,9 +47,14 @@ def read_photo(path: str) -> Image.Image:
         with warnings.catch_warnings(), open(path, "rb") as stream, Image.open(stream) as photo:
             warnings.simplefilter("ignore")  # a large photo, odd metadata: nothing that a user must act on
             photo.load()
-            return _upright(_as_rgb(photo), _orientation(photo))
+            return upright_rgb(photo)
     except _DAMAGED as error:
         raise BrokenPhotoError(f"{path}: not a readable photo ({_reason(error)})") from None
+
+
+def upright_rgb(photo: Image.Image) -> Image.Image:
+    """An open photo in RGB and upright; see `read_photo`. Raises ValueError if its numbers have no known range."""
+    return _upright(_as_rgb(photo), _orientation(photo))
 
 
 def _reason(error: Exception) -> str:

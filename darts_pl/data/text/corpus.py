@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,11 +16,10 @@ from torch import Tensor
 
 from darts_pl.data.identity import checksum
 from darts_pl.data.paths import expand
+from darts_pl.data.text.words import END, PUNCTUATION, WHITE_SPACE, words_of_lines
 from darts_pl.errors import UserError
 from darts_pl.registry import Registry
 
-#: The last word of every line.
-END = "<eos>"
 SPLITS = ("train", "valid", "test")
 
 _log = logging.getLogger(__name__)
@@ -35,6 +33,7 @@ class Corpus:
         name: for messages.
         words: every word, by its number: in the order in which they first appear in train, valid, test.
         train, valid, test: int64 [N], values in [0, len(words)).
+        splitting: how its lines became words, a name in `SPLITTINGS`.
     """
 
     name: str
@@ -42,6 +41,7 @@ class Corpus:
     train: Tensor
     valid: Tensor
     test: Tensor
+    splitting: str = WHITE_SPACE
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def load_corpus(name: str, path: str | None = None) -> Corpus:
     return CORPORA.get(name)(expand(path))
 
 
-def number_words(name: str, splits: Mapping[str, Iterable[list[str]]]) -> Corpus:
+def number_words(name: str, splits: Mapping[str, Iterable[list[str]]], splitting: str = WHITE_SPACE) -> Corpus:
     """The corpus of three parts given as lines of words; each line gets an `END`."""
     numbers: dict[str, int] = {}
     tokens = {
@@ -113,7 +113,7 @@ def number_words(name: str, splits: Mapping[str, Iterable[list[str]]]) -> Corpus
         )
         for split in SPLITS
     }
-    return Corpus(name, tuple(numbers), **tokens)
+    return Corpus(name, tuple(numbers), **tokens, splitting=splitting)
 
 
 def unigram_perplexity(corpus: Corpus) -> float:
@@ -126,8 +126,12 @@ def unigram_perplexity(corpus: Corpus) -> float:
     return math.exp(-(counts / counts.sum()).log()[corpus.test[1:]].mean().item())
 
 
-def read_lines(path: Path) -> list[str]:
+def read_lines(path: Path, key: str = "data.path") -> list[str]:
     """The lines of a UTF-8 file.
+
+    Args:
+        path: of the file.
+        key: that names it, for messages.
 
     Raises:
         UserError: if it cannot be read, is not UTF-8 or holds nothing but white space.
@@ -137,7 +141,7 @@ def read_lines(path: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 (byte {error.start}: {error.reason}); convert it to UTF-8") from None
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; data.path must name a UTF-8 text file") from None
+        raise UserError(f"{path}: {error.strerror}; {key} must name a UTF-8 text file") from None
     if not text.strip():
         raise UserError(f"{path}: the file is empty; it must hold text")
     return text.removesuffix("\n").split("\n")
@@ -166,13 +170,13 @@ def _published(name: str, path: str | None) -> Corpus:
     return corpus
 
 
-def _in_tenths(name: str, lines: list[list[str]]) -> Corpus:
+def _in_tenths(name: str, lines: list[list[str]], splitting: str = WHITE_SPACE) -> Corpus:
     """The first 80 % of the lines are the training part, the next 10 % validate, the rest tests."""
     if len(lines) < 10:
         raise UserError(f"{name}: {len(lines)} lines cannot be split 80/10/10; give a text of 10 lines or more")
     bounds = (0, len(lines) * 8 // 10, len(lines) * 9 // 10, len(lines))
     parts = {split: lines[bounds[i] : bounds[i + 1]] for i, split in enumerate(SPLITS)}
-    return number_words(name, parts)
+    return number_words(name, parts, splitting)
 
 
 @CORPORA.register("ptb")
@@ -201,5 +205,5 @@ def pydocs(path: str | None = None) -> Corpus:
     are words, lines without words are left out."""
     from pydoc_data.topics import topics
 
-    lines = (line for topic in sorted(topics) for line in topics[topic].lower().splitlines())
-    return _in_tenths("pydocs", [words for line in lines if (words := re.findall(r"\w+|[^\w\s]", line))])
+    lines = (line for topic in sorted(topics) for line in topics[topic].splitlines())
+    return _in_tenths("pydocs", list(words_of_lines(lines, PUNCTUATION)), PUNCTUATION)

@@ -2,6 +2,7 @@
 
 from darts_pl.spaces.cnn.auxiliary import AuxiliaryTower, tower_fits
 from darts_pl.spaces.cnn.classifier import EXTRA_SKIP, Classifier, FinalCell
+from darts_pl.spaces.cnn.fixed_space import FixedReductionSpace
 from darts_pl.spaces.cnn.plan import CellPlan, plan_cells, preprocess, reductions
 from darts_pl.spaces.cnn.published import PAPER_NETWORKS, size_of
 from darts_pl.spaces.cnn.settings import ClassifierTrainSettings, CnnSearchSettings, ImageTrainSettings
@@ -22,6 +23,7 @@ __all__ = [
     "CnnSpace",
     "CnnSupernet",
     "FinalCell",
+    "FixedReductionSpace",
     "ImageTrainSettings",
     "Stem",
     "build_stem",

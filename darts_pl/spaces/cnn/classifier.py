@@ -12,6 +12,7 @@ from darts_pl.errors import UserError
 from darts_pl.genotype import CellGenotype, Genotype
 from darts_pl.ops import EdgeOperation, Identity, NodeOutput, build, names
 from darts_pl.spaces.cnn.auxiliary import TOWERS, AuxiliaryTower
+from darts_pl.spaces.cnn.fixed_reduction import WIDTH, FixedReduction
 from darts_pl.spaces.cnn.plan import CellPlan, extra_skip, plan_cells, preprocess
 from darts_pl.spaces.cnn.stems import build_stem
 from darts_pl.spaces.image_network import ImageNetwork
@@ -72,11 +73,23 @@ class FinalCell(nn.Module):
         return torch.cat([states[node].raw for node in self.concat], dim=1)
 
 
+def width_of(genotype: Genotype, reduction: bool) -> int:
+    """How many maps a cell of a final network concatenates."""
+    cell = genotype.cells.get("reduce" if reduction else "normal")
+    return WIDTH if cell is None else len(cell.concat)
+
+
+def _cell(genotype: Genotype, plan: CellPlan, with_extra_skip: bool) -> nn.Module:
+    cell = genotype.cells.get("reduce" if plan.reduction else "normal")
+    return FixedReduction(plan, affine=True) if cell is None else FinalCell(cell, plan, with_extra_skip)
+
+
 class Classifier(ImageNetwork):
     """Stem, cells, global average pooling, linear head, and an optional auxiliary tower.
 
     Args:
-        genotype: with a normal and a reduction cell.
+        genotype: with a normal and a reduction cell; without the latter the reduction cells are the fixed ones of
+            GDAS.
         init_channels: C, the width of the first cells (36 in the paper's CIFAR-10 network, 48 in that for
             ImageNet).
         layers: number of cells (20; 14 for ImageNet).
@@ -109,7 +122,7 @@ class Classifier(ImageNetwork):
         extra_skip: bool = False,
     ) -> None:
         super().__init__()
-        if set(genotype.cells) != set(_CELL_TYPES):
+        if not {"normal"} <= set(genotype.cells) <= set(_CELL_TYPES):
             raise UserError(
                 f"a genotype of kind {genotype.kind!r} does not build an image classifier; give one with the cells "
                 f"{' and '.join(_CELL_TYPES)}, such as genotype=darts_v2"
@@ -130,15 +143,12 @@ class Classifier(ImageNetwork):
         self.drop_path = 0.0
         self.tower_after = 2 * layers // 3
         self.stem = build_stem(stem, in_channels, init_channels)
-        cells = genotype.cells
 
         def width(reduction: bool) -> int:
-            return len(cells["reduce" if reduction else "normal"].concat)
+            return width_of(genotype, reduction)
 
         plans = plan_cells(self.stem, init_channels, layers, width, reductions)
-        self.cells = nn.ModuleList(
-            FinalCell(cells["reduce" if plan.reduction else "normal"], plan, extra_skip) for plan in plans
-        )
+        self.cells = nn.ModuleList(_cell(genotype, plan, extra_skip) for plan in plans)
         if extra_skip:  # a state dict tells it, also where no extra skip connection has weights
             self.register_buffer(EXTRA_SKIP, torch.ones(()))
         widths = [plan.channels * width(plan.reduction) for plan in plans]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torchvision.ops import stochastic_depth
 
 from darts_pl.errors import UserError
 from darts_pl.ops import BatchNorm
@@ -41,10 +42,17 @@ class FixedReduction(nn.Module):
             nn.Sequential(nn.MaxPool2d(3, 2, 1), BatchNorm(plan.channels, affine)) for _ in range(2)
         )
 
-    def forward(self, before: Tensor, last: Tensor) -> Tensor:
-        """[B, 4*C, ceil(H/2), ceil(W/2)] of the outputs of the two cells before."""
+    def forward(self, before: Tensor, last: Tensor, drop_path: float = 0.0) -> Tensor:
+        """The concatenated maps [B, 4*C, ceil(H/2), ceil(W/2)].
+
+        Args:
+            before, last: outputs of the two cells before.
+            drop_path: probability with which each of the four maps is dropped for a sample (training only).
+        """
         inputs = (self.preprocess0(before), self.preprocess1(last))
         halves = [half(x) for halves in (self.convolutions, self.pools) for half, x in zip(halves, inputs, strict=True)]
+        if self.training and drop_path > 0:
+            halves = [stochastic_depth(half, drop_path, mode="row") for half in halves]
         return torch.cat(halves, dim=1)
 
 

@@ -13,6 +13,8 @@ from torch import nn
 from darts_pl.genotype import CellGenotype, Genotype
 from darts_pl.ops import build, names
 from darts_pl.spaces.cnn.auxiliary import TOWERS, AuxiliaryTower
+from darts_pl.spaces.cnn.classifier import width_of
+from darts_pl.spaces.cnn.fixed_reduction import FixedReduction
 from darts_pl.spaces.cnn.plan import CellPlan, plan_cells, preprocess
 from darts_pl.spaces.cnn.stems import build_stem
 from darts_pl.spaces.sizes import count_parameters, multiply_adds_of
@@ -56,7 +58,7 @@ def size_of(
     The parts of the network are counted one by one, and equal parts once.
 
     Args:
-        genotype: of kind "cnn".
+        genotype: of kind "cnn", or "cnn_fixed_reduction".
         which: one of `PAPER_NETWORKS`.
         channels, layers: instead of the paper's; None = the paper's.
         tower: whether the parameters of the auxiliary tower count.
@@ -67,17 +69,18 @@ def size_of(
     genotype.check_operations(names())
     paper = PAPER_NETWORKS[which]
     channels, layers = channels or paper.init_channels, layers or paper.layers
-    cells = {reduction: genotype.cells["reduce" if reduction else "normal"] for reduction in (False, True)}
+    cells = {reduction: genotype.cells.get("reduce" if reduction else "normal") for reduction in (False, True)}
     with torch.device("meta"):
         stem = build_stem(paper.stem, 3, channels)
         image = torch.empty(1, 3, paper.side, paper.side)
         side = stem(image)[1].shape[-1]
-        plans = plan_cells(stem, channels, layers, lambda reduction: len(cells[reduction].concat))
+        plans = plan_cells(stem, channels, layers, lambda reduction: width_of(genotype, reduction))
         parts = [_Size(count_parameters(stem), multiply_adds_of(stem, [image]))]
         for plan in plans:
-            parts.append(_cell(cells[plan.reduction], plan, side))
+            cell = cells[plan.reduction]
+            parts.append(_fixed(plan, side) if cell is None else _cell(cell, plan, side))
             side = -(-side // 2) if plan.reduction else side
-        widths = [plan.channels * len(cells[plan.reduction].concat) for plan in plans]
+        widths = [plan.channels * width_of(genotype, plan.reduction) for plan in plans]
         head = nn.Linear(widths[-1], paper.classes)
         parts.append(_Size(count_parameters(head), head.weight.numel()))
         if tower:
@@ -95,6 +98,16 @@ def _cell(cell: CellGenotype, plan: CellPlan, side: int) -> _Size:
         stride = 2 if plan.reduction and of_input else 1
         parts.append(_operation(pair.operation, plan.channels, stride, side if of_input else inside))
     return _Size(sum(part.parameters for part in parts), sum(part.multiply_adds for part in parts))
+
+
+def _fixed(plan: CellPlan, side: int) -> _Size:
+    """A fixed reduction cell whose last input has maps of side x side."""
+    cell = FixedReduction(plan, affine=True)
+    before = torch.empty(
+        1, plan.in_before, 2 * side if plan.halve_before else side, 2 * side if plan.halve_before else side
+    )
+    last = torch.empty(1, plan.in_last, side, side)
+    return _Size(count_parameters(cell), multiply_adds_of(cell, [before, last]))
 
 
 @cache

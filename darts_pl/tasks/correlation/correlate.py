@@ -47,7 +47,7 @@ def correlate(context: Context) -> Summary:
     started, settings = time.monotonic(), context.config.task
     if settings.zero_cost:
         return correlate_initial_scores(context)
-    searched = find_searched(context)
+    searched = find_searched(context, paths=True)
     cells, run = searched.module.supernet.space, f"run={context.config.run}"
     known = known_scores(settings, searched.config.search.space, cells, context.config.seed, run)
     shared = _shared_scores(context, searched, known)

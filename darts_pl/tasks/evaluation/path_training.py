@@ -29,10 +29,8 @@ from darts_pl.strategies.strategy import Reward
 from darts_pl.tasks.declarations.sections import PARTS
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record
+from darts_pl.tasks.execution.searched import SHARED_WEIGHTS
 from darts_pl.tasks.search import supernet_sizes
-
-#: Folder of the training inside that of the run.
-FOLDER = "shared_weights"
 
 
 class PathTraining:
@@ -188,7 +186,7 @@ def rewarding(
 
 def _of_training(context: Context, epochs: int) -> Context:
     """The context of the training: a subfolder, so many epochs, and whatever a checkpoint there says."""
-    context = context.for_subfolder(FOLDER)
+    context = context.for_subfolder(SHARED_WEIGHTS)
     config, folder = copy(context.config), context.folder
     config.sections = {**config.sections, "search": replace(config.search, epochs=epochs), "observers": {}}
     config.resume = folder.checkpoint.is_file() or folder.previous_checkpoint.is_file()

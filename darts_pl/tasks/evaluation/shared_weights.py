@@ -123,7 +123,7 @@ def _finished_search(run: str, context: Context) -> Searched:
     config.run = run
     try:
         refuse_unfinished(Path(run))
-        searched = find_searched(replace(context, config=config))
+        searched = find_searched(replace(context, config=config), paths=True)
     except UserError as error:
         text = str(error)
         raise UserError(f"evaluator.{text}" if text.startswith("run=") else text) from None

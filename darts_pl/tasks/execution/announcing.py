@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,26 +16,23 @@ from darts_pl.tasks.execution.context import Context
 CLASSES_SHOWN = 8
 
 
-def describe(context: Context, data: Any, facts: Summary) -> Callable[[pl.Trainer], Mapping[str, str]]:
-    """What says label -> text of a run, once the Trainer has its data and its device.
+def describe(context: Context, data: Any, facts: Summary, trainer: pl.Trainer) -> Mapping[str, str]:
+    """Label -> text of a run.
 
     Args:
         context: configuration and folder.
         data: the data module.
         facts: sizes of the network: "parameters", or "search/parameters" and "architecture", and "multiply_adds".
+        trainer: has its data and its device.
     """
-
-    def entries(trainer: pl.Trainer) -> Mapping[str, str]:
-        return {
-            "data": data_text(context, data),
-            **classes_text(getattr(data, "identity", {})),
-            "network": network_text(facts),
-            "training": training_text(context, trainer, data, facts),
-            "device": device_text(trainer),
-            "folder": shown(context.folder.path),
-        }
-
-    return entries
+    return {
+        "data": data_text(context, data),
+        **classes_text(getattr(data, "identity", {})),
+        "network": network_text(facts),
+        "training": training_text(context, trainer, data, facts),
+        "device": device_text(trainer),
+        "folder": shown(context.folder.path),
+    }
 
 
 def data_text(context: Context, data: Any) -> str:

@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from darts_pl.config import Config
 from darts_pl.quoting import assignment
+from darts_pl.records.configuration import CHOICES, CONFIG, read_yaml
 from darts_pl.records.folder import Summary
 from darts_pl.run_folder import shown
 from darts_pl.runs.data_identity import read_data_identity
@@ -88,7 +89,19 @@ _AFTER: Mapping[str, Callable[[Context, Summary], Iterator[Command]]] = {
 def _retrain(context: Context) -> list[str]:
     """The arguments of a training of the genotype in the folder, on the data of the run."""
     folder = assignment("genotype", shown(context.folder.path))
-    return ["task=retrain", folder, *_data(context.config), *_fitting(context)]
+    run = context.config.run
+    data = _data(context.config) if run is None else _data_of_run(Path(run))
+    return ["task=retrain", folder, *data, *_fitting(context)]
+
+
+def _data_of_run(run: Path) -> list[str]:
+    """What chose the data of a run that the command reads; nothing where it left no configuration."""
+    try:
+        choice = read_yaml(run / CHOICES)["hydra"]["runtime"]["choices"]["data"]
+        path = (read_yaml(run / CONFIG) or {}).get("data", {}).get("path")
+    except (KeyError, TypeError):
+        return []
+    return [f"data={choice}", *([assignment("data.path", path)] if path else [])]
 
 
 def _data(config: Config) -> list[str]:
@@ -117,7 +130,9 @@ def _fitting(context: Context) -> Iterator[str]:
 
 
 def _identity(context: Context) -> Mapping[str, Any]:
-    return read_data_identity(context.folder.path) or {}
+    run = context.config.run
+    folders = [context.folder.path, *([Path(run), Path(run) / "search"] if run is not None else [])]
+    return next(filter(None, map(read_data_identity, folders)), {})
 
 
 def _uploads(folder: Path) -> Iterator[Command]:

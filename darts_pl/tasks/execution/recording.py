@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -93,7 +94,7 @@ def fit_and_record(
         *(RankStates(), *([observers] if observers is not None else []), *callbacks, samples, table, checkpoint),
         *([KeepEpochs(checkpoint, keep)] if keep else []),
         *([Throughput()] if loggers else []),
-        Announcement(title, describe(context, data, facts), context.said),
+        Announcement(title, partial(describe, context, data, facts), context.said),
         *progress_callbacks(title),
         StopOnSignal(checkpoint),
     ]

@@ -32,9 +32,10 @@ from darts_pl.tasks.derive import derive
 from darts_pl.tasks.evaluate import evaluate
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.ending import finish, finish_stopped
-from darts_pl.tasks.export import export
+from darts_pl.tasks.export import ExportSettings, export
 from darts_pl.tasks.latency import LatencySettings, latency
 from darts_pl.tasks.lookup import LookupSettings, lookup
+from darts_pl.tasks.predict import PredictSettings, predict
 from darts_pl.tasks.protocol import ProtocolSettings, protocol
 from darts_pl.tasks.retrain import retrain
 from darts_pl.tasks.search import search
@@ -48,7 +49,8 @@ TASKS.add("derive", derive, settings=TaskSettings)
 TASKS.add("retrain", retrain, settings=TaskSettings)
 TASKS.add("search_and_retrain", search_and_retrain, settings=SearchAndRetrainSettings)
 TASKS.add("test", test, settings=TaskSettings)
-TASKS.add("export", export, settings=TaskSettings)
+TASKS.add("export", export, settings=ExportSettings)
+TASKS.add("predict", predict, settings=PredictSettings)
 TASKS.add("zoo", zoo, settings=TaskSettings)
 TASKS.add("collect", collect, settings=TaskSettings)
 TASKS.add("correlate", correlate, settings=CorrelateSettings)

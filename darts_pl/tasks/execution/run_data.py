@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from hydra.core.hydra_config import HydraConfig
-
 from darts_pl.problems import open_problem
 from darts_pl.runs.data_identity import refuse_other_data
+from darts_pl.tasks.execution.described import names_data
 from darts_pl.tasks.execution.trained import Trained
 
 
@@ -20,10 +19,6 @@ def refuse_other_run_data(trained: Trained, *, only_named: bool = False) -> None
         UserError: if they are not the data that the network was trained for.
     """
     config = trained.config
-    if config.run is None or config.checkpoint is not None or (only_named and not _names_data()):
+    if config.run is None or config.checkpoint is not None or (only_named and not names_data()):
         return
     refuse_other_data(trained.checkpoint.parent.parent, open_problem(config).identity(), config.data.path)
-
-
-def _names_data() -> bool:
-    return any(override.startswith(("data=", "data.path=")) for override in HydraConfig.get().overrides.task)

@@ -23,6 +23,9 @@ from darts_pl.runs.data_identity import refuse_other_data
 from darts_pl.selection import Start, Trials
 from darts_pl.tasks.execution.context import Context
 
+#: Folder of the training of shared weights inside that of task=strategy.
+SHARED_WEIGHTS = "shared_weights"
+
 
 @dataclass(frozen=True)
 class Searched:
@@ -50,8 +53,13 @@ class Searched:
         return Trials(self.module.supernet, self.batches, self.problem.count, journal=journal, seed=self.config.seed)
 
 
-def find_searched(context: Context) -> Searched:
+def find_searched(context: Context, *, paths: bool = False) -> Searched:
     """The search that `run=` names.
+
+    Args:
+        context: of the command.
+        paths: whether it may be a search without gradients whose shared weights were trained by single paths; its
+            architecture parameters mean nothing.
 
     Raises:
         UserError: if there is none, it left no whole checkpoint, the command would write into its folder, or the
@@ -59,7 +67,7 @@ def find_searched(context: Context) -> Searched:
     """
     if context.config.run is None:
         raise UserError("run is missing; give run=FOLDER of a finished search")
-    folder = _folder(Path(context.config.run))
+    folder = _folder(Path(context.config.run), paths=paths)
     if context.folder.path.resolve() in (folder.path.resolve(), Path(context.config.run).resolve()):
         raise UserError(
             f"hydra.run.dir={context.folder.path}: is the folder of run={context.config.run}, which must not be "
@@ -99,7 +107,9 @@ def find_searched(context: Context) -> Searched:
 
 def refuse_unfinished(run: Path) -> None:
     """Raise UserError if the search in that folder has not ended."""
-    if not _folder(run).genotype.is_file():
+    folder = _folder(run, paths=True)
+    ended = RunFolder(run) if folder.path.name == SHARED_WEIGHTS else folder
+    if not ended.genotype.is_file():
         raise UserError(f"run={run}: the search is not finished; continue it with resume={run}")
 
 
@@ -107,13 +117,17 @@ def _cast(batch: Any, dtype: torch.dtype) -> Any:
     return tuple(part.to(dtype) if part.is_floating_point() else part for part in batch)
 
 
-def _folder(path: Path) -> RunFolder:
-    """The folder of a search at `path`, or inside that of task=search_and_retrain."""
+def _folder(path: Path, *, paths: bool = False) -> RunFolder:
+    """The folder of a search at `path`, or inside that of task=search_and_retrain; with `paths` also that of the shared
+    weights of task=strategy."""
     if not path.is_dir():
         raise UserError(f"run={path}: there is no such folder")
     for folder in (RunFolder(path / "search"), RunFolder(path)):
         if folder.checkpoint.is_file() and (folder.path / "alphas.npz").is_file():
             return folder
+    shared = RunFolder(path / SHARED_WEIGHTS)
+    if paths and shared.checkpoint.is_file():
+        return shared
     raise UserError(f"run={path}: not the folder of a search (task=search or search_and_retrain)")
 
 

@@ -223,4 +223,4 @@ def _with_values(context: Context, section: str, values: Mapping[str, int]) -> C
                 OmegaConf.update(stored, f"{section}.{key}", value)
             atomic.write(folder / CONFIG, OmegaConf.to_yaml(stored))
             break
-    return Context(config, resolved, context.folder)
+    return dataclasses.replace(context, config=config, resolved=resolved)

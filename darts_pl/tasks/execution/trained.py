@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,15 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from torch import nn
 
+from darts_pl import interop
 from darts_pl.config import Config, parse_config
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
+from darts_pl.inference import finished_training, stored_description
 from darts_pl.problems import Problem, problem_that_gives
-from darts_pl.records import RunFolder, read_configuration
+from darts_pl.records import NetworkDescription, RunFolder, read_configuration, read_description, read_summary
 from darts_pl.records.folder import read_genotype
+from darts_pl.records.run_identity import same_data
 from darts_pl.spaces import space_of
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.retrain import find_genotype
@@ -35,6 +37,8 @@ class Trained:
         config: that of the command, with data, `train` and precision of the run where the command names none.
         problem: what such networks are trained for.
         summary: of the run that trained it; empty for a bare checkpoint.
+        stored: what is stored with the network about what it is and reads; None where nothing is.
+        folder: of the run that trained it; None for a bare checkpoint.
     """
 
     network: nn.Module
@@ -43,6 +47,8 @@ class Trained:
     config: Config
     problem: type[Problem]
     summary: Mapping[str, Any]
+    stored: NetworkDescription | None = None
+    folder: RunFolder | None = None
 
 
 def find_trained(context: Context) -> Trained:
@@ -53,7 +59,7 @@ def find_trained(context: Context) -> Trained:
             not belong to the genotype.
     """
     config = context.config
-    folder = None if config.run is None else _finished_training(Path(config.run))
+    folder = None if config.run is None else finished_training(Path(config.run))
     if config.checkpoint is None and folder is None:
         raise UserError("run is missing; give run=FOLDER of a finished training, or checkpoint=FILE genotype=NAME")
     if folder is not None and context.folder.path.resolve() in (
@@ -66,38 +72,31 @@ def find_trained(context: Context) -> Trained:
         )
     if folder is not None:
         config = _as_trained(folder, context)
-    if config.genotype is None and folder is not None:
+    if config.checkpoint is not None:
+        checkpoint, of_run = Path(config.checkpoint), None
+    else:
+        assert folder is not None
+        checkpoint, of_run = folder.checkpoint, folder
+    stored = _stored(checkpoint, of_run)
+    if config.genotype is not None:
+        genotype = find_genotype(config.genotype)
+    elif folder is not None:
         genotype = read_genotype(folder.path)
     else:
-        genotype = find_genotype(config.genotype)
-    checkpoint = Path(config.checkpoint) if config.checkpoint is not None else _checkpoint_of(folder)
-    summary = {} if folder is None or config.checkpoint is not None else _summary_of(folder)
+        genotype = find_genotype(None) if stored is None else stored.genotype
     dtype = torch.float64 if config.hardware.precision.startswith("64") else torch.float32
     problem = problem_that_gives(space_of(genotype.kind).data)
-    return Trained(problem.load_network(checkpoint, genotype, dtype), genotype, checkpoint, config, problem, summary)
+    network = problem.load_network(checkpoint, genotype, dtype)
+    if stored is not None and stored.genotype != genotype:
+        stored = None  # a description of another network
+    summary = {} if of_run is None else read_summary(of_run.path) or {}
+    return Trained(network, genotype, checkpoint, config, problem, summary, stored, of_run)
 
 
-def _finished_training(path: Path) -> RunFolder:
-    """The folder of a finished training at `path`, or inside that of task=search_and_retrain."""
-    if not path.is_dir():
-        raise UserError(f"run={path}: there is no such folder")
-    for folder in (RunFolder(path / "retrain"), RunFolder(path)):
-        if folder.genotype.is_file() and folder.checkpoint.is_file() and _summary_of(folder).get("task") == "retrain":
-            return folder
-    raise UserError(f"run={path}: not the folder of a finished training (task=retrain or search_and_retrain)")
-
-
-def _checkpoint_of(folder: RunFolder | None) -> Path:
-    assert folder is not None
-    return folder.checkpoint
-
-
-def _summary_of(folder: RunFolder) -> Mapping[str, Any]:
-    try:
-        found = json.loads((folder.path / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def _stored(checkpoint: Path, folder: RunFolder | None) -> NetworkDescription | None:
+    """What the checkpoint, or else the folder of its run, says about the network."""
+    found = stored_description(interop.read(checkpoint), checkpoint) if checkpoint.is_file() else None
+    return read_description(folder.path) if found is None and folder is not None else found
 
 
 def _as_trained(folder: RunFolder, context: Context) -> Config:
@@ -112,7 +111,8 @@ def _as_trained(folder: RunFolder, context: Context) -> Config:
     run, settings = OmegaConf.create(found), OmegaConf.create(dict(context.resolved))
     if not any(override.startswith("hardware.precision=") for override in given):
         settings.hardware.precision = run.hardware.precision
-    if all(not override.startswith("data=") or override == f"data={run.data.get('name')}" for override in given):
+    named = [override.removeprefix("data=") for override in given if override.startswith("data=")]
+    if all(same_data(name, run.data.get("name")) for name in named):
         for override in given:
             key, _, _ = override.partition("=")
             if key.startswith(("data.", "train.")):
