@@ -37,6 +37,7 @@ from benchmarks.measures.steps import (
 )
 from benchmarks.table import Result, as_plain_data, markdown, plain
 from benchmarks.timing import Clock
+from darts_pl.bilevel import reduced_precision, use_full_float32
 
 GROUPS = {
     "convolutional": convolutional_search,
@@ -105,7 +106,8 @@ def main() -> int:
         print("error: --device cuda: no CUDA device is visible", file=sys.stderr)
         return 2
     # The same arithmetic in both forms: the published second order knows nothing of TF32, and ours switches it off.
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    use_full_float32()
+    assert not reduced_precision(), reduced_precision()
     torch.manual_seed(0)
     started = time.monotonic()
     results: list[Result] = []

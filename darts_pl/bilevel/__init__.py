@@ -10,10 +10,9 @@ from darts_pl.bilevel.orders import (
     AlphaGradient,
     Hypergradient,
     OrderSettings,
+    WeightPass,
     first_order,
     order,
-    second_order,
-    second_order_exact,
 )
 from darts_pl.bilevel.passes import (
     batch_statistics,
@@ -21,16 +20,17 @@ from darts_pl.bilevel.passes import (
     drawn_pass,
     evaluate,
     evaluation_mode,
-    full_precision,
     gradients,
     no_trace,
     nothing_dropped,
     scoring_pass,
 )
 from darts_pl.bilevel.perturbation import PERTURBATIONS, Perturbation
+from darts_pl.bilevel.precision import full_precision, reduced_precision, use_full_float32
 from darts_pl.bilevel.regulariser import REGULARISERS, Regulariser
 from darts_pl.bilevel.stages import STAGES, Factory, Facts, SingleStage, Stage, Stages
 from darts_pl.bilevel.step import AlphaRecipe, SearchStep, StepResult, WeightRecipe, scaled_lr
+from darts_pl.bilevel.virtual_step import SecondOrder, second_order, second_order_exact
 
 __all__ = [
     "OBSERVERS",
@@ -54,6 +54,7 @@ __all__ = [
     "Regulariser",
     "RollBack",
     "SearchStep",
+    "SecondOrder",
     "SingleStage",
     "Stage",
     "Stages",
@@ -61,6 +62,7 @@ __all__ = [
     "Stop",
     "Unrolled",
     "UnrolledSettings",
+    "WeightPass",
     "WeightRecipe",
     "batch_statistics",
     "device_of",
@@ -76,9 +78,11 @@ __all__ = [
     "no_trace",
     "nothing_dropped",
     "order",
+    "reduced_precision",
     "scaled_lr",
     "scoring_pass",
     "second_order",
     "second_order_exact",
     "seeded",
+    "use_full_float32",
 ]

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from darts_pl.bilevel.draws import Draws
 from darts_pl.bilevel.inner import Mean, identity_mean
-from darts_pl.bilevel.passes import device_of, evaluate, full_precision, gradients, no_trace, nothing_dropped
+from darts_pl.bilevel.passes import device_of, evaluate, gradients, no_trace, nothing_dropped
+from darts_pl.bilevel.precision import full_precision
 from darts_pl.spaces import Supernet
 
 #: From a vector [n] to a matrix's product with it, [n], both float64 on the CPU.

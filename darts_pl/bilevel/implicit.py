@@ -12,7 +12,8 @@ from torch import Tensor
 from darts_pl.bilevel.draws import Draws
 from darts_pl.bilevel.inner import InnerStep, Mean, clip_by_norm, identity_mean
 from darts_pl.bilevel.orders import FIRST_STEP, ORDERS, AlphaGradient, OrderSettings, combined
-from darts_pl.bilevel.passes import device_of, drawn_pass, full_precision, gradients, no_trace
+from darts_pl.bilevel.passes import device_of, drawn_pass, gradients, no_trace
+from darts_pl.bilevel.precision import full_precision
 from darts_pl.settings import above, at_least, or_null, setting
 from darts_pl.spaces import Outcome, Supernet
 

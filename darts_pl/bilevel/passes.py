@@ -107,14 +107,19 @@ def gradients(
     )
 
 
+def changing_buffers(supernet: Supernet) -> dict[str, Tensor]:
+    """By name the buffers that a pass may change: not the tables of the architecture."""
+    own = {id(buffer) for buffer in supernet.arch.buffers()}
+    return {name: buffer for name, buffer in supernet.named_buffers() if id(buffer) not in own}
+
+
 @contextmanager
 def no_trace(supernet: Supernet) -> Iterator[None]:
     """Within it passes may update buffers and draw random numbers; on leaving both are as before.
 
     The tables of the architecture, which no pass changes, are left out.
     """
-    own = {id(buffer) for buffer in supernet.arch.buffers()}
-    buffers = _by_type(buffer for buffer in supernet.buffers() if id(buffer) not in own)
+    buffers = _by_type(changing_buffers(supernet).values())
     saved = [_copies(group) for group in buffers]
     random = RandomState([device_of(supernet)])
     try:
@@ -176,34 +181,3 @@ def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
     flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
     parts = flat.split([tensor.numel() for tensor in tensors])
     return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
-
-
-@contextmanager
-def full_precision(device: str) -> Iterator[None]:
-    """Within it float32 products are float32: no autocast, no TF32 (differences of nearly equal
-    losses drown in anything less).
-
-    Args:
-        device: the type of device that the passes run on, such as "cuda".
-    """
-    before = [(backend, key, getattr(backend, key)) for backend, key, _ in _TF32]
-    for backend, key, exact in _TF32:
-        setattr(backend, key, exact)
-    try:
-        with torch.autocast(device, enabled=False):
-            yield
-    finally:
-        for backend, key, value in before:
-            setattr(backend, key, value)
-
-
-def _tf32_switches() -> list[tuple[Any, str, Any]]:
-    """(where, attribute, its value for full float32). torch 2.9 has new ones and refuses the old ones beside them."""
-    matmul: Any = torch.backends.cuda.matmul
-    cudnn: Any = torch.backends.cudnn
-    if hasattr(matmul, "fp32_precision"):
-        return [(place, "fp32_precision", "ieee") for place in (matmul, cudnn.conv, cudnn.rnn)]
-    return [(matmul, "allow_tf32", False), (cudnn, "allow_tf32", False)]
-
-
-_TF32 = _tf32_switches()

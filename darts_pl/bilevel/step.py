@@ -15,10 +15,11 @@ from darts_pl.bilevel.draws import Draws
 from darts_pl.bilevel.freezing import frozen_by, held
 from darts_pl.bilevel.inner import InnerStep, Mean, identity_mean
 from darts_pl.bilevel.observers import Observer
-from darts_pl.bilevel.orders import AlphaGradient, Hypergradient
+from darts_pl.bilevel.orders import AlphaGradient, Hypergradient, WeightPass
 from darts_pl.bilevel.passes import device_of, evaluate, gradients
-from darts_pl.bilevel.perturbation import Perturbation
+from darts_pl.bilevel.perturbation import NoPerturbation, Perturbation
 from darts_pl.bilevel.regulariser import Regulariser
+from darts_pl.errors import UserError
 from darts_pl.spaces import Outcome, Supernet
 
 
@@ -164,7 +165,7 @@ class SearchStep:
             observer.on_step_start(number, self)
         with scaled_lr(self.weights, self.supernet.lr_factor(train)):
             seen = self._move_alphas(train, valid, number, draws) if move_alphas else None
-            outcome, norm = self._move_weights(train, number, draws)
+            outcome, norm = self._move_weights(train, number, draws, None if seen is None else seen.train)
         if seen is None:
             return StepResult(outcome, None, norm, None)
         return StepResult(outcome, seen.valid, norm, seen.ratio)
@@ -190,8 +191,8 @@ class SearchStep:
             for name, extra in zip(searched, gradients(term, list(searched.values())), strict=True):
                 result.gradient[name] = result.gradient[name] + extra
 
-    def _move_weights(self, train: Any, number: int, draws: Draws) -> tuple[Outcome, Tensor]:
-        """What the pass saw, and the norm of the gradient before clipping."""
+    def _weight_pass(self, train: Any, draws: Draws) -> tuple[Outcome, list[Tensor]]:
+        """What the pass on the train batch saw, and the averaged gradient of the weights."""
         device = device_of(self.supernet)
         with torch.no_grad():
             mixing = self.supernet.mixing(draws("train", device), sample=True)
@@ -199,8 +200,28 @@ class SearchStep:
             mixing = dict(self.perturbation(self.supernet, mixing, train, draws("perturb", device), self.mean))
         with draws.seeding("train", device):
             outcome = evaluate(self.supernet, train, mixing)
+        own = list(self.supernet.weights().values())
+        return outcome, self.mean(gradients(self.supernet.weight_loss(outcome), own))
+
+    def _reused_pass(self, given: WeightPass) -> tuple[Outcome, list[Tensor]]:
+        """The same from the pass of the virtual step, whose statistics the supernet takes over."""
+        if self.perturbation is not None and not isinstance(self.perturbation, NoPerturbation):
+            raise UserError("order.reuse_weight_gradient=true: the weights would not see the perturbation; use false")
+        if self.supernet.weight_loss(given.outcome) is not given.outcome.loss:
+            raise UserError(
+                "order.reuse_weight_gradient=true: the weights descend another loss than the virtual step "
+                "(search.slowness); use false"
+            )
+        buffers = dict(self.supernet.named_buffers())
+        with torch.no_grad():
+            for name, values in given.buffers.items():
+                buffers[name].copy_(values)
+        return given.outcome, list(given.gradient.values())
+
+    def _move_weights(self, train: Any, number: int, draws: Draws, given: WeightPass | None) -> tuple[Outcome, Tensor]:
+        """What the pass saw, and the norm of the gradient before clipping."""
+        outcome, averaged = self._weight_pass(train, draws) if given is None else self._reused_pass(given)
         own = self.supernet.weights()
-        averaged = self.mean(gradients(self.supernet.weight_loss(outcome), list(own.values())))
         found: dict[str, Tensor | None] = dict(zip(own, averaged, strict=True))
         for observer in self.observers:
             observer.on_weight_gradient(number, found)

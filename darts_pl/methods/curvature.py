@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from darts_pl.bilevel import OBSERVERS, Draws, Observer, RollBack, SearchStep, Stop, largest_alpha_eigenvalue
 from darts_pl.settings import above, at_least, setting
@@ -14,6 +14,8 @@ from darts_pl.settings import above, at_least, setting
 @dataclass(frozen=True, kw_only=True)
 class CurvatureSettings:
     """When the curvature is measured, and how exactly."""
+
+    differentiates_twice: ClassVar[bool] = True
 
     every: int = setting("epochs between two measurements; the last epoch is measured too", at_least(1))
     tolerance: float = setting("largest relative residual of the eigenvector", above(0))

@@ -14,6 +14,7 @@ from darts_pl.ops.depthwise import DepthwiseConv2d
 from darts_pl.ops.edges import BatchNorm, EdgeOperation, NodeOutput
 from darts_pl.ops.norm_relu_depthwise import is_norm_relu_depthwise, norm_relu_depthwise
 from darts_pl.ops.pointwise import PointwiseConv2d
+from darts_pl.ops.separable import is_separable, separable
 
 
 class RectifiedConv(EdgeOperation):
@@ -27,7 +28,11 @@ class RectifiedConv(EdgeOperation):
         x = node.repeated(self.edges)
         _, *middle, norm = self.op
         while middle:
-            if is_norm_relu_depthwise(tuple(middle[:3]), x):
+            if not norm.affine and is_separable(tuple(middle), x):  # a final network keeps the map: it has memory
+                count = 4 if isinstance(middle[0], BatchNorm) else 2
+                x = separable(tuple(middle[:count]), x)
+                del middle[:count]
+            elif is_norm_relu_depthwise(tuple(middle[:3]), x):
                 x = norm_relu_depthwise(middle[0], middle[2], x)
                 del middle[:3]
             else:

@@ -10,7 +10,8 @@ Every slow case is one of the fast ones in disguise, exactly:
 - the gradient of a filter of 5 columns is that of its left 3 and of its right 3 columns (likewise rows);
 - rows and columns of a filter that can only ever meet the padding have gradient zero.
 
-Other devices and types, and second derivatives, go through the library.
+Other types and second derivatives go through the library. So does a GPU, where stride 2 with dilation 2 is never
+asked of it, and its gradients are compared once for every shape (`darts_pl.ops.cudnn`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
+
+from darts_pl.ops import cudnn
 
 #: The widest filter whose gradient is fast.
 FAST_COLUMNS = 3
@@ -52,27 +55,38 @@ class DepthwiseConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """[B, channels, H, W] -> [B, channels, ceil(H / stride), ceil(W / stride)]."""
         kernel, stride, dilation = self.kernel_size[0], self.stride[0], self.dilation[0]
-        if kernel <= FAST_COLUMNS and dilation == 1:
-            return super().forward(input)
-        if not _has_fast_gradient(input, self.weight, stride, dilation):
-            return super().forward(input)
-        return _Depthwise.apply(input, self.weight, stride, dilation)
+        weight = self.weight
+        if input.dtype != torch.float64 and torch.is_autocast_enabled(input.device.type):
+            low = torch.get_autocast_dtype(input.device.type)  # what autocast would do within `conv2d`
+            input, weight = input.to(low), weight.to(low)
+        input, stride, dilation = strided(input, stride, dilation)
+        if not _has_own_gradient(input, weight, kernel, stride, dilation):
+            return conv2d(input, weight, None, stride, dilation * (kernel // 2), dilation, self.groups)
+        return _Depthwise.apply(input, weight, stride, dilation)
 
 
-def _has_fast_gradient(x: Tensor, weight: Tensor, stride: int, dilation: int) -> bool:
-    return (
-        torch.is_grad_enabled()
-        and (x.requires_grad or weight.requires_grad)
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
-        and _is_fast_case(x, weight, stride, dilation)
-    )
+def _has_own_gradient(x: Tensor, weight: Tensor, kernel: int, stride: int, dilation: int) -> bool:
+    if not torch.is_grad_enabled() or torch.compiler.is_compiling() or not (x.requires_grad or weight.requires_grad):
+        return False
+    simple = kernel <= FAST_COLUMNS and dilation == 1
+    return cudnn.on_gpu(x) or (not simple and _is_fast_case(x, weight, stride, dilation))
+
+
+def strided(x: Tensor, stride: int, dilation: int) -> tuple[Tensor, int, int]:
+    """Input, stride and dilation that give the same convolution; on a GPU none has both of 2."""
+    return (_every_second(x), 1, 1) if cudnn.on_gpu(x) and stride == dilation == 2 else (x, stride, dilation)
+
+
+def _every_second(x: Tensor) -> Tensor:
+    """Every second row and column, all that stride 2 with dilation 2 reads."""
+    return x[:, :, ::2, ::2].contiguous(memory_format=torch.channels_last)
 
 
 def _is_fast_case(x: Tensor, weight: Tensor, stride: int, dilation: int) -> bool:
     return (
         x.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
+        and x.dtype == weight.dtype
+        and x.dtype in (torch.float32, torch.bfloat16)
         and (stride, dilation) in {(1, 1), (2, 1), (1, 2), (2, 2)}
     )
 
@@ -94,7 +108,7 @@ class _Depthwise(torch.autograd.Function):
         wanted = (ctx.needs_input_grad[0], ctx.needs_input_grad[1])
         if torch.is_grad_enabled():  # a second derivative is asked for
             return *_library_gradient(gradient, x, weight, ctx.stride, ctx.dilation, wanted), None, None
-        return *_fast_gradient(gradient, x, weight, ctx.stride, ctx.dilation, wanted), None, None
+        return *depthwise_gradient(gradient, x, weight, ctx.stride, ctx.dilation, wanted), None, None
 
 
 def depthwise_gradient(
@@ -109,6 +123,8 @@ def depthwise_gradient(
         stride, dilation: of the convolution.
         wanted: of the input, of the filters.
     """
+    if cudnn.on_gpu(x):
+        return cudnn.compared_once(_library_gradient, (gradient, x, weight), stride, dilation, wanted)
     kernel = weight.shape[-1]
     simple = kernel <= FAST_COLUMNS and dilation == 1
     if simple or not _is_fast_case(x, weight, stride, dilation):
@@ -171,7 +187,7 @@ def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, d
     """[C, 1, k, k], by the cases in the module's docstring."""
     if dilation == 2:
         if stride == 2:
-            x, stride = x[:, :, ::2, ::2].contiguous(memory_format=torch.channels_last), 1
+            x, stride = _every_second(x), 1
         else:
             x, gradient = _by_parity(x), _by_parity(gradient)
     radius = weight.shape[-1] // 2

@@ -60,11 +60,24 @@ def _convolved(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
     return conv2d(x, weight, None, stride, dilation * (weight.shape[-1] // 2), dilation, x.shape[1])
 
 
+def training_norm(norm: BatchNorm, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """x normalised over the batch, the mean, and the inverse of the standard deviation; updates the running ones."""
+    running = norm.running_mean, norm.running_var
+    y, mean, inverse = _aten.native_batch_norm(x, None, None, *running, True, norm.momentum, norm.eps)
+    return y, mean, inverse
+
+
+def rectified_again(x: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
+    """ReLU of x, normalised by statistics that `training_norm` gave."""
+    y, _, _ = _aten.native_batch_norm(x, None, None, mean, inverse.pow(-2), False, 0.0, 0.0)
+    rectified: Tensor = y.relu_()
+    return rectified
+
+
 class _NormReluDepthwise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, norm: BatchNorm, stride: int, dilation: int) -> Tensor:
-        running = norm.running_mean, norm.running_var
-        y, mean, inverse = _aten.native_batch_norm(x, None, None, *running, True, norm.momentum, norm.eps)
+        y, mean, inverse = training_norm(norm, x)
         ctx.save_for_backward(x, weight, mean, inverse)
         ctx.eps, ctx.stride, ctx.dilation = norm.eps, stride, dilation
         return _convolved(y.relu_(), weight, stride, dilation)
@@ -80,8 +93,7 @@ class _NormReluDepthwise(torch.autograd.Function):
             asked = [tensor for tensor, want in zip((x, weight), wanted, strict=True) if want]
             found = iter(torch.autograd.grad(plain, asked, gradient, create_graph=True))
             return *(next(found) if want else None for want in wanted), None, None, None
-        variance = inverse.pow(-2).sub_(ctx.eps)
-        y = _aten.native_batch_norm(x, None, None, mean, variance, False, 0.0, ctx.eps)[0].relu_()
+        y = rectified_again(x, mean, inverse)
         of_y, of_weight = depthwise_gradient(gradient, y, weight, ctx.stride, ctx.dilation, (wanted[0], wanted[1]))
         if of_y is None:
             return None, of_weight, None, None, None

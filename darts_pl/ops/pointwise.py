@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
+from darts_pl.ops import cudnn
+
 
 class PointwiseConv2d(nn.Conv2d):
     """K convolutions of one pixel side by side, without bias: as many groups as edges.
@@ -23,7 +25,7 @@ class PointwiseConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """[B, channels, H, W] -> [B, channels, H, W]."""
-        if self.groups == 1 or not input.is_cuda:
+        if self.groups == 1 or not cudnn.on_gpu(input):
             return super().forward(input)
         return conv2d(input, block_diagonal(self.weight, self.groups))
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from darts_pl.bilevel import ORDERS, Draws, InnerStep, passes, second_order, second_order_exact
+from darts_pl.bilevel import ORDERS, Draws, InnerStep, reduced_precision, second_order, second_order_exact
+from darts_pl.bilevel.precision import SWITCHES
 from darts_pl.ops import EdgeOperation
 from darts_pl.spaces import CnnSupernet, Parts, Skip, build_space
 
@@ -160,7 +161,7 @@ def test_with_dropout_the_difference_is_still_the_exact_product_and_with_fresh_m
 
 def test_products_of_the_alpha_gradient_are_full_float32_whatever_the_user_allows_elsewhere(smooth_net, smooth_batch):
     def switches():
-        return [getattr(place, key) for place, key, _ in passes._TF32]
+        return [switch.read() for switch in SWITCHES]
 
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")  # TF32 on CUDA
@@ -169,9 +170,10 @@ def test_products_of_the_alpha_gradient_are_full_float32_whatever_the_user_allow
         loss = net.loss
         net.loss = lambda *arguments: (seen.append(switches()), loss(*arguments))[1]
         ORDERS.get("second")()(net, smooth_batch(1), smooth_batch(2), InnerStep(lr=0.1, radius=0.01))
-        assert seen == [[exact for _, _, exact in passes._TF32]] * 4
+        assert seen == [[switch.exact for switch in SWITCHES]] * 4
         assert switches() == outside
         assert outside not in seen
+        assert reduced_precision()
         assert torch.backends.cuda.matmul.allow_tf32  # torch still knows the user's choice under its older name
     finally:
         torch.set_float32_matmul_precision(before)

@@ -46,6 +46,7 @@ class CnnSearchSettings(ImageSearchSettings):
     stem: str = setting("what comes before the first cell", _STEMS)
     pool_norm: bool = setting("whether BatchNorm follows the poolings of the search network")
     last_norm: bool = setting("whether BatchNorm and ReLU come before the global pooling of the search network")
+    recompute: bool = setting("whether the maps within a cell are computed again in the backward pass, not kept")
 
     def conflicts(self) -> Iterator[tuple[str, str]]:
         """A short network has a normal cell only where its reduction cells are named."""

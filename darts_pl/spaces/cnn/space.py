@@ -69,6 +69,7 @@ class CnnSpace(Space):
             extra_skip=settings.extra_skip,
             parts=parts,
             alpha_scale=settings.alphas.scale,
+            recompute=settings.recompute,
         )
 
     def network(self, genotype: Genotype, **sizes: Any) -> Classifier:

@@ -15,6 +15,7 @@ from darts_pl.spaces.cnn.plan import CellPlan, extra_skip, plan_cells, preproces
 from darts_pl.spaces.cnn.stems import build_stem
 from darts_pl.spaces.edges import Part, zero_node
 from darts_pl.spaces.mixing import Mixing, rows
+from darts_pl.spaces.recompute import recomputed
 from darts_pl.spaces.skip import Skip
 from darts_pl.spaces.space import CellSpace, SearchSpace
 from darts_pl.spaces.supernet import Outcome, Supernet
@@ -117,6 +118,10 @@ class MixedCell(nn.Module):
         states.append(self._node(states[0], incoming[-1]))
         return torch.cat(states[self.space.input_nodes :], dim=1)
 
+    def recomputed(self, before: Tensor, last: Tensor, mixing: Sequence[Mixing]) -> Tensor:
+        """As `forward`; a backward pass computes the maps within the cell again."""
+        return recomputed(self, lambda *inputs: self(*map(NodeOutput, inputs), mixing), before, last)
+
     def _node(self, like: Tensor, parts: list[Part]) -> Tensor:
         return self.edges.finish(parts) if parts else zero_node(like, self.stride)
 
@@ -137,6 +142,7 @@ class CnnSupernet(Supernet):
         extra_skip: whether every edge also adds its input, which is halved where the edge halves it.
         parts: relaxation, edges, and what happens to skip connections; None = those of DARTS.
         alpha_scale: standard deviation of the initial architecture parameters.
+        recompute: whether the inner maps of each cell are computed again in the backward pass instead of being kept.
 
     Raises:
         UserError: if a size is below 1.
@@ -157,9 +163,11 @@ class CnnSupernet(Supernet):
         extra_skip: bool = False,
         parts: Parts | None = None,
         alpha_scale: float = 0.0,
+        recompute: bool = False,
     ) -> None:
         parts = parts or Parts()
         super().__init__(space, parts.relaxation, alpha_scale=alpha_scale, edge_weights=parts.edges.edge_weights)
+        self.recompute = recompute
         for name, value in (("init_channels", init_channels), ("layers", layers), ("classes", classes)):
             if value < 1:
                 raise UserError(f"{name}={value}: must be at least 1")
@@ -213,7 +221,9 @@ class CnnSupernet(Supernet):
         before = NodeOutput(first)
         last = before if second is first else NodeOutput(second)
         for cell in self.cells:
-            if isinstance(cell, MixedCell):
+            if isinstance(cell, MixedCell) and self.recompute:
+                output = cell.recomputed(before.raw, last.raw, by_source[cell.cell_type])
+            elif isinstance(cell, MixedCell):
                 output = cell(before, last, by_source[cell.cell_type])
             else:
                 output = cell(before.raw, last.raw)

@@ -40,6 +40,21 @@ def check_precision(config: Config) -> Iterator[str]:
         )
 
 
+@CROSS_CHECKS.register("recompute")
+def check_recompute(config: Config) -> Iterator[str]:
+    """Cells that are computed again are differentiated once."""
+    if not (config.task.runs_search and getattr(config.search, "recompute", False)):
+        return
+    if getattr(config.order, "differentiates_twice", True):
+        yield (
+            f"search.recompute=true with order={config.order.name}, which differentiates twice: "
+            "use order=first or order=second"
+        )
+    for name, settings in config.observers.items():
+        if getattr(settings, "differentiates_twice", False):
+            yield f"search.recompute=true with the observer {name}, which differentiates twice: use false"
+
+
 @CROSS_CHECKS.register("time")
 def check_time(config: Config) -> Iterator[str]:
     """Only a search and a training are fitted to a time, and only a training is compared."""
