@@ -52,8 +52,8 @@ def commands(page: Path) -> list[list[str]]:
         if (match := _RUN.search(line)) is None:
             continue
         words = re.sub(r"<\w+>", "x", match.group(1)).replace("$seed", "0")
-        arguments = shlex.split(words, comments=True)
-        ends = [index for index, word in enumerate(arguments) if word in ("&", "|", ";")]
+        arguments = [word for word in shlex.split(words, comments=True) if word != "..."]
+        ends = [index for index, word in enumerate(arguments) if word in ("&", "|", ";", ">", ">>")]
         found.append(arguments[: ends[0]] if ends else arguments)
     return found
 

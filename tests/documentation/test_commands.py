@@ -22,14 +22,14 @@ from darts_pl.config import parse_config
 from darts_pl.genotype import KINDS
 from darts_pl.strategies import STRATEGIES
 from darts_pl.tasks import TASKS
-from tests.documentation.pages import DOCS, EVERY_PAGE, PAGES, ROOT, commands, label, markdown
+from tests.documentation.pages import DOCS, EVERY_PAGE, PAGES, ROOT, blocks, commands, label, markdown
 from tests.registrations import forgotten_after
 
 EXAMPLES = DOCS / "examples"
 REFERENCE = (DOCS / "configuration.md").read_text(encoding="utf-8")
 KEYS = set(re.findall(r"^\| `([\w.]+)` \|", REFERENCE, flags=re.MULTILINE))
 #: Keys of Hydra, of its plugins, and of the examples' own components.
-OTHER_KEYS = re.compile(r"hydra\.|relaxation\.hottest$|task\.since$")
+OTHER_KEYS = re.compile(r"hydra\.|relaxation\.(hottest|scale)$|task\.since$")
 OPTIONS_OF_ONE_WORD = {"-m", "--help", "--hydra-help"}
 OPTIONS_OF_TWO_WORDS = {"--config-dir", "--cfg", "-p", "-sc"}
 
@@ -95,10 +95,16 @@ def test_every_key_and_every_choice_of_a_command_is_in_the_reference(page: Path)
 
 
 @pytest.fixture
-def examples_importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What the examples register lasts for one test."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    with forgotten_after(monkeypatch, (KINDS, STRATEGIES), lambda name: (EXAMPLES / f"{name}.py").is_file()):
+def examples_importable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The modules of the examples, and those that pages hold as a whole. What they register lasts for one test."""
+    for page in PAGES:
+        for block in blocks(page, "python"):
+            if (named := re.match(r'"""(\w+\.py):', block)) is not None:
+                (tmp_path / named[1]).write_text(block)
+    for folder in (EXAMPLES, tmp_path):
+        monkeypatch.syspath_prepend(str(folder))
+    own = {path.stem for folder in (EXAMPLES, tmp_path) for path in folder.glob("*.py")}
+    with forgotten_after(monkeypatch, (KINDS, STRATEGIES), lambda name: name in own):
         yield
 
 
@@ -113,7 +119,7 @@ def check_composes(page: Path) -> None:
                 done.add(tuple(job))
                 composed = compose("config", [*job, search_path], return_hydra_config=True)
                 for module in composed.imports:
-                    if (EXAMPLES / f"{module}.py").is_file():
+                    if importlib.util.find_spec(module) is not None:
                         importlib.import_module(module)
                 with open_dict(composed):
                     del composed["hydra"]
