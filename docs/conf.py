@@ -47,5 +47,5 @@ html_theme = "furo"
 html_title = f"darts_pl {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_search_scorer = "_static/scorer.js"
+html_search_scorer = str(Path(__file__).parent / "_extensions" / "scorer.js")
 html_show_sourcelink = True
