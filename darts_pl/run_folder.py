@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from darts_pl.errors import UserError
 from darts_pl.launcher_environment import is_first, slurm_tasks
 from darts_pl.quoting import assignment
-from darts_pl.records.claim import Claim, claim_folder, claim_new_folder
+from darts_pl.records.claims.claim import Claim, claim_folder, claim_new_folder
 from darts_pl.records.contents import holds_run
 from darts_pl.records.latest import newest_file, newest_folder
 

@@ -9,7 +9,8 @@ from darts_pl.callbacks.pictures import ArchitecturePictures, PictureLogger
 from darts_pl.callbacks.progress import EpochLines, progress_callbacks
 from darts_pl.callbacks.ranks import CheckRanksAgree, RankStates
 from darts_pl.callbacks.selection import SelectionProgress
-from darts_pl.callbacks.throughput import SamplesRead, Throughput
+from darts_pl.callbacks.tested import RecordTest
+from darts_pl.callbacks.throughput import SamplesRead, Throughput, ThroughputTable
 
 __all__ = [
     "ArchitectureHistory",
@@ -23,11 +24,13 @@ __all__ = [
     "MetricsTable",
     "PictureLogger",
     "RankStates",
+    "RecordTest",
     "RunObservers",
     "SamplesRead",
     "SelectionProgress",
     "StopOnSignal",
     "Throughput",
+    "ThroughputTable",
     "progress_callbacks",
     "weight_average",
 ]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
+
+from darts_pl import atomic
 
 
 class Throughput(Callback):
@@ -45,6 +50,41 @@ class Throughput(Callback):
         peak = peak_memory(pl_module.device)
         if peak is not None:
             pl_module.log("peak_memory_mb", peak / 1e6, sync_dist=True, reduce_fx="max")
+
+
+class ThroughputTable(Throughput):
+    """`throughput.csv`: a row per epoch with the same two quantities, for the report. It is no part of a checkpoint.
+
+    The rate is that of rank zero times the number of ranks, so no rank waits for another one.
+
+    Args:
+        path: of the table; a continued run keeps the rows of earlier epochs.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero and trainer.current_epoch > 0 and self.path.is_file():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                self.rows = [row for row in csv.DictReader(file) if int(row["epoch"]) < trainer.current_epoch]
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero or not self._samples:
+            return
+        rate = self._samples * trainer.world_size / max(self._ended - self._started, 1e-9)
+        row: dict[str, Any] = {"epoch": trainer.current_epoch, "samples_per_second": round(rate, 3)}
+        peak = peak_memory(pl_module.device)
+        if peak is not None:
+            row["peak_memory_mb"] = round(peak / 1e6, 1)
+        self.rows.append(row)
+        text = io.StringIO()
+        table = csv.DictWriter(text, list(row), lineterminator="\n", extrasaction="ignore", restval="")
+        table.writeheader()
+        table.writerows(self.rows)
+        atomic.write(self.path, text.getvalue())
 
 
 class SamplesRead(Callback):

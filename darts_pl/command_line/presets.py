@@ -27,6 +27,8 @@ FEW, SOME = 500, 5_000
 SMALL_SIDE = 80
 #: Up to so many bytes a text is short.
 SHORT_TEXT = 3_000_000
+#: The preset of a short text; its keys are those of a recurrent search.
+TEXT_PRESET = "short_text"
 #: Photos whose header is read.
 SAMPLED = 16
 #: A command with one of these keys gets a recipe from elsewhere.
@@ -71,7 +73,10 @@ def preset_for(arguments: Sequence[str]) -> list[str]:
     continued = choices_of_continued(arguments)
     if continued is not None:
         before = continued.get("preset", "none")
-        return [] if before == "none" or not _exists(before) else [f"preset={before}", *_batches(arguments, before)]
+        if before == "none" or not _exists(before):
+            return []
+        added = ["search=rnn"] if before == TEXT_PRESET and not _gives(arguments, "search") else []
+        return [*added, f"preset={before}", *_batches(arguments, before)]
     name, path, search = (value_in(arguments, key) for key in ("data", "data.path", "search"))
     if path is None:
         return []
@@ -80,8 +85,8 @@ def preset_for(arguments: Sequence[str]) -> list[str]:
         if not file.is_file() or file.stat().st_size > SHORT_TEXT:
             return []
         if search is None and value_in(arguments, "task") == "retrain":
-            return ["search=rnn", "preset=short_text"]  # whose keys are those of a recurrent search
-        return ["preset=short_text"] if search == "rnn" else []
+            return ["search=rnn", f"preset={TEXT_PRESET}"]
+        return [f"preset={TEXT_PRESET}"] if search == "rnn" else []
     if search not in (None, "cnn"):
         return []
     amount = amount_of(name or "", path)

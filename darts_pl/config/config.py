@@ -57,10 +57,13 @@ class CommandSettings:
         default=None,
     )
     run: str | None = setting("the folder of a finished run, for tasks that read one")
-    runs: Any = setting("folders with runs in them, for task=collect", _FOLDERS)
+    runs: Any = setting("folders with runs in them, for task=collect and task=report", _FOLDERS)
     checkpoint: str | None = setting("a checkpoint file, for tasks that read one")
     input: str | None = setting("what task=predict reads: a photo, a folder of photos, an npz file, a text")
-    format: str | None = setting("what task=export writes", one_of("onnx", "pt2", "folder", "source"))
+    format: str | None = setting(
+        "what task=export writes (onnx, pt2, folder, source), or task=figures (pdf, svg, png)",
+        one_of("onnx", "pt2", "folder", "source", "pdf", "svg", "png"),
+    )
     debug: bool = setting("whether to run one epoch, of one batch of each phase")
 
 

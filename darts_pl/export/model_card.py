@@ -122,7 +122,9 @@ def _scores(job: Job) -> Iterator[str]:
         if isinstance(count, int):
             low, high = accuracy_interval(accuracy, count)
             line += f" (95 % interval {low:.4f} to {high:.4f}, {count:,} images)"
-        yield f"{line}. The test split was scored once, with the weights of the last epoch."
+        best = summary.get("retrain/best_epoch")
+        which = f"epoch {best}, the best on the part that validates" if isinstance(best, int) else "the last epoch"
+        yield f"{line}. The test split was scored once, with the weights of {which}."
     elif isinstance(perplexity, float):
         yield f"Perplexity on the test text: {perplexity:.2f}" + (
             f" ({count:,} words)." if isinstance(count, int) else "."

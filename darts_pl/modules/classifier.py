@@ -142,7 +142,7 @@ class ClassifierModule(pl.LightningModule):
     def _running(self) -> dict[str, nn.Module]:
         return {"loss": self.train_loss, "accuracy": self.train_accuracy}
 
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
         images, labels = batch
         logits = self.network(images)
         self.test_loss.update(nn.functional.cross_entropy(logits, labels), weight=len(labels))
@@ -152,6 +152,7 @@ class ClassifierModule(pl.LightningModule):
         if self.test_top5 is not None:
             self.test_top5.update(logits, labels)
             self.log("test/top5", self.test_top5, on_step=False, on_epoch=True)
+        return {"logits": logits}
 
 
 class ValidatedClassifierModule(ClassifierModule):

@@ -195,8 +195,10 @@ class LanguageModule(pl.LightningModule):
     def on_test_epoch_start(self) -> None:
         self._eval_hidden = None
 
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        self._observe("test/", self.test_scores, self._evaluate(self.network, batch), batch)
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        loss = self._evaluate(self.network, batch)
+        self._observe("test/", self.test_scores, loss, batch)
+        return {"loss": loss}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["language"] = {

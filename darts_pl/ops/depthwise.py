@@ -56,9 +56,9 @@ class DepthwiseConv2d(nn.Conv2d):
         """[B, channels, H, W] -> [B, channels, ceil(H / stride), ceil(W / stride)]."""
         kernel, stride, dilation = self.kernel_size[0], self.stride[0], self.dilation[0]
         weight = self.weight
-        device = input.device.type
-        if input.dtype != torch.float64 and device != "meta" and torch.is_autocast_enabled(device):
-            low = torch.get_autocast_dtype(device)  # what autocast would do within `conv2d`
+        # A tensor without values ("meta"), on which multiply-adds are counted, knows no autocast.
+        if not input.is_meta and input.dtype != torch.float64 and torch.is_autocast_enabled(input.device.type):
+            low = torch.get_autocast_dtype(input.device.type)  # what autocast would do within `conv2d`
             input, weight = input.to(low), weight.to(low)
         input, stride, dilation = strided(input, stride, dilation)
         if not _has_own_gradient(input, weight, kernel, stride, dilation):

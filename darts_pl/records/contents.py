@@ -26,6 +26,7 @@ FILES = (
         "job.json",
         "report.html",
     ),
+    *("run.json", "throughput.csv", "test.npz"),
     *("cells.png", "cells.svg", "runs.csv", "runs.md", "network.onnx", "network.pt2"),
     *("time_budget.json",),
     *("history.jsonl", "strategy.json", "ranking.csv", "pareto.csv", "evaluation.json"),

@@ -21,8 +21,9 @@ from matplotlib.textpath import text_to_path
 
 from darts_pl import atomic
 from darts_pl.genotype import Genotype
-from darts_pl.report.graph import CellGraph, cell_graph, cell_title
+from darts_pl.report.graph import CellGraph, cell_title
 from darts_pl.report.layout import Box, CellLayout, layout_cell
+from darts_pl.report.strengths import Strengths, labelled_graph
 
 DPI = 150
 WIDTH = 1400 / DPI
@@ -46,14 +47,18 @@ FAMILIES = (
 OTHER_FAMILY = "#5d6b7a"
 
 
-def draw_cells(genotype: Genotype) -> Figure:
+def draw_cells(genotype: Genotype, strengths: Strengths | None = None) -> Figure:
     """A figure with one panel per cell type: nodes as boxes, edges as arrows that carry their operation's name.
+
+    Args:
+        genotype: what is drawn.
+        strengths: numbers that are written behind the names of operations, see `strengths_of`; None = none.
 
     Every artist has a group id (``normal-node-0``, ``normal-name-0``, ``normal-edge-3``,
     ``normal-label-3``, ``normal-text-3``), which an SVG file keeps: edges are numbered in the order
     of `cell_graph`.
     """
-    graphs = {cell_type: cell_graph(genotype, cell_type) for cell_type in genotype.cells}
+    graphs = {cell_type: labelled_graph(genotype, cell_type, strengths or {}) for cell_type in genotype.cells}
     inner_width = WIDTH - 2 * MARGIN
     layouts = {
         cell_type: layout_cell(graph, _label_width, _name_width, inner_width) for cell_type, graph in graphs.items()
@@ -74,14 +79,37 @@ def draw_cells(genotype: Genotype) -> Figure:
     return figure
 
 
-def save_cells(genotype: Genotype, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
+def draw_cell_in_column(genotype: Genotype, cell_type: str, width: float, strengths: Strengths | None = None) -> Figure:
+    """A figure of one cell for a column of text: the same drawing from top to bottom, without a title.
+
+    Args:
+        genotype: what is drawn.
+        cell_type: which of its cells.
+        width: of the figure, in inches; a wide cell is scaled down to it.
+        strengths: see `draw_cells`.
+    """
+    graph = labelled_graph(genotype, cell_type, strengths or {})
+    layout = layout_cell(graph, _label_width, _name_width, downwards=True)
+    margin = 0.05
+    scale = min(width / (layout.width + 2 * margin), 1.0)
+    figure = Figure(figsize=(width, (layout.height + 2 * margin) * scale), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    _draw_panel(axes, cell_type, "", graph, layout, width / scale, scale)
+    axes.set(ylim=(layout.height + margin, -margin))
+    return figure
+
+
+def save_cells(
+    genotype: Genotype, folder: str | os.PathLike[str], strengths: Strengths | None = None
+) -> tuple[Path, Path]:
     """The paths of ``cells.png`` and ``cells.svg``, written into `folder` (made if missing).
 
     A file appears whole or not at all. The same genotype gives the same bytes.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    figure = draw_cells(genotype)
+    figure = draw_cells(genotype, strengths)
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cells"}):
         for form, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
             drawn = io.BytesIO()

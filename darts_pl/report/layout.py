@@ -91,7 +91,12 @@ class _Slots:
 
 
 def layout_cell(
-    graph: CellGraph, label_width: Callable[[str], float], name_width: Callable[[str], float], min_width: float = 0.0
+    graph: CellGraph,
+    label_width: Callable[[str], float],
+    name_width: Callable[[str], float],
+    min_width: float = 0.0,
+    *,
+    downwards: bool = False,
 ) -> CellLayout:
     """The layout of one cell; the same graph always gets the same layout.
 
@@ -100,8 +105,9 @@ def layout_cell(
         label_width: the printed width of an operation's name, in inches.
         name_width: the printed width of a node's name, in inches.
         min_width: narrower drawings get wider gaps, within limits.
+        downwards: whether data flow from top to bottom instead of from left to right; columns are then rows.
     """
-    slots = _slots(graph, label_width, name_width)
+    slots = _slots(graph, label_width, name_width, downwards)
     links = _links(slots)
     slots.columns = order_columns(slots.columns, links)
     ports = _ports(slots, links)
@@ -125,7 +131,18 @@ def layout_cell(
             way += [(lefts[column_of[slot]], y[slot]), (rights[column_of[slot]], y[slot])]
         way += [(ends[1].left, y[chain[-1]] + ports[chain[-1], chain[-2]])]
         curves.append(Curve(_bend(np.array(way)), None if label is None else box(label)))
-    return CellLayout(nodes, tuple(curves), width, float((y + slots.height / 2).max()))
+    layout = CellLayout(nodes, tuple(curves), width, float((y + slots.height / 2).max()))
+    return _turned(layout) if downwards else layout
+
+
+def _turned(layout: CellLayout) -> CellLayout:
+    """The same with x and y exchanged."""
+
+    def turned(box: Box) -> Box:
+        return Box(box.y, box.x, box.height, box.width)
+
+    curves = [Curve(one.points[:, ::-1], None if one.label is None else turned(one.label)) for one in layout.curves]
+    return CellLayout(tuple(map(turned, layout.nodes)), tuple(curves), layout.height, layout.width)
 
 
 def _ranks(graph: CellGraph) -> list[int]:
@@ -137,8 +154,13 @@ def _ranks(graph: CellGraph) -> list[int]:
     return ranks
 
 
-def _slots(graph: CellGraph, label_width: Callable[[str], float], name_width: Callable[[str], float]) -> _Slots:
-    """Node columns at even places, label columns at odd ones; a label stands just before its edge's target."""
+def _slots(
+    graph: CellGraph, label_width: Callable[[str], float], name_width: Callable[[str], float], downwards: bool
+) -> _Slots:
+    """Node columns at even places, label columns at odd ones; a label stands just before its edge's target.
+
+    In a drawing that goes downwards, text runs along a column: the height of a slot is then the width of its text.
+    """
     ranks = _ranks(graph)
     degrees = np.zeros((len(graph.nodes), 2), dtype=int)
     for edge in graph.edges:
@@ -146,6 +168,8 @@ def _slots(graph: CellGraph, label_width: Callable[[str], float], name_width: Ca
         degrees[edge.target, 1] += 1
     width = [max(NODE_SIZE, name_width(node.name) + 2 * PADDING) for node in graph.nodes]
     height = [max(NODE_SIZE, (degree - 1) * PORT_SPACING + 2 * PADDING) for degree in degrees.max(axis=1).tolist()]
+    if downwards:
+        height, width = [max(pair) for pair in zip(width, height, strict=True)], [NODE_SIZE] * len(width)
     used = {2 * rank for rank in ranks} | {
         2 * ranks[edge.target] - 1 for edge in graph.edges if edge.operation is not None
     }
@@ -162,8 +186,9 @@ def _slots(graph: CellGraph, label_width: Callable[[str], float], name_width: Ca
             columns[place].append(slot)
             if edge.operation is not None and place == 2 * ranks[edge.target] - 1:
                 label = slot
-                width.append(label_width(edge.operation) + 2 * PADDING)
-                height.append(LABEL_HEIGHT)
+                sizes = label_width(edge.operation) + 2 * PADDING, LABEL_HEIGHT
+                width.append(sizes[downwards])
+                height.append(sizes[not downwards])
             else:
                 width.append(0.0)
                 height.append(LINE_HEIGHT)

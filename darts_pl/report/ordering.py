@@ -13,6 +13,8 @@ import numpy as np
 
 Columns = list[list[int]]
 Links = Sequence[np.ndarray]
+#: By item, what it is linked with in the column before and in the column after its own.
+Neighbours = list[tuple[list[int], list[int]]]
 
 #: Starts, alternately from the given order, shuffled after the first, and from the best order with this fraction of its
 #: columns shuffled.
@@ -31,6 +33,7 @@ def order_columns(columns: Columns, links: Links) -> Columns:
     """
     items = sum(len(column) for column in columns)
     rng = np.random.default_rng(0)
+    neighbours = _neighbours(links, items)
     best, best_cost = columns, _cost(columns, links, items)
     for start in range(STARTS):
         if best_cost[0] == 0 and start >= MIN_STARTS:
@@ -42,7 +45,7 @@ def order_columns(columns: Columns, links: Links) -> Columns:
         costs: list[tuple[int, float]] = []
         for sweep in range(SWEEPS):
             _sort_by_neighbours(current, links, items, forward=sweep % 2 == 0)
-            _exchange(current, links, items)
+            _exchange(current, neighbours, items)
             cost = _cost(current, links, items)
             if cost < best_cost:
                 best, best_cost = [list(column) for column in current], cost
@@ -92,18 +95,27 @@ def _sort_by_neighbours(columns: Columns, links: Links, items: int, *, forward: 
         positions[columns[index]] = np.arange(len(columns[index])) - (len(columns[index]) - 1) / 2
 
 
-def _exchange(columns: Columns, links: Links, items: int) -> None:
-    """Swap neighbours within a column while a swap removes a crossing."""
-    positions = _positions(columns, items)
-    for index, column in enumerate(columns):
-        gaps = links[max(index - 1, 0) : index + 1]
-        before = sum(_gap_crossings(positions, gap) for gap in gaps)
+def _neighbours(links: Links, items: int) -> Neighbours:
+    found: Neighbours = [([], []) for _ in range(items)]
+    for gap in links:
+        for left, right in gap.tolist():
+            found[left][1].append(right)
+            found[right][0].append(left)
+    return found
+
+
+def _exchange(columns: Columns, neighbours: Neighbours, items: int) -> None:
+    """Swap neighbours within a column while a swap removes a crossing: only links of the two can cross more or less."""
+    positions = _positions(columns, items).tolist()
+    for column in columns:
         for upper in range(len(column) - 1):
-            pair = [column[upper], column[upper + 1]]
-            positions[pair] = positions[pair[::-1]]
-            after = sum(_gap_crossings(positions, gap) for gap in gaps)
-            if after < before:
-                column[upper : upper + 2] = pair[::-1]
-                before = after
-            else:
-                positions[pair] = positions[pair[::-1]]
+            first, second = column[upper], column[upper + 1]
+            now = swapped = 0
+            for of_first, of_second in zip(neighbours[first], neighbours[second], strict=True):
+                for one in of_first:
+                    for other in of_second:
+                        now += positions[one] > positions[other]
+                        swapped += positions[one] < positions[other]
+            if swapped < now:
+                column[upper : upper + 2] = second, first
+                positions[first], positions[second] = positions[second], positions[first]

@@ -37,7 +37,7 @@ def recomputed(module: nn.Module, run: Callable[..., Tensor], *tensors: Tensor) 
         return run(*tensors)
     call = _Call(module, run)
     # Those of now: an extra pass of a search has other weights in the module than it has in the backward pass.
-    weights = dict(call.named_parameters())
+    weights: dict[str, Tensor] = dict(call.named_parameters())
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         return nullcontext(), _buffers_kept(module)

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from darts_pl.errors import UserError
 from darts_pl.launcher_environment import is_first
 from darts_pl.quoting import assignment
-from darts_pl.records.claim import Claim, claim_folder, claim_new_folder
+from darts_pl.records.claims.claim import Claim, claim_folder, claim_new_folder
 from darts_pl.records.latest import newest_folder
 from darts_pl.run_folder import SWEEP_KEY, Refused, folder_named, is_given, set_hydra
 from darts_pl.sweeps.lost_jobs import wait_for_all

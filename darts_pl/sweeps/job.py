@@ -16,8 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from darts_pl import atomic
 from darts_pl.errors import UserError
+from darts_pl.records.claims.lock import holder, lock_folder
 from darts_pl.records.job_record import FAILED, FINISHED, JobRecord, read_record, read_summary
-from darts_pl.records.lock import holder, lock_folder
 from darts_pl.sweeps.gpus import take_one
 from darts_pl.sweeps.hydra_callback import JOBS
 from darts_pl.sweeps.ranks import processes, refuse_own_processes

@@ -43,6 +43,7 @@ def export(context: Context) -> Summary:
     """
     started = time.monotonic()
     settings, wanted = context.config.task, context.config.format or "onnx"
+    write = FORMATS.get(wanted)
     trained = find_trained(context)
     refuse_other_run_data(trained, only_named=True)
     if wanted == "onnx":
@@ -55,7 +56,7 @@ def export(context: Context) -> Summary:
     call = call_of(model, preprocessing=prepares)
     facts = metadata(model, call, __version__)
     job = Job(model, call, context.folder.path, facts, license=settings.license, **_of_run(trained))
-    written = FORMATS.get(wanted)(job)
+    written = write(job)
     difference = largest_difference(written, call)
     print(f"wrote {written.path}")
     for name, one in call.inputs.items():

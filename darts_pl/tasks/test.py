@@ -6,7 +6,7 @@ import time
 
 import pytorch_lightning as pl
 
-from darts_pl.callbacks import progress_callbacks
+from darts_pl.callbacks import RecordTest, progress_callbacks
 from darts_pl.problems import open_problem
 from darts_pl.records.folder import Summary
 from darts_pl.runs import build_trainer
@@ -32,7 +32,11 @@ def test(context: Context) -> Summary:
     testing = problem.testing(trained.network, trained.checkpoint)
     refuse_other_run_data(trained)
     trainer = build_trainer(
-        config.hardware, context.folder, epochs=1, callbacks=progress_callbacks("test"), debug=config.debug
+        config.hardware,
+        context.folder,
+        epochs=1,
+        callbacks=[RecordTest(context.folder.path), *progress_callbacks("test")],
+        debug=config.debug,
     )
     trainer.test(testing.module, datamodule=testing.data, verbose=False, weights_only=True)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}

@@ -1,5 +1,6 @@
 """Which preset a command gets, and what it may override."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,19 @@ def test_a_batch_larger_than_the_split_is_lowered_unless_the_command_gives_it(tm
     assert preset_for([*command, "search.batch_size=64"]) == ["preset=few_photos"]
     assert preset_for([*command, "data.batch_size=64"]) == ["preset=few_photos"]
     assert preset_for([*command, "search.train_portion=0.25"]) == ["preset=few_photos", "search.batch_size=2"]
+
+
+def test_a_short_text_is_measured_and_a_training_that_continues_gets_what_it_began_with(tmp_path):
+    (tmp_path / "own.txt").write_text("some words\n" * 100)
+    command = ["data=text", f"data.path={tmp_path / 'own.txt'}"]
+    assert preset_for([*command, "search=rnn"]) == ["preset=short_text"]
+    assert preset_for([*command, "task=retrain"]) == ["search=rnn", "preset=short_text"]
+    for run, preset, expected in (("old", None, []), ("new", "short_text", ["search=rnn", "preset=short_text"])):
+        choices = {"data": "text", "task": "retrain"} | ({} if preset is None else {"preset": preset})
+        (tmp_path / run / ".hydra").mkdir(parents=True)
+        (tmp_path / run / ".hydra" / "hydra.yaml").write_text(json.dumps({"hydra": {"runtime": {"choices": choices}}}))
+        again = [*command, "task=retrain", f"hydra.run.dir={tmp_path / run}", "resume=true"]
+        assert preset_for(again) == expected
 
 
 def test_data_that_are_missing_or_no_data_choose_nothing(tmp_path):

@@ -62,5 +62,5 @@ def own_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def text_run(tmp_path_factory: pytest.TempPathFactory, own_text: Path) -> Path:
     """The folder of a training of a language model."""
     network = ["genotype=darts_v2_rnn", "train.units=6", "train.batch_size=8", "train.epochs=1", "train.bptt=20"]
-    data = ["data=text", f"data.path={own_text}"]
+    data = ["data=text", f"data.path={own_text}", "preset=none"]
     return finished(tmp_path_factory.mktemp("text_run") / "run", "task=retrain", *network, *data)

@@ -92,7 +92,7 @@ def test_a_deep_planar_cell_is_drawn_without_crossings(nodes: int) -> None:
     pairs = [pair for node in range(nodes) for pair in (("tanh", node + 1), ("relu", 0))]
     cell = (pairs, [nodes + 1])
     graph = cell_graph(from_pairs("cnn", {"normal": cell, "reduce": cell}), "normal")
-    slots = _slots(graph, lambda name: 0.5, lambda name: 0.2)
+    slots = _slots(graph, lambda name: 0.5, lambda name: 0.2, False)
     links = _links(slots)
     assert crossings(order_columns(slots.columns, links), links) == 0
 

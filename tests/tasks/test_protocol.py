@@ -21,7 +21,7 @@ from scipy import special, stats
 from darts_pl.callbacks import LastCheckpoint
 from darts_pl.cli import main
 from darts_pl.problems import image_data
-from darts_pl.records.lock import lock_folder
+from darts_pl.records.claims.lock import lock_folder
 from darts_pl.selection import Trials
 from darts_pl.tasks.protocol import parts as protocol_parts
 from tests.tasks.conftest import csv_rows, finished

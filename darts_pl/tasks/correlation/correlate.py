@@ -16,13 +16,13 @@ from darts_pl.settings import at_least, or_null, setting
 from darts_pl.tasks.correlation.agreement import agreement, plot_scores, write_scores
 from darts_pl.tasks.correlation.initial_scores import correlate_initial_scores
 from darts_pl.tasks.correlation.known_scores import Known, known_scores
-from darts_pl.tasks.declarations.registry import TaskSettings
+from darts_pl.tasks.declarations.registry import ReportedTaskSettings
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.searched import Searched, find_searched
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorrelateSettings(TaskSettings):
+class CorrelateSettings(ReportedTaskSettings):
     """A comparison of shared weights, or of scores at initialization, with separate trainings."""
 
     genotypes: int = setting("how many genotypes are drawn uniformly, where a table knows their scores", at_least(3))

@@ -16,10 +16,11 @@ from darts_pl.tasks.execution.context import Context
 class TaskSettings:
     """What every task has.
 
-    `runs_search` says whether the task runs a search.
+    `runs_search` says whether the task runs a search, `writes_report` whether a run ends with `report.html`.
     """
 
     runs_search: ClassVar[bool] = False
+    writes_report: ClassVar[bool] = False
 
     objective: str | None = setting("the result that a sweep maximises; null = none")
 
@@ -28,7 +29,14 @@ TASKS: Registry[Callable[[Context], Summary]] = Registry("task", base=TaskSettin
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchTaskSettings(TaskSettings):
+class ReportedTaskSettings(TaskSettings):
+    """A run with a report."""
+
+    writes_report: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchTaskSettings(ReportedTaskSettings):
     """A search."""
 
     runs_search: ClassVar[bool] = True
@@ -42,7 +50,7 @@ class SearchAndRetrainSettings(SearchTaskSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StrategyTaskSettings(TaskSettings):
+class StrategyTaskSettings(ReportedTaskSettings):
     """A search without gradients."""
 
     costs: list[str] = setting("further objectives, minimized: parameters, multiply_adds, latency_ms")
@@ -52,6 +60,8 @@ class StrategyTaskSettings(TaskSettings):
 @dataclass(frozen=True, kw_only=True)
 class EvaluateTaskSettings(StrategyTaskSettings):
     """The evaluation of one genotype."""
+
+    writes_report: ClassVar[bool] = False
 
     epochs: int | None = setting(
         "epochs of the training that is scored", or_null(at_least(1), "as many as the evaluator has")

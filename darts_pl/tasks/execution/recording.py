@@ -15,10 +15,12 @@ from darts_pl.callbacks import (
     LastCheckpoint,
     MetricsTable,
     RankStates,
+    RecordTest,
     RunObservers,
     SamplesRead,
     StopOnSignal,
     Throughput,
+    ThroughputTable,
     progress_callbacks,
 )
 from darts_pl.callbacks.screen.announcement import Announcement
@@ -95,6 +97,7 @@ def fit_and_record(
         *([KeepEpochs(checkpoint, keep)] if keep else []),
         *([Throughput()] if loggers else []),
         Announcement(title, partial(describe, context, data, facts), context.said),
+        *(ThroughputTable(folder.path / "throughput.csv"), RecordTest(folder.path)),
         *progress_callbacks(title),
         StopOnSignal(checkpoint),
     ]

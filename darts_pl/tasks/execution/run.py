@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +24,24 @@ from darts_pl.tasks.declarations.registry import (
     TASKS,
     EvaluateTaskSettings,
     RandomTaskSettings,
+    ReportedTaskSettings,
     SearchAndRetrainSettings,
     SearchTaskSettings,
     StrategyTaskSettings,
     TaskSettings,
 )
 from darts_pl.tasks.derive import derive
+from darts_pl.tasks.draw import draw
 from darts_pl.tasks.evaluate import evaluate
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.ending import finish, finish_stopped
 from darts_pl.tasks.export import ExportSettings, export
+from darts_pl.tasks.figures import figures
 from darts_pl.tasks.latency import LatencySettings, latency
 from darts_pl.tasks.lookup import LookupSettings, lookup
 from darts_pl.tasks.predict import PredictSettings, predict
 from darts_pl.tasks.protocol import ProtocolSettings, protocol
+from darts_pl.tasks.report import report
 from darts_pl.tasks.retrain import retrain
 from darts_pl.tasks.search import search
 from darts_pl.tasks.search_and_retrain import search_and_retrain
@@ -45,14 +50,14 @@ from darts_pl.tasks.test import test
 from darts_pl.tasks.zoo import zoo
 
 TASKS.add("search", search, settings=SearchTaskSettings)
-TASKS.add("derive", derive, settings=TaskSettings)
-TASKS.add("retrain", retrain, settings=TaskSettings)
+TASKS.add("derive", derive, settings=ReportedTaskSettings)
+TASKS.add("retrain", retrain, settings=ReportedTaskSettings)
 TASKS.add("search_and_retrain", search_and_retrain, settings=SearchAndRetrainSettings)
-TASKS.add("test", test, settings=TaskSettings)
+TASKS.add("test", test, settings=ReportedTaskSettings)
 TASKS.add("export", export, settings=ExportSettings)
 TASKS.add("predict", predict, settings=PredictSettings)
 TASKS.add("zoo", zoo, settings=TaskSettings)
-TASKS.add("collect", collect, settings=TaskSettings)
+TASKS.add("collect", collect, settings=ReportedTaskSettings)
 TASKS.add("correlate", correlate, settings=CorrelateSettings)
 TASKS.add("protocol", protocol, settings=ProtocolSettings)
 TASKS.add("lookup", lookup, settings=LookupSettings)
@@ -60,6 +65,9 @@ TASKS.add("latency", latency, settings=LatencySettings)
 TASKS.add("strategy", strategy, settings=StrategyTaskSettings)
 TASKS.add("evaluate", evaluate, settings=EvaluateTaskSettings)
 TASKS.add("random", strategy, settings=RandomTaskSettings)
+TASKS.add("report", report, settings=TaskSettings)
+TASKS.add("figures", figures, settings=TaskSettings)
+TASKS.add("draw", draw, settings=TaskSettings)
 
 
 def run_task(config: Config, composed: DictConfig) -> float | None:
@@ -86,17 +94,18 @@ def run_and_show(context: Context, task: Callable[[Context], Summary]) -> float 
         task: returns the summary.
     """
     config = context.config
+    started = datetime.now()
     try:
         summary = task(context)
     except BaseException as error:
         end_children()
         finish_loggers(_exit_status(error))
-        if is_rank_zero() and not isinstance(error, UserError):
-            finish_stopped(context)
+        if is_rank_zero():
+            finish_stopped(context, started, error)
         raise
     finish_loggers(0)
     if is_rank_zero():
-        finish(context, summary)
+        finish(context, summary, started)
     return _objective(summary, config.task.objective or "")
 
 

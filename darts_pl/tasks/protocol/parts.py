@@ -15,9 +15,9 @@ from darts_pl.config import parse_config
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.records import CONFIG, RunFolder, read_configuration
+from darts_pl.records.claims.lock import lock_folder
 from darts_pl.records.configuration import CHOICES, OVERRIDES
 from darts_pl.records.job_record import read_summary
-from darts_pl.records.lock import lock_folder
 from darts_pl.records.run_identity import difference, settings_of
 from darts_pl.tasks.declarations.sections import PARTS
 from darts_pl.tasks.execution.context import Context

@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 
 from darts_pl.report.published_results import SOURCES
 from darts_pl.settings import at_least, each, one_of, or_null, setting
-from darts_pl.tasks.declarations.registry import TaskSettings
+from darts_pl.tasks.declarations.registry import ReportedTaskSettings
 
 #: The stages in their order.
 SEARCH, DERIVE, CHOICE, FINAL = STAGES = ("search", "derive", "choice", "final")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProtocolSettings(TaskSettings):
+class ProtocolSettings(ReportedTaskSettings):
     """Searches, the choice among what they found, and the training of the best."""
 
     runs_search: ClassVar[bool] = True

@@ -10,7 +10,7 @@ from pathlib import Path
 from darts_pl import atomic
 from darts_pl.errors import UserError
 from darts_pl.records import contents
-from darts_pl.records.lock import FolderLock, holder, lock_folder
+from darts_pl.records.claims.lock import FolderLock, holder, lock_folder
 
 
 @dataclass

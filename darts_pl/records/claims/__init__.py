@@ -1,0 +1,1 @@
+"""Which process owns a folder: locks, and claims of runs."""

@@ -1,0 +1,209 @@
+"""The page of a run: well-formed, self-contained, escaped, and with the numbers of the files."""
+
+import json
+import math
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from darts_pl.report.page import SECTIONS, Report, RunFiles, Section, build_sections, render_page
+from darts_pl.report.page.blocks import Curves, Interval, Intervals, Matrix, Paragraph, Series, Table
+from darts_pl.report.page.markup import VOID, tag
+from darts_pl.report.page.page import render_block
+from darts_pl.report.page.scale import fitting, tick_text
+from darts_pl.report.page.sections.registry import Entry
+from darts_pl.report.page.sections.strategy import pareto
+from tests.report.made_up_run import HOSTILE, made_up_run
+
+
+class Page(HTMLParser):
+    """Elements with attributes, text by element, and whether every element is closed in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append((self.open[-1] if self.open else "", data))
+
+    def of(self, tag: str, **wanted: str) -> list[dict[str, str | None]]:
+        """Attributes of the elements of that name; `wanted` are substrings of attributes."""
+        keys = {key.rstrip("_"): value for key, value in wanted.items()}
+        return [
+            attributes
+            for name, attributes in self.elements
+            if name == tag and all(value in (attributes.get(key) or "").split() for key, value in keys.items())
+        ]
+
+
+@pytest.fixture(scope="module")
+def run() -> RunFiles:
+    return made_up_run()
+
+
+@pytest.fixture(scope="module")
+def page(run: RunFiles) -> Page:
+    sections = build_sections(Report(run, [("data.path", HOSTILE, "")], "python run.py", [("next", HOSTILE)]))
+    return Page(render_page(f"Run {HOSTILE}", run.state, [("test accuracy", "0.825", HOSTILE)], sections, "end"))
+
+
+def test_every_section_with_data_is_on_the_page_and_in_its_navigation(page):
+    keys = [attributes["id"] for attributes in page.of("section")]
+    expected = "warnings run cells scores mixing search_curves training_curves test numbers"
+    assert [key for key in keys if key != "network"] == expected.split()
+    assert [attributes["href"] for attributes in page.of("a")] == [f"#{key}" for key in keys]
+
+
+def test_the_page_refers_to_nothing_outside_of_itself(page):
+    references = [
+        value for _, attributes in page.elements for key, value in attributes.items() if key in ("src", "href", "url")
+    ]
+    assert all(value.startswith(("#", "data:")) for value in references)
+    style = "".join(text for element, text in page.texts if element in ("style", "script"))
+    assert "http" not in style
+    assert "@import" not in style
+    assert "url(" not in style
+
+
+def test_names_that_look_like_elements_stay_text(page):
+    scripts = page.of("script")
+    assert scripts == [{"type": "application/json", "id": "mixing-data"}, {}]
+    assert sum(HOSTILE in text for element, text in page.texts if element != "script") >= 6
+    assert page.of("img")[0]["alt"] == f'is {HOSTILE}, seen as "d"; probability of {HOSTILE} 0.01'
+
+
+def test_the_summary_on_the_page_is_that_of_the_file(page, run):
+    cells = [attributes.get("data-value") for attributes in page.of("td")]
+    for value in run.summary.values():
+        if isinstance(value, float):
+            assert repr(value) in cells
+    words = " ".join(text for _, text in page.texts)
+    assert "123,456" in words
+
+
+def test_the_slider_has_the_softmax_of_the_alphas_of_every_epoch(page, run):
+    stored = json.loads(next(text for element, text in page.texts if element == "script" and text.startswith("{")))
+    arrays = run.parts["search"].arrays
+    weights = np.concatenate([arrays["normal"], arrays["reduce"]], axis=1)
+    expected = np.exp(weights) / np.exp(weights).sum(-1, keepdims=True)
+    found = np.array(stored["weights"]).reshape(expected.shape) * stored["largest"]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert stored["largest"] == pytest.approx(expected.max())
+    assert stored["epochs"] == [0, 1, 2, 3, 4]
+    assert page.of("div", class_="slider")[0].keys() >= {"hidden"}  # it does nothing without JavaScript
+
+
+def test_a_panel_marks_the_candidate_that_the_genotype_has(page, run):
+    kept = sum(len(node) for cell in run.genotype.cells.values() for node in cell.nodes)
+    assert len(page.of("polyline", class_="bold")) == kept
+
+
+def test_a_line_is_drawn_in_proportion_to_its_values():
+    values = [1.0, 4.0, 2.5]
+    drawn = Page(render_block(Curves("a", "b", "epoch", "c", [Series("d", [1, 2, 3], values)])))
+    points = [tuple(map(float, pair.split(","))) for pair in drawn.of("polyline")[0]["points"].split()]
+    (x0, y0), (x1, y1), (x2, y2) = points
+    assert (x2 - x1) == pytest.approx(x1 - x0, abs=0.11)
+    assert (y2 - y0) / (y1 - y0) == pytest.approx((2.5 - 1) / (4 - 1), abs=0.002)
+    assert y1 < y2 < y0  # larger is higher
+
+
+def test_a_missing_value_leaves_a_gap_in_its_line():
+    drawn = Page(render_block(Curves("a", "b", series=[Series("d", range(5), [1, 2, None, 3, 4])])))
+    assert len(drawn.of("polyline")) == 2
+
+
+def test_the_texts_of_an_axis_are_its_ticks():
+    draw = np.random.default_rng(0)
+    for low, width in zip(draw.uniform(-50, 50, 200), 10 ** draw.uniform(-2.5, 4, 200), strict=True):
+        ticks = fitting([low, low + width], 0, 1).ticks()
+        assert len(ticks) >= 2
+        factors = {"k": 1e3, "M": 1e6, "G": 1e9}
+        for tick in ticks:
+            shown = tick_text(tick, ticks)
+            value = float(shown.rstrip("kMG")) * factors.get(shown[-1], 1)
+            assert value == pytest.approx(tick, rel=1e-3, abs=(ticks[1] - ticks[0]) / 100)
+
+
+def test_the_opacity_of_a_square_is_its_fraction_of_the_largest_value():
+    drawn = Page(render_block(Matrix("a", "b", ["r"], ["c", "d", "e"], [[1.0, None, 4.0]], chosen=frozenset({(0, 2)}))))
+    squares = drawn.of("rect", class_="square")
+    assert [float(one["fill-opacity"]) for one in squares] == [0.25, 1.0]
+    assert [one["class"] for one in squares] == ["square", "square chosen"]
+
+
+def test_the_interval_of_a_score_ends_where_its_axis_says():
+    rows = [Interval("a", 0.5, 0.25, 0.75), Interval("b", 1.0)]
+    drawn = Page(render_block(Intervals("a", "b", rows=rows)))
+    ends = drawn.of("line", class_="interval")[0]
+    middle, last = (float(one["cx"]) for one in drawn.of("circle", class_="mean"))
+    assert float(ends["x1"]) == pytest.approx(middle - (last - middle) / 2, abs=0.2)
+    assert float(ends["x2"]) == pytest.approx((middle + last) / 2, abs=0.2)
+
+
+def test_a_number_in_a_table_is_sorted_by_its_full_value():
+    drawn = Page(render_block(Table(["a", "b"], [[0.123456789, "x"], [None, "y"]])))
+    assert [one.get("data-value") for one in drawn.of("td")] == ["0.123456789", None, "", None]
+
+
+def test_the_pareto_front_has_exactly_the_pairs_that_no_other_beats():
+    draw = np.random.default_rng(0)
+    pairs = [(float(cost), float(score)) for cost, score in draw.integers(0, 12, (60, 2))]
+    unbeaten = {
+        (cost, score)
+        for cost, score in pairs
+        if not any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in pairs)
+    }
+    assert set(pareto(pairs)) == unbeaten
+
+
+def test_a_section_that_fails_says_so_and_leaves_the_others(run, monkeypatch):
+    def fail(report: Report) -> list[Paragraph]:
+        raise ZeroDivisionError("of a user's component")
+
+    monkeypatch.setitem(SECTIONS._items, "scores", Entry("Scores", fail))
+    sections = {one.key: one for one in build_sections(Report(run))}
+    (block,) = sections["scores"].blocks
+    assert block == Paragraph("This section could not be drawn (ZeroDivisionError: of a user's component).", alarm=True)
+    assert "mixing" in sections
+
+
+def test_characters_that_html_forbids_become_question_marks():
+    assert tag("p", "a\x00b\x1b[1m", title='"') == '<p title="&quot;">a?b?[1m</p>'
+
+
+def test_a_zero_is_a_value_and_nothing_is_none():
+    assert tag("input", value=0, min=0.0, max=None, hidden=True, open=False) == '<input value="0" min="0.0" hidden>'
+
+
+def test_a_run_of_which_nothing_is_known_still_has_a_page(tmp_path):
+    page = render_page("empty", "unfinished", [], build_sections(Report(RunFiles(tmp_path))))
+    assert "has not finished" in " ".join(text for _, text in Page(page).texts)
+
+
+def test_the_entropy_plot_has_the_entropy_of_equal_weights_as_reference(run):
+    sections = {one.key: one for one in build_sections(Report(run))}
+    (plot,) = [block for block in sections["search_curves"].blocks if block.name == "search_entropy"]
+    assert plot.references == [("equal weights", math.log(3))]
+
+
+def test_a_method_s_own_quantity_has_a_plot(run):
+    sections: dict[str, Section] = {one.key: one for one in build_sections(Report(run))}
+    (plot,) = [block for block in sections["search_curves"].blocks if block.name == "search_my_quantity"]
+    assert list(plot.series[0].y) == run.parts["search"].metrics["search/my_quantity"]
+    assert re.fullmatch("My quantity", plot.title)
