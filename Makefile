@@ -12,9 +12,10 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+INSTALLED_DOCS := $(VENV)/.installed-docs
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow check format reference benchmark clean
+.PHONY: help quickstart test test-slow check format reference docs benchmark clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -42,6 +43,9 @@ reference: $(INSTALLED) ## write docs/configuration.md and the table of parts in
 	$(BIN)/python -m darts_pl.tasks.declarations.reference > docs/configuration.md
 	$(BIN)/python -m darts_pl.tasks.declarations.compatibility docs/methods.md
 
+docs: $(INSTALLED_DOCS) ## build the documentation as a site, build/docs/index.html; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -b html docs build/docs -d build/doctrees $(ARGS)
+
 benchmark: $(INSTALLED) ## compare with the form of the published code: time, operations, memory
 	BASE=$(BASE) $(BIN)/python -m benchmarks $(ARGS)
 
@@ -58,4 +62,9 @@ $(INSTALLED): pyproject.toml
 $(INSTALLED_DEV): pyproject.toml
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install $(PIP_FLAGS) -e ".[dev]"
+	@touch $(INSTALLED) $@
+
+$(INSTALLED_DOCS): pyproject.toml
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install $(PIP_FLAGS) -e ".[docs]"
 	@touch $(INSTALLED) $@

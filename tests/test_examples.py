@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md: parts of one's own, from a folder and as an installed package."""
+"""The examples of docs/extending.md and the tutorials: parts of one's own, from a folder and as a package."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ import pytest
 from darts_pl.callbacks import LastCheckpoint
 from darts_pl.cli import main
 from darts_pl.genotype import KINDS, parse
+from darts_pl.ops import CANDIDATES
 from darts_pl.tasks import TASKS
 from tests.registrations import forgotten_after
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
-MODULES = ("own_method", "own_rule", "own_space", "own_task")
+MODULES = ("own_method", "own_operation", "own_rule", "own_space", "own_strategy", "own_task")
 assert TASKS  # importing the tasks declares the sections
 
 SMALL = ["data=digits", "search.layers=3", "search.init_channels=2", "search.nodes=1", "search.batch_size=240"]
@@ -28,7 +29,9 @@ SMALL += ["search.candidates=[skip_connect,max_pool_3x3]", "search.epochs=2", "o
 @pytest.fixture(autouse=True)
 def forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test registers and imports is forgotten after it."""
-    with forgotten_after(monkeypatch, (KINDS,), lambda name: name.split(".")[0] in (*MODULES, "their_parts")):
+    with forgotten_after(
+        monkeypatch, (KINDS, CANDIDATES), lambda name: name.split(".")[0] in (*MODULES, "their_parts")
+    ):
         yield
 
 
@@ -82,7 +85,9 @@ def test_a_method_of_ones_own_searches_resumes_bitwise_and_learns_its_second_par
             run(own, tmp_path / "parts", "method=own_method", *SMALL)
     summary = run(own, tmp_path / "parts", "method=own_method", *SMALL, "resume=true")
     with np.load(tmp_path / "whole/alphas.npz") as whole, np.load(tmp_path / "parts/alphas.npz") as parts:
-        assert set(whole.files) == {"normal", "reduce", "relaxation.sharpness"}
+        assert {name for name in whole.files if not name.startswith(("edges.", "candidates."))} == {
+            *("normal", "reduce", "relaxation.sharpness")
+        }
         assert all(np.array_equal(whole[name], parts[name]) for name in whole.files)
         assert whole["relaxation.sharpness"].shape == (3,)
         assert whole["relaxation.sharpness"][0] == 0 != whole["relaxation.sharpness"][-1]
@@ -93,7 +98,8 @@ def test_swapping_a_part_of_a_method_leaves_nothing_of_it_behind(own: list[str],
     run(own, tmp_path / "swapped", "method=own_method", "relaxation=softmax", "regulariser=none", *SMALL)
     run(own, tmp_path / "plain", *SMALL)
     with np.load(tmp_path / "swapped/alphas.npz") as swapped, np.load(tmp_path / "plain/alphas.npz") as plain:
-        assert set(swapped.files) == {"normal", "reduce"}
+        assert set(swapped.files) == set(plain.files)
+        assert "relaxation.sharpness" not in swapped.files
         assert all(np.array_equal(swapped[name], plain[name]) for name in plain.files)
 
 
@@ -144,3 +150,39 @@ def test_a_value_outside_the_range_of_ones_own_setting_is_refused(
         arguments = [*own, "method=own_method", *SMALL, argument, f"hydra.run.dir={tmp_path / 'refused'}"]
         assert main(arguments) == 2
         assert message in capsys.readouterr().err
+
+
+def test_an_operation_of_ones_own_is_searched_and_its_cell_is_trained(own: list[str], tmp_path: Path) -> None:
+    candidates = "search.candidates=[skip_connect,gated_conv_3x3]"
+    run(own, tmp_path / "search", *SMALL, candidates, "search.epochs=1")
+    genotype = "Genotype(normal=[('skip_connect', 0), ('skip_connect', 1)], normal_concat=[2], "
+    genotype += "reduce=[('gated_conv_3x3', 0), ('gated_conv_3x3', 1)], reduce_concat=[2])"
+    sizes = ["data=digits", "train.init_channels=2", "train.epochs=1", "hardware.threads=1", "train.cutout=0"]
+    counts = []
+    for name in ("gated_conv_3x3", "max_pool_3x3"):
+        (tmp_path / "genotype.txt").write_text(genotype.replace("gated_conv_3x3", name))
+        arguments = ["task=retrain", f"genotype={tmp_path / 'genotype.txt'}", "train.layers=1", *sizes]
+        counts.append(run(own, tmp_path / name, *arguments)["parameters"])
+    # The only cell is a reduction cell of twice as many channels. Pooling has no parameters, a gated convolution has
+    # those of a 3x3 convolution, of the affine part of its BatchNorm, and of a 1x1 convolution with bias.
+    channels = 4
+    assert counts[0] - counts[1] == 2 * (9 * channels**2 + 2 * channels + channels**2 + channels)
+    chosen = parse(str(json.loads((tmp_path / "search/summary.json").read_text())["genotype"]))
+    names = {pair.operation for cell in chosen.cells.values() for pair in cell.pairs}
+    assert names <= {"skip_connect", "gated_conv_3x3"}
+
+
+def test_a_strategy_of_ones_own_beats_the_average_cell_and_continues_with_the_same_questions(
+    own: list[str], tmp_path: Path
+) -> None:
+    command = ["task=strategy", "strategy=climb", "search=nasbench201"]
+    summary = run(own, tmp_path / "whole", *command, "budget.evaluations=60")
+    run(own, tmp_path / "parts", *command, "budget.evaluations=20")
+    run(own, tmp_path / "parts", *command, "budget.evaluations=60", "resume=true")
+    asked = [
+        [json.loads(line)["integers"] for line in (tmp_path / name / "history.jsonl").read_text().splitlines()]
+        for name in ("whole", "parts")
+    ]
+    assert asked[0] == asked[1]
+    assert len(asked[0]) == 60
+    assert float(str(summary["table/cifar10_test"])) > 87.06  # the mean of all cells of the benchmark's table

@@ -18,16 +18,33 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_notebook_lines_run_and_print_a_genotype(capsys: pytest.CaptureFixture[str]) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+def test_the_lines_in_plain_pytorch_run_and_print_a_genotype(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(), flags=re.DOTALL)
     (block,) = [one for one in blocks if "SearchStep" in one]
-    exec(compile(block, "README.md", "exec"), {})
+    exec(compile(block, "extending.md", "exec"), {})
     genotype = parse(capsys.readouterr().out)
     assert {pair.operation for pair in genotype.cells["normal"].pairs} <= {
         "max_pool_3x3",
         "skip_connect",
         "sep_conv_3x3",
     }
+
+
+@pytest.mark.slow
+def test_the_notebook_lines_search_and_train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(compile(re.sub(r"epochs=\d", "epochs=1", block), "README.md", "exec"), names)
+    shown = capsys.readouterr().out.splitlines()
+    genotype = parse(next(line for line in shown if line.startswith("Genotype(")))
+    assert set(genotype.cells) == {"normal", "reduce"}
+    accuracy, folder = shown[-2].split(" ", 1)  # the last line is the prediction
+    # A fifth of 400 images, in proportion, was set aside: the accuracy is a number of images out of 80.
+    assert float(accuracy) * 80 == pytest.approx(round(float(accuracy) * 80), abs=0.01)
+    assert parse((tmp_path / folder / "genotype.json").read_text()) == genotype
 
 
 def test_every_file_and_experiment_that_the_readme_names_is_there() -> None:

@@ -81,7 +81,7 @@ class FinalNetworks:
         return self.build(genotype).to(self.device, PRECISIONS[self.precision][0]).eval()
 
     def batch(self, size: int) -> Tensor:
-        """Random samples on the device, [size, *shape]."""
+        """Random samples on the device, `[size, *shape]`."""
         draw = torch.Generator().manual_seed(0)
         samples = torch.randn(size, *self.shape, generator=draw)
         return samples.to(self.device, PRECISIONS[self.precision][0])

@@ -23,7 +23,7 @@ class ZeroOneSettings:
 
 @REGULARISERS.register("zero_one", settings=ZeroOneSettings)
 class ZeroOne(Regulariser):
-    """-scale * mean((p - 0.5)^2) over the mixing weights p of all cell types, or -scale * mean(|p - 0.5|).
+    """`-scale * mean((p - 0.5)^2)` over the mixing weights p of all cell types, or `-scale * mean(|p - 0.5|)`.
 
     Source: Chu et al., "Fair DARTS: Eliminating Unfair Advantages in Differentiable Architecture Search", ECCV 2020;
     both forms are the paper's, the first one is that of the published search.
