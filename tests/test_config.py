@@ -173,6 +173,7 @@ VARIED = (
     ["task=random"],
     ["task=evaluate"],
     ["task=latency"],
+    ["task=export"],
     ["evaluator=shared_weights"],
     ["evaluator=zero_cost"],
     ["method=pc_darts"],

@@ -29,6 +29,8 @@ SMALL_SIDE = 80
 SHORT_TEXT = 3_000_000
 #: The preset of a short text; its keys are those of a recurrent search.
 TEXT_PRESET = "short_text"
+#: The search whose data are text.
+TEXT_SEARCH = "rnn"
 #: Photos whose header is read.
 SAMPLED = 16
 #: A command with one of these keys gets a recipe from elsewhere.
@@ -75,7 +77,7 @@ def preset_for(arguments: Sequence[str]) -> list[str]:
         before = continued.get("preset", "none")
         if before == "none" or not _exists(before):
             return []
-        added = ["search=rnn"] if before == TEXT_PRESET and not _gives(arguments, "search") else []
+        added = [f"search={TEXT_SEARCH}"] if before == TEXT_PRESET and not _gives(arguments, "search") else []
         return [*added, f"preset={before}", *_batches(arguments, before)]
     name, path, search = (value_in(arguments, key) for key in ("data", "data.path", "search"))
     if path is None:
@@ -85,8 +87,8 @@ def preset_for(arguments: Sequence[str]) -> list[str]:
         if not file.is_file() or file.stat().st_size > SHORT_TEXT:
             return []
         if search is None and value_in(arguments, "task") == "retrain":
-            return ["search=rnn", f"preset={TEXT_PRESET}"]
-        return [f"preset={TEXT_PRESET}"] if search == "rnn" else []
+            return [f"search={TEXT_SEARCH}", f"preset={TEXT_PRESET}"]
+        return [f"preset={TEXT_PRESET}"] if search == TEXT_SEARCH else []
     if search not in (None, "cnn"):
         return []
     amount = amount_of(name or "", path)

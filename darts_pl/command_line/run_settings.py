@@ -27,6 +27,8 @@ GROUPS, SECTIONS = ("search", "train", "data", "preset"), ("train", "data")
 PRECISION = "hardware.precision"
 #: Keys that say how a command begins, and not what the run is.
 OF_THE_COMMAND = ("resume", "overwrite")
+#: Limits of a search without gradients, which may go on with others.
+BUDGET = "budget."
 
 
 def key_of(argument: str) -> str:
@@ -59,6 +61,8 @@ def overrides_of_continued(arguments: Sequence[str]) -> list[str]:
     folder = value_in(arguments, "resume")
     found = None if folder is None else _recorded(Path(folder).expanduser())
     given = {*map(key_of, arguments), *OF_THE_COMMAND}
+    if any(key.startswith(BUDGET) for key in given):  # a new budget replaces the whole of the former one
+        found = [one for one in found or () if not key_of(one).startswith(BUDGET)]
     return [one for one in found or () if key_of(one) not in given]
 
 

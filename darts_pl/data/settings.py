@@ -67,7 +67,6 @@ class LabelledSettings(DataSettings):
     test_fraction: float = setting(
         "of a file or folder without a test split: the fraction of each class that becomes one, by `split_seed`",
         between(0, 1, with_low=False, with_high=False),
-        default=0.2,
     )
 
 

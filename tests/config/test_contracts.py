@@ -51,12 +51,17 @@ def parsed(*overrides: str) -> Config:
         return parse_config(compose("config", overrides=["task=zoo", "data.path=FILE", *overrides]))
 
 
+def choice(group: str, name: str) -> tuple[str, ...]:
+    """What chooses a group file, with the data that a preset is for."""
+    return (f"{group}={name}", *(PRESET_DATA.get(name.rpartition("_")[2], ()) if group == "preset" else ()))
+
+
 @pytest.fixture(scope="module")
 def examples() -> dict[str, Any]:
     """Settings of every component, by what chooses it, as the group files give them."""
     found: dict[str, Any] = {}
     for group, name in GROUPS:
-        config = parsed(f"{group}={name}", *PRESET_DATA.get(name.rpartition("_")[2] if group == "preset" else "", ()))
+        config = parsed(*choice(group, name))
         for section in SECTIONS.values():
             settings = getattr(config, section.name)
             if isinstance(section, Choice):
@@ -92,7 +97,7 @@ def plain(settings: Any) -> Any:
 
 @pytest.mark.parametrize(("group", "name"), GROUPS)
 def test_every_group_file_composes_and_is_typed(group: str, name: str) -> None:
-    config = parsed(f"{group}={name}")
+    config = parsed(*choice(group, name))
     assert config.task.name == ("zoo" if group != "task" else name)
     if group in SECTIONS and isinstance(SECTIONS[group], Choice) and SECTIONS[group].key == "name":
         chosen = getattr(config, group).name

@@ -18,7 +18,8 @@ NETWORK = ["train.layers=1", "train.init_channels=2", "train.epochs=1", "train.a
 
 @pytest.mark.parametrize("name", ["imagenet", "image_folder"])
 def test_photos_bring_their_recipe_and_stem_and_train_a_network(name, photos, tmp_path, summary_of):
-    command = ["task=retrain", "genotype=darts_v1", f"data={name}", f"data.path={photos}", *SMALL, *NETWORK]
+    command = ["task=retrain", "genotype=darts_v1", f"data={name}", f"data.path={photos}", "preset=none"]
+    command += [*SMALL, *NETWORK]
     summary = summary_of(tmp_path / "run", *command)
     assert (summary["data"], summary["height"], summary["width"], summary["channels"]) == (name, 16, 16, 3)
     assert summary["multiply_adds"] > 0

@@ -81,7 +81,6 @@ class ImageTrainSettings:
         "fraction of each class of the training images that is held out, scored after every epoch, and chooses the "
         "weights that are kept; 0 = none",
         _FRACTION,
-        default=0.0,
     )
 
     def conflicts(self) -> Iterator[tuple[str, str]]:

@@ -193,6 +193,7 @@ def test_only_what_reports_reads_a_table():
         "modules/search.py",
         "strategies/space_table.py",
         "tasks/correlation/known_scores.py",
+        "tasks/execution/next_commands.py",
         "tasks/lookup.py",
         "tasks/retrain.py",
         "tasks/search.py",
