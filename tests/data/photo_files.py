@@ -20,6 +20,6 @@ def settings(**changes):
     plain = {"name": "own", "path": None, "batch_size": None, "stem": "imagenet"}
     plain |= {"eval_batch_size": 5, "mean": [0.5] * 3, "std": [0.25] * 3, "fraction": 1.0, "size": 16, "resize": 20}
     plain |= {"crop_scale": 0.08, "flip": True, "color_jitter": [0.4, 0.4, 0.4, 0.2], "workers": 0}
-    plain |= {"split": "stratified", "split_seed": 0}
+    plain |= {"split": "stratified", "split_seed": 0, "test_fraction": 0.2}
     others = {key: changes.pop(key) for key in list(changes) if key in Loading.__dataclass_fields__}
     return PhotoSettings(**{**plain, **changes}), Loading(**{**loading, **others})

@@ -31,7 +31,14 @@ def arrays(train=40, test=12, channels=1, classes=4):
 
 def settings(**changes):
     plain = {"name": "own", "path": None, "batch_size": None, "stem": "cifar", "eval_batch_size": 16}
-    plain |= {"crop_padding": 0, "flip": False, "split": "index", "split_seed": 0, "layout": "auto"}
+    plain |= {
+        "crop_padding": 0,
+        "flip": False,
+        "split": "index",
+        "split_seed": 0,
+        "test_fraction": 0.2,
+        "layout": "auto",
+    }
     return ImageSettings(**{"mean": [0.0], "std": [1.0], **plain, **changes})
 
 

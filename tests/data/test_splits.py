@@ -15,7 +15,7 @@ from darts_pl.errors import UserError
 def settings(**changes):
     plain = {"name": "own", "path": None, "batch_size": None, "stem": "cifar", "eval_batch_size": 64}
     plain |= {"crop_padding": 0, "flip": False, "mean": None, "std": None, "split": "stratified"}
-    plain |= {"split_seed": 0, "layout": "auto"}
+    plain |= {"split_seed": 0, "test_fraction": 0.2, "layout": "auto"}
     return ImageSettings(**{**plain, **changes})
 
 

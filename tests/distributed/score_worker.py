@@ -33,7 +33,7 @@ def data_of():
     labels = np.sort(draw.integers(0, 3, 32 + SIZE))
     settings = ImageSettings(
         name="own", path=None, batch_size=None, eval_batch_size=4, stem="cifar", flip=False, split="index",
-        split_seed=0, crop_padding=0, mean=[0.5] * 3, std=[0.25] * 3, layout="auto",
+        split_seed=0, test_fraction=0.2, crop_padding=0, mean=[0.5] * 3, std=[0.25] * 3, layout="auto",
     )  # fmt: skip
     arrays = ImageArrays(images, labels, images[:1], labels[:1], ("a", "b", "c"))
     return SearchImages(arrays, settings, Loading(BATCH, 3, train_portion=32.2 / (32 + SIZE), mixed_scores=True))

@@ -40,7 +40,7 @@ def data_of(valid: int, *, mixed: bool, arrangement: str = "mixed") -> SearchIma
     """The train half comes first, so that the valid half keeps its arrangement."""
     settings = ImageSettings(
         name="own", path=None, batch_size=None, eval_batch_size=BATCH, stem="cifar", flip=False, split="index",
-        split_seed=0, crop_padding=0, mean=[0.5] * 3, std=[0.25] * 3, layout="auto",
+        split_seed=0, test_fraction=0.2, crop_padding=0, mean=[0.5] * 3, std=[0.25] * 3, layout="auto",
     )  # fmt: skip
     loading = Loading(BATCH, SEED, train_portion=32.2 / (32 + valid), mixed_scores=mixed)
     return SearchImages(arrays(valid, arrangement), settings, loading)

@@ -92,7 +92,7 @@ def test_a_refused_command_changes_nothing_of_the_run_it_names(key, wrong, tmp_p
     assert main([*DATA, "seed=2", key, wrong, f"hydra.run.dir={run}"]) == 2
     assert {name: content for name, (_, content) in snapshot(run).items()} == before
     assert sorted(path.name for path in run.iterdir()) == [
-        *(".hydra", "README.md", "checkpoints", "summary.json", "warnings.json")
+        *(".hydra", "README.md", "checkpoints", "report.html", "run.json", "summary.json", "warnings.json")
     ]
 
 
@@ -109,7 +109,8 @@ def test_overwrite_leaves_nothing_of_the_old_run_and_no_foreign_file_is_touched(
     assert main([*DATA, "seed=2", "overwrite=true", f"hydra.run.dir={run}"]) == 0
     assert seeds(run) == {2}
     files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file() and ".hydra" not in path.parts}
-    assert files == {*foreign, "README.md", "warnings.json", "summary.json", "checkpoints/last.ckpt"}
+    written = ("README.md", "report.html", "run.json", "warnings.json", "summary.json", "checkpoints/last.ckpt")
+    assert files == {*foreign, *written}
     assert all((run / name).read_text() == "mine" for name in foreign)
 
 

@@ -98,7 +98,15 @@ def right_of(checkpoint, file):
     sizes = classifier_sizes(tensors)
     network = build_and_load(lambda: build(published("darts_v2"), **sizes), lambda _: tensors, torch.float32)
     plain = {"name": "npz", "path": None, "batch_size": None, "stem": "cifar", "eval_batch_size": 8, "flip": False}
-    plain |= {"split": "stratified", "split_seed": 0, "crop_padding": 0, "mean": None, "std": None, "layout": "auto"}
+    plain |= {
+        "split": "stratified",
+        "split_seed": 0,
+        "test_fraction": 0.2,
+        "crop_padding": 0,
+        "mean": None,
+        "std": None,
+        "layout": "auto",
+    }
     data = ValidatedImages(npz(str(file)), ImageSettings(**plain), Loading(8, 0, valid_fraction=0.25))
     with torch.no_grad():
         right = [(network(x).argmax(1) == y).float() for x, y in data.val_dataloader()]

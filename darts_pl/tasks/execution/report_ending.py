@@ -22,8 +22,8 @@ from darts_pl.tasks.execution.reporting import write_report
 def finish_report(context: Context, started: datetime, error: BaseException | None = None) -> Path | None:
     """Write `run.json` and `report.html`, on one rank; returns the path of the report.
 
-    Nothing is written where a failed command left nothing of a run. After an interruption, whose time is short, only
-    `run.json` is written.
+    Nothing is written where a failed command left nothing of a run, as one that is refused: the folder may hold a
+    run of another command. After an interruption, whose time is short, only `run.json` is written.
 
     Args:
         context: of the task.
@@ -31,7 +31,9 @@ def finish_report(context: Context, started: datetime, error: BaseException | No
         error: what ended it; None where it finished.
     """
     folder = context.folder.path
-    if not is_rank_zero() or not context.config.task.writes_report or (error is not None and not holds_run(folder)):
+    if not is_rank_zero() or not context.config.task.writes_report:
+        return None
+    if error is not None and not (holds_run(folder) and _has_run(folder, started)):
         return None
     interrupted = isinstance(error, (Interrupted, KeyboardInterrupt))
     try:
@@ -48,6 +50,12 @@ def finish_report(context: Context, started: datetime, error: BaseException | No
         print(f"run.json was not written ({failure.strerror})", flush=True)
         return None
     return None if interrupted else write_report(folder)
+
+
+def _has_run(folder: Path, since: datetime) -> bool:
+    """Whether a metrics table or a checkpoint in the folder of a run was written since then."""
+    written = (path for name in ("metrics.csv", "last.ckpt") for path in folder.rglob(name))
+    return any(path.stat().st_mtime >= since.timestamp() for path in written)
 
 
 def _reason(error: BaseException) -> str:
