@@ -208,7 +208,7 @@ def test_a_program_with_its_preprocessing_takes_pixels_and_says_what_it_is(
     file = tmp_path / "export" / f"network.{form}"
     if onnxruntime is None:
         extra = {"metadata.json": ""}
-        found = torch.export.load(file, extra_files=extra).module()(images=pixels).detach().numpy()
+        found = torch.export.load(file, extra_files=extra).module()(pixels).detach().numpy()
         stored = json.loads(extra["metadata.json"])
     else:
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
