@@ -18,6 +18,9 @@ from darts_pl.runs import is_rank_zero
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.reporting import write_report
 
+#: Files of which a run writes one or more as soon as it has begun.
+WRITTEN = ("alphas.npz", "metrics.csv", "history.jsonl", "last.ckpt")
+
 
 def finish_report(context: Context, started: datetime, error: BaseException | None = None) -> Path | None:
     """Write `run.json` and `report.html`, on one rank; returns the path of the report.
@@ -53,8 +56,8 @@ def finish_report(context: Context, started: datetime, error: BaseException | No
 
 
 def _has_run(folder: Path, since: datetime) -> bool:
-    """Whether a metrics table or a checkpoint in the folder of a run was written since then."""
-    written = (path for name in ("metrics.csv", "last.ckpt") for path in folder.rglob(name))
+    """Whether a file that a run writes while it goes on was written in its folder since then."""
+    written = (path for name in WRITTEN for path in folder.rglob(name))
     return any(path.stat().st_mtime >= since.timestamp() for path in written)
 
 
