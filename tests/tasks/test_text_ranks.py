@@ -64,7 +64,8 @@ def test_two_processes_learn_what_one_with_twice_the_batch_does_also_after_a_los
     assert alone["retrain/rollbacks"] == together["retrain/rollbacks"] == 1
     for name, value in alone.items():
         if "/" in name:
-            assert together[name] == pytest.approx(value, rel=1e-12), name
+            expects = value if isinstance(value, str) else pytest.approx(value, rel=1e-12)
+            assert together[name] == expects, name
     assert found["language"]["losses"] == pytest.approx(expected["language"]["losses"], rel=1e-12)
     assert any(name.startswith("averaged.") for name in expected["state_dict"])
     assert found["state_dict"].keys() == expected["state_dict"].keys()
