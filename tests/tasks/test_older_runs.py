@@ -30,13 +30,13 @@ def test_a_search_of_an_older_version_goes_on_to_the_alphas_that_it_would_have_r
     assert main(command) == 0  # a run that was continued once is continued in the same way
     stored = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert stored["settings"]["search.valid_statistics"] == "stored"
-    expected, found = np.load(OLDER / "search/alphas_at_the_end.npz"), np.load(tmp_path / "run/alphas.npz")
-    for cell_type in ("normal", "reduce"):
-        assert found[cell_type].shape == expected[cell_type].shape
-        # The last row was computed from the older checkpoint, on whatever processor this is. Today's operations add up
-        # in another order, and second order divides a difference of float32 gradients by a small number.
-        np.testing.assert_allclose(found[cell_type][:-1], expected[cell_type][:-1], rtol=0, atol=0)
-        np.testing.assert_allclose(found[cell_type][-1], expected[cell_type][-1], rtol=1e-2, atol=5e-6)
+    with np.load(OLDER / "search/alphas_at_the_end.npz") as expected, np.load(tmp_path / "run/alphas.npz") as found:
+        for cell_type in ("normal", "reduce"):
+            assert found[cell_type].shape == expected[cell_type].shape
+            # The last row was computed from the older checkpoint, on whatever processor this is. Today's operations
+            # add up in another order, and second order divides a difference of float32 gradients by a small number.
+            np.testing.assert_allclose(found[cell_type][:-1], expected[cell_type][:-1], rtol=0, atol=0)
+            np.testing.assert_allclose(found[cell_type][-1], expected[cell_type][-1], rtol=1e-2, atol=5e-6)
 
 
 def test_a_network_that_an_older_version_trained_is_scored_as_it_was_then(tmp_path: Path) -> None:
