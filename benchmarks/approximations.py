@@ -14,7 +14,7 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,9 @@ def images(path: Path, count: int) -> tuple[Tensor, Tensor]:
         return pixels, torch.from_numpy(file[labels][chosen].astype(np.int64))
 
 
-def flat(values: Mapping[str, Tensor]) -> Tensor:
+def flat(values: Iterable[Tensor]) -> Tensor:
     """All values in one vector, float64."""
-    return torch.cat([value.detach().flatten().double() for value in values.values()])
+    return torch.cat([value.detach().flatten().double() for value in values])
 
 
 def compared(found: Tensor, exact: Tensor) -> tuple[float, float]:
@@ -70,7 +70,7 @@ def weight_gradient(supernet: Any, train: Any, draws: Draws) -> Tensor:
     """Of the train loss at the present alphas."""
     with no_trace(supernet):
         own = {name: weight.detach().requires_grad_() for name, weight in supernet.weights().items()}
-        return flat(dict(enumerate(gradients(drawn_pass(supernet, train, "train", draws, own).loss, [*own.values()]))))  # type: ignore[arg-type]
+        return flat(gradients(drawn_pass(supernet, train, "train", draws, own).loss, [*own.values()]))
 
 
 def main() -> None:
@@ -104,11 +104,11 @@ def main() -> None:
             arguments = (supernet, train, valid, step.inner_step())
             draws = Draws(0, number)
             start = time.process_time()
-            exact = flat(second_order_exact(*arguments, draws=draws).gradient)
+            exact = flat(second_order_exact(*arguments, draws=draws).gradient.values())
             seconds["exact"].append(time.process_time() - start)
             for name, order in OPTIONS.items():
                 start = time.process_time()
-                rows[name].append(compared(flat(order(*arguments, draws=draws).gradient), exact))
+                rows[name].append(compared(flat(order(*arguments, draws=draws).gradient.values()), exact))
                 seconds[name].append(time.process_time() - start)
             before = weight_gradient(supernet, train, draws)
         weights = {name: value.detach().clone() for name, value in supernet.weights().items()} if watched else {}
@@ -118,7 +118,7 @@ def main() -> None:
                 outcome = drawn_pass(
                     supernet, train, "train", draws, {k: v.requires_grad_() for k, v in weights.items()}
                 )
-                after = flat(dict(enumerate(gradients(outcome.loss, [*weights.values()]))))  # type: ignore[arg-type]
+                after = flat(gradients(outcome.loss, [*weights.values()]))
             rows["order.reuse_weight_gradient=true"].append(compared(before, after))
     result = {
         name: {

@@ -14,7 +14,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def rnn_search(units: int, length: int, batch: int, nodes: int, candidates: int,
     return OurSearch(supernet.train(), *text, RNN_SEARCH)
 
 
-SEARCHES = {"cnn": (cnn_search, CNN), "rnn": (rnn_search, RNN)}
+SEARCHES: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {"cnn": (cnn_search, CNN), "rnn": (rnn_search, RNN)}
 
 
 def cnn_multiply_adds(channels: int, cells: int, side: int, nodes: int, candidates: int) -> int:
@@ -116,7 +116,7 @@ def measured(name: str, sizes: Mapping[str, int], rounds: int) -> dict[str, floa
     """Seconds (process time, median), saved bytes and operations of one first-order step."""
     make, _ = SEARCHES[name]
     torch.manual_seed(0)
-    search = make(**sizes)  # type: ignore[operator]
+    search = make(**sizes)
     search.step("first")
     seconds = []
     for _ in range(rounds):

@@ -12,7 +12,7 @@ from pathlib import Path
 HYDRA = ".hydra"
 #: What task=protocol writes beside the folders of its stages.
 PROTOCOL, STAGES = "protocol.json", ("searches", "derived", "choice", "final")
-#: The page of a run's folder, and its first line, by which it is told from a page of the user's.
+#: The page of a run's folder, and its first line, which distinguishes it from a page that the user wrote.
 README, README_MARK = "README.md", "<!-- written by darts_pl, which replaces it when the run goes on -->"
 #: Files that runs write into their folder.
 FILES = (

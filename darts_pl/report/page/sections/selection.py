@@ -35,9 +35,9 @@ def correlation(report: Report) -> Sequence[Block]:
     pairs = [(float(row["shared_weights"]), float(row["score"]), row["genotype"]) for row in run.scores]
     if not pairs:
         return []
-    shared, known, names = ([pair[place] for pair in pairs] for place in range(3))
+    shared, known, names = [pair[0] for pair in pairs], [pair[1] for pair in pairs], [pair[2] for pair in pairs]
     label = str(run.summary.get("compared_with", "score of separate trainings"))
-    series = Series("", shared, known, style="points", labels=names)  # type: ignore[arg-type]
+    series = Series("", shared, known, style="points", labels=names)
     plot = Curves("correlation", f"{len(pairs)} genotypes", "score with shared weights", label, [series])
     rows = []
     for name in ("kendall", "spearman", "top_precision"):
