@@ -18,6 +18,7 @@ from darts_pl.records.configuration import CONFIG, OVERRIDES, read_yaml
 from darts_pl.records.folder import Summary
 from darts_pl.records.job_record import FAILED, FINISHED, RUNNING, read_record, read_summary
 from darts_pl.report.run_table import RunRow, differing, in_groups, markdown, run_csv, table_cells
+from darts_pl.runs import build_loggers, log_csv, log_summary
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.scores import SCORES, SIZES
 
@@ -55,6 +56,9 @@ def collect(context: Context) -> Summary:
         summary[state] = sum(row.state == state for row in rows)
     summary["seconds"] = round(time.monotonic() - started, 3)
     context.folder.write_summary(summary)
+    loggers = build_loggers(context.config, context.folder, context.resolved, "collect", folders[0].resolve().name)
+    log_csv(loggers, "collect/runs", (context.folder.path / "runs.csv").read_text(encoding="utf-8"))
+    log_summary(loggers, summary)
     return summary
 
 

@@ -223,6 +223,21 @@ def test_a_search_and_its_retraining_are_runs_of_one_group(tmp_path: Path) -> No
     assert {"retrain/train_loss", "retrain/train_accuracy", "retrain/lr"} <= trained.summary.keys()
 
 
+def test_the_table_of_several_runs_is_a_run_in_the_group_of_their_folder(folder: Path, tmp_path: Path) -> None:
+    arguments = ["task=collect", f"runs={folder}", "logger=wandb", f"hydra.run.dir={tmp_path}"]
+    assert main(arguments) == 0
+    (only,) = offline_runs(tmp_path)
+    assert (only.run.run_group, only.run.job_type, only.exit_code) == (folder.name, "collect", 0)
+    (path,) = only.values("collect/runs.path").values()
+    written = json.loads(only.file(path).read_text())
+    with (tmp_path / "runs.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    found = dict(zip(written["columns"], written["data"][0], strict=True))
+    assert found.keys() == row.keys()
+    assert found["search/valid_accuracy"] == float(row["search/valid_accuracy"])
+    assert found["genotype"] == row["genotype"] == str(parse(row["genotype"]))
+
+
 @pytest.mark.parametrize(
     ("environment", "configured", "logged_in", "mode"),
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,7 +26,9 @@ TENSORBOARD_TIMEOUT = 60.0
 _open: list[GuardedLogger] = []
 
 
-def build_loggers(config: Config, folder: RunFolder, resolved: Mapping[str, Any], title: str) -> list[Logger]:
+def build_loggers(
+    config: Config, folder: RunFolder, resolved: Mapping[str, Any], title: str, group: str | None = None
+) -> list[Logger]:
     """The loggers that `logger` names. Loggers of an earlier run in this process are closed first.
 
     Args:
@@ -32,6 +36,7 @@ def build_loggers(config: Config, folder: RunFolder, resolved: Mapping[str, Any]
         folder: of the run.
         resolved: the whole configuration, stored with the run.
         title: what the run does: "search", "retrain", ...
+        group: what it is a part of; None = the sweep or the command that Hydra names, where there are several runs.
 
     Raises:
         UserError: if one of them is not installed, or the environment asks W&B for a mode that it does not have.
@@ -42,7 +47,7 @@ def build_loggers(config: Config, folder: RunFolder, resolved: Mapping[str, Any]
         require_extra("tensorboard")
         open_sink: Callable[[], Sink] = partial(tensorboard.TensorBoardSink, path, resolved)
         _open.append(GuardedLogger("TensorBoard", open_sink, path, TENSORBOARD_TIMEOUT))
-    labels, resume = _labels(config, title), bool(config.resume)
+    labels, resume = _labels(config, title, group), bool(config.resume)
     if config.logger.mlflow is not None:
         require_extra("mlflow")
         open_sink = partial(MlflowSink, config.logger.mlflow, path, resolved, labels, resume=resume)
@@ -76,12 +81,34 @@ def log_summary(loggers: Sequence[Logger], summary: Summary) -> None:
             logger.log_summary(summary)
 
 
-def _labels(config: Config, title: str) -> Labels:
-    data = config.data.name
-    searches = title == "search"
-    tags: tuple[str, ...] = (config.search.space, config.order.name, data) if searches else (config.train.network, data)
-    if config.task.name in ("strategy", "random"):
-        tags = (config.search.space, config.strategy.name, config.evaluator.name)
+def log_csv(loggers: Sequence[Logger], key: str, text: str) -> None:
+    """Give a table to the loggers, as the only record of its kind.
+
+    Args:
+        loggers: of a run.
+        key: name of the table.
+        text: comma-separated values, the headings first. An empty cell becomes None, and a column of numbers holds
+            numbers.
+    """
+    headings, *rows = csv.reader(io.StringIO(text))
+    columns = [_typed(column) for column in zip(*rows, strict=True)]
+    for logger in loggers:
+        if isinstance(logger, GuardedLogger):
+            logger.log_table(key, headings, [list(row) for row in zip(*columns, strict=True)], 0)
+
+
+def _typed(column: Sequence[str]) -> list[Any]:
+    """The cells of a column as numbers, where all that are not empty are numbers."""
+    try:
+        return [float(cell) if cell else None for cell in column]
+    except ValueError:
+        return [cell or None for cell in column]
+
+
+def _labels(config: Config, title: str, group: str | None) -> Labels:
+    if group is not None:
+        return _labels_of_part(config, title, group)
+    tags, searches = _tags(config, title), title == "search"
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     several = config.task.name == "search_and_retrain"
     part = title if several and not searches else None
@@ -89,7 +116,28 @@ def _labels(config: Config, title: str) -> Labels:
         job = _name(hydra.runtime.output_dir)
         return Labels(f"{title} {job}", _name(hydra.sweep.dir), title, tags, f"{part}-{job}" if part else job)
     group = _name(hydra.runtime.output_dir) if hydra is not None and several else None
-    return Labels(" ".join([title, *tags, f"seed={config.seed}"]), group, title, tags, part)
+    return Labels(_title(config, title, tags), group, title, tags, part)
+
+
+def _labels_of_part(config: Config, title: str, group: str) -> Labels:
+    """Of a run that belongs to others: a part of a protocol, the protocol itself, the table of several runs."""
+    if title == "collect":
+        return Labels(f"{title} {group}", group, title, ())
+    tags, kind = _tags(config, title), title.split()[0]
+    part = None if kind == "protocol" else f"{title} {config.seed}".replace(" ", "-")
+    return Labels(_title(config, title, tags), group, kind, tags, part)
+
+
+def _title(config: Config, title: str, tags: Sequence[str]) -> str:
+    return " ".join([title, *tags, f"seed={config.seed}"])
+
+
+def _tags(config: Config, title: str) -> tuple[str, ...]:
+    if config.task.name in ("strategy", "random"):
+        return (config.search.space, config.strategy.name, config.evaluator.name)
+    if title in ("search", "protocol"):
+        return (config.search.space, config.order.name, config.data.name)
+    return (config.train.network, config.data.name)
 
 
 def _name(folder: str) -> str:

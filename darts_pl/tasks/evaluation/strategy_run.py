@@ -58,7 +58,7 @@ def run_strategy(context: Context, run: StrategyRun) -> Summary:
         UserError: if the folder holds another search, or no evaluation succeeded.
     """
     config, folder, started = context.config, context.folder, time.monotonic()
-    loggers = build_loggers(config, folder, context.resolved, config.task.name)
+    loggers = build_loggers(config, folder, context.resolved, config.task.name, context.group)
     progress = StrategyProgress(run.budget, config.task.name, folder, loggers)
     try:
         if run.prepare is not None:

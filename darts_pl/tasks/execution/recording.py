@@ -87,7 +87,7 @@ def fit_and_record(
         logs: whether the loggers of the configuration get this run; False where it is a part of another run.
     """
     config, folder = context.config, context.folder
-    loggers = build_loggers(config, folder, context.resolved, title) if logs else []
+    loggers = build_loggers(config, folder, context.resolved, title, context.group) if logs else []
     samples, table = SamplesRead(), MetricsTable(folder.metrics)
     checkpoint = LastCheckpoint(folder.checkpoint, settings, config.save_every)
     keep = observers is not None and max((one.keeps_epochs for one in observers.observers.values()), default=0)

@@ -88,7 +88,7 @@ def context_of(plan: Plan, part: Part, genotype: Genotype | None = None) -> Cont
     if not (part.folder / CONFIG).is_file():
         _write_hydra(part, resolved)
     resolved["resume"] = folder.checkpoint.is_file() or folder.previous_checkpoint.is_file()
-    return Context(parse_config(OmegaConf.create(resolved)), resolved, folder, plan.said)
+    return Context(parse_config(OmegaConf.create(resolved)), resolved, folder, plan.said, plan.folder.name)
 
 
 def check_parts(plan: Plan, stages: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from darts_pl.report import save_cells
 from darts_pl.report.protocol_rows import Measure, ProtocolRow, rows_from_json, rows_to_json
 from darts_pl.report.protocol_table import protocol_csv, protocol_markdown
 from darts_pl.report.statistics import statistics_of
+from darts_pl.runs import build_loggers, log_csv, log_summary
 from darts_pl.runs.processes import strategy_of
 from darts_pl.tasks.derive import derive
 from darts_pl.tasks.execution.context import Context
@@ -70,6 +71,9 @@ def protocol(context: Context) -> Summary:
         context.folder.write_genotype(genotype)
         save_cells(genotype, context.folder.path)
     context.folder.write_summary(summary)
+    loggers = build_loggers(config, context.folder, context.resolved, "protocol", plan.folder.name)
+    log_csv(loggers, "protocol/table", protocol_csv(every, measure, task.published))
+    log_summary(loggers, summary)
     print(f"\nprotocol: {plan.folder / 'table.md'}", flush=True)
     return summary
 
