@@ -13,6 +13,8 @@ WIDTH, HEIGHT = 420, 250
 LEFT, RIGHT, TOP, BOTTOM = 60, 12, 10, 40
 #: Widths of a letter in a label.
 LETTER = 6.1
+#: Letters of a label on one line.
+LONG = 28
 #: Series that are told apart by colour and dashes; a plot with more draws all alike, without a legend.
 DISTINCT = 8
 #: A line of at most so many points shows them.
@@ -51,23 +53,41 @@ def figure(title: str, body: Markup, width: float, height: float, below: Markup 
 
 def draw_intervals(plot: Intervals) -> Markup:
     """One line per score: its interval, its points and its value."""
-    left = min(max([LETTER * len(row.label) for row in plot.rows], default=0) + 14, 200)
-    width, step = 460, 26
+    labels = [_two_lines(row.label) for row in plot.rows]
+    left = max([LETTER * len(line) for lines in labels for line in lines], default=0) + 14
+    width, step = 460, 26 if all(len(lines) == 1 for lines in labels) else 34
+    decimals = _decimals([row.value for row in plot.rows])
     height = TOP + step * len(plot.rows) + BOTTOM
     values = [value for row in plot.rows for value in (row.value, row.low, row.high, *row.points) if value is not None]
     x = fitting(values, left, width - 62)
     body = [_x_axis(x, plot.x_label, height)]
     for index, row in enumerate(plot.rows):
         middle = TOP + step * (index + 0.5)
-        label = row.label if LETTER * len(row.label) <= 190 else row.label[:28] + "\N{HORIZONTAL ELLIPSIS}"
-        body.append(tag("text", label, tag("title", row.label), x=place(left - 8), y=place(middle + 4), class_="end"))
+        for line, text in enumerate(labels[index]):
+            y = middle + 4 + 13 * (line - (len(labels[index]) - 1) / 2)
+            body.append(tag("text", text, tag("title", row.label), x=place(left - 8), y=place(y), class_="end"))
         if row.low is not None and row.high is not None:
             body.append(_line(x(row.low), middle, x(row.high), middle, "interval"))
             body += [_line(x(end), middle - 4, x(end), middle + 4, "interval") for end in (row.low, row.high)]
         body += [_dot(x(value), middle, number(value), "small") for value in row.points]
         body.append(_dot(x(row.value), middle, f"{row.label}: {number(row.value)}", "mean"))
-        body.append(tag("text", number(row.value), x=place(width - 54), y=place(middle + 4), class_="value"))
+        body.append(tag("text", f"{row.value:,.{decimals}f}", x=place(width - 54), y=place(middle + 4), class_="value"))
     return figure(plot.title, join(body), width, height)
+
+
+def _decimals(values: Sequence[float]) -> int:
+    """How many decimals give the largest value four digits."""
+    return max(0, 4 - len(str(int(max(map(abs, values), default=0)))))
+
+
+def _two_lines(label: str) -> list[str]:
+    """A label of more than `LONG` letters on two lines, of at most that many letters each."""
+    if len(label) <= LONG:
+        return [label]
+    cut = max(label.rfind(" ", 0, LONG + 1), label.rfind("_", 0, LONG) + 1)
+    cut = cut if cut > 0 else LONG
+    first, second = label[:cut].rstrip(), label[cut:].lstrip()
+    return [first, second if len(second) <= LONG else f"{second[: LONG - 1]}\N{HORIZONTAL ELLIPSIS}"]
 
 
 def draw_matrix(plot: Matrix) -> Markup:

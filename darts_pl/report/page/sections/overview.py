@@ -47,7 +47,7 @@ def warnings(report: Report) -> Sequence[Block]:
         blocks.append(Paragraph(text, alarm=True))
     for name, part in run.everything:
         for one in part.warnings:
-            text = f"{one.message} (limit {one.limit:.4g})" if one.limit else one.message
+            text = f"{one.message} (The limit of this warning is {one.limit:.4g}.)" if one.limit else one.message
             blocks.append(Paragraph(f"{name}: {text}" if name else text, alarm=True))
         blocks += [Paragraph(f"{path} is damaged and was passed over.", alarm=True) for path in part.unreadable]
     return blocks
