@@ -53,7 +53,7 @@ def figure(title: str, body: Markup, width: float, height: float, below: Markup 
 
 def draw_intervals(plot: Intervals) -> Markup:
     """One line per score: its interval, its points and its value."""
-    labels = [_two_lines(row.label) for row in plot.rows]
+    labels = [two_lines(row.label) for row in plot.rows]
     left = max([LETTER * len(line) for lines in labels for line in lines], default=0) + 14
     width, step = 460, 26 if all(len(lines) == 1 for lines in labels) else 34
     decimals = _decimals([row.value for row in plot.rows])
@@ -80,7 +80,7 @@ def _decimals(values: Sequence[float]) -> int:
     return max(0, 4 - len(str(int(max(map(abs, values), default=0)))))
 
 
-def _two_lines(label: str) -> list[str]:
+def two_lines(label: str) -> list[str]:
     """A label of more than `LONG` letters on two lines, of at most that many letters each."""
     if len(label) <= LONG:
         return [label]

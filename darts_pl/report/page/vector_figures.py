@@ -20,10 +20,13 @@ from darts_pl import atomic
 from darts_pl.genotype import NONE
 from darts_pl.report.cells import draw_cell_in_column
 from darts_pl.report.page.blocks import Block, Cells, Curves, EdgeHistory, Intervals, Matrix, MixingHistory, Section
+from darts_pl.report.page.plots import two_lines
 
 #: Width of a column of text in the usual two-column papers, in inches.
 COLUMN = 3.35
 HEIGHT = 2.1
+#: A line of at most so many points shows them; one of a single point would be invisible.
+VERY_FEW = 8
 #: The colours of the page on white paper, in the same order, and the dashes that go with them.
 COLOURS = ("#0072b2", "#d55e00", "#007a58", "#b0508a", "#8a6a00", "#3c9bd6", "#5f5f5f", "#6a3d9a")
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)))
@@ -109,6 +112,8 @@ def _curves(plot: Curves) -> Figure:
         else:
             drawn = "steps-post" if one.style == "steps" else "default"
             axes.plot(one.x, y, color=colour, linestyle=dashes, label=label, drawstyle=drawn, alpha=0.5 if alike else 1)
+            if len(one.x) <= VERY_FEW:
+                axes.plot(one.x, y, "o", color=colour, markersize=2.5, markeredgewidth=0)
         if one.low is not None and one.high is not None:
             axes.fill_between(one.x, one.low, one.high, color=colour, alpha=0.18, linewidth=0)
     for label, value in plot.references:
@@ -126,7 +131,8 @@ def _curves(plot: Curves) -> Figure:
 
 
 def _intervals(plot: Intervals) -> Figure:
-    figure = _new(0.75 + 0.2 * len(plot.rows))
+    labels = ["\n".join(two_lines(row.label)) for row in plot.rows]
+    figure = _new(0.75 + (0.28 if any("\n" in label for label in labels) else 0.2) * len(plot.rows))
     axes = figure.add_subplot()
     for index, row in enumerate(plot.rows):
         place = -index
@@ -134,7 +140,7 @@ def _intervals(plot: Intervals) -> Figure:
             axes.plot([row.low, row.high], [place, place], color=COLOURS[0], marker="|", markersize=4)
         axes.plot(row.points, [place] * len(row.points), "o", color=MUTED, markersize=2.5, fillstyle="none")
         axes.plot([row.value], [place], "o", color=COLOURS[0], markersize=4)
-    axes.set_yticks([-index for index in range(len(plot.rows))], [_short(row.label, 26) for row in plot.rows])
+    axes.set_yticks([-index for index in range(len(plot.rows))], labels)
     axes.set(xlabel=plot.x_label, ylim=(-len(plot.rows) + 0.4, 0.6))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_title(_short(plot.title), loc="left")
