@@ -1,5 +1,6 @@
 """docs/tutorial_photos.md: its commands do with 60 photos what the page says, within its time."""
 
+import csv
 import json
 import re
 import resource
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import darts_pl
 from darts_pl.cli import main
 from tests.data.sixty_photos import CLASSES, DAMAGED, write_sixty_photos
 
@@ -32,11 +34,12 @@ def seconds_of_a_core():
 
 
 @pytest.mark.slow
-def test_search_and_training_find_a_network_within_the_time(tmp_path, monkeypatch, capsys):
+def test_the_commands_find_a_network_that_answers_within_the_time(tmp_path, monkeypatch, capsys):
     write_sixty_photos(tmp_path / "photos")
     monkeypatch.chdir(tmp_path)
     before = seconds_of_a_core()
-    for command in COMMANDS[:2]:
+    assert [command[0] for command in COMMANDS[2:]] == ["task=predict", "task=export"]
+    for command in COMMANDS:
         assert main(command) == 0
     assert seconds_of_a_core() - before < LIMIT
     printed = capsys.readouterr()
@@ -46,6 +49,26 @@ def test_search_and_training_find_a_network_within_the_time(tmp_path, monkeypatc
     summary = json.loads((tmp_path / "trained" / "summary.json").read_text())
     assert summary["test/images"] == 12
     assert summary["test/accuracy"] > 1 / 3  # of three classes
+    answers = answers_of(tmp_path)
+    assert DAMAGED not in answers
+    assert len(answers) == 59
+    right = sum(name.startswith(f"{answer['class']}/") for name, answer in answers.items())
+    assert right > 59 / 3
+    (network,) = tmp_path.rglob("network")
+    loaded = darts_pl.load(network)
+    for name in list(answers)[::20]:
+        found = loaded.predict(tmp_path / "photos" / name)
+        assert (found.name, found.probability) == (
+            answers[name]["class"],
+            pytest.approx(float(answers[name]["probability"]), abs=1e-5),
+        )
+
+
+def answers_of(folder):
+    """By photo the line of the only table of answers below `folder`."""
+    (table,) = folder.rglob("predictions.csv")
+    with table.open(encoding="utf-8", newline="") as file:
+        return {row["input"]: row for row in csv.DictReader(file)}
 
 
 @pytest.mark.slow
