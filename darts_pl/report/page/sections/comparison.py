@@ -8,6 +8,7 @@ from typing import Any
 from darts_pl.config import flatten
 from darts_pl.report.page.blocks import Block, Interval, Intervals, Paragraph, Table, Value
 from darts_pl.report.page.run_files import RunFiles
+from darts_pl.report.page.sections.overview import hidden_groups
 from darts_pl.report.page.sections.registry import Report, section
 from darts_pl.report.statistics import statistics_of
 
@@ -49,7 +50,7 @@ def _compared(found: Sequence[tuple[str, RunFiles]]) -> list[Block]:
     for score, label in [pair for pair in SCORES if pair[0] in numbers][:MOST_PLOTS]:
         values = [(name, _number(run.summary.get(score))) for name, run in found]
         lines = [Interval(name, float(value)) for name, value in values if value is not None]
-        blocks.append(Intervals(f"runs_{score.replace('/', '_')}", label.capitalize(), x_label=label, rows=lines))
+        blocks.append(Intervals(f"runs_{score.replace('/', '_')}", _capital(label), x_label=label, rows=lines))
     blocks.append(Table(["run", "state", "seed", *numbers], rows, "Results"))
     if keys:
         differing: list[list[Value]] = [[key, *(_text(one.get(key)) for one in flat.values())] for key in keys]
@@ -60,8 +61,14 @@ def _compared(found: Sequence[tuple[str, RunFiles]]) -> list[Block]:
 
 
 def _settings(run: RunFiles) -> dict[str, Any]:
-    values = {name: value for name, value in run.config.items() if name not in IGNORED}
+    hidden = {*IGNORED, *hidden_groups(run)}
+    values = {name: value for name, value in run.config.items() if name not in hidden}
     return {key: value for key, value in flatten(values).items() if key not in IGNORED}
+
+
+def _capital(label: str) -> str:
+    """With a capital letter in front; the others stay, such as those of CIFAR."""
+    return label[:1].upper() + label[1:]
 
 
 def _differs(key: str, flat: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -82,7 +89,7 @@ def _collected(rows: Sequence[Mapping[str, str]]) -> list[Block]:
     for score in scores[:MOST_PLOTS]:
         lines = [line for group in groups.values() if (line := _over_seeds(group, keys, score)) is not None]
         if lines:
-            title = f"{dict(SCORES)[score].capitalize()}: mean ± standard deviation over seeds"
+            title = f"{_capital(dict(SCORES)[score])}: mean ± standard deviation over seeds"
             blocks.append(Intervals(f"runs_{score.replace('/', '_')}", title, x_label=dict(SCORES)[score], rows=lines))
     shown = [*keys, "seed", "state", *(name for name in NUMBERS if name in columns), "reason", "run"]
     shown = [name for name in shown if any(row.get(name) for row in rows)]

@@ -71,9 +71,14 @@ def _ended(state: str) -> str:
     return "was interrupted" if state == "interrupted" else "failed"
 
 
+def hidden_groups(run: RunFiles) -> tuple[str, ...]:
+    """The groups of the configuration that the run's task does not read."""
+    return HIDDEN.get(run.task, ("strategy", "evaluator"))
+
+
 def _choices(run: RunFiles) -> list[tuple[str, Value]]:
     rows: list[tuple[str, Value]] = [("task", run.task)]
-    hidden = HIDDEN.get(run.task, ("strategy", "evaluator"))
+    hidden = hidden_groups(run)
     for name, label in CHOICES.items():
         if run.choices.get(name) and name not in hidden:
             rows.append((label, str(run.choices[name])))
