@@ -8,7 +8,14 @@ from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any
 
-from darts_pl.report.statistics import Difference, paired_difference, wilson
+from darts_pl.report.statistics import (
+    Difference,
+    difference_of_accuracies,
+    paired_difference,
+    statistics_of,
+    widened,
+    wilson,
+)
 
 #: Below this fall of the entropy the mixing weights are still nearly uniform.
 SEARCHED = 0.05
@@ -110,6 +117,26 @@ class Measure:
         """The 95 % interval of an accuracy on `count` independent samples; None for a perplexity."""
         return wilson(round(score * count), count) if self.more_is_better and count else None
 
+    def for_other_samples(
+        self, found: Difference, first: Mapping[int, float], second: Mapping[int, float], count: int | None
+    ) -> Difference:
+        """The difference of two rows with an interval that also holds for other samples than those of the split.
+
+        Trainings of one cell differ by their seeds only, and all are scored on the same samples; the spread over seeds
+        alone would leave out what the samples contribute. A perplexity keeps its interval.
+
+        Args:
+            found: over the seeds that both rows have.
+            first, second: seed -> score.
+            count: samples of the split.
+        """
+        if not self.more_is_better or not count:
+            return found
+        shared = [seed for seed in first if seed in second]
+        ours, theirs = (statistics_of([one[seed] for seed in shared]).mean for one in (first, second))
+        low, high = difference_of_accuracies(ours, theirs, count)
+        return widened(found, ours - theirs - low, high - ours + theirs)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -138,6 +165,8 @@ def comparisons(rows: Sequence[ProtocolRow], measure: Measure) -> Iterator[Compa
         ):
             found = paired_difference(ours, theirs)
             if found is not None and found.n >= 2:
+                if split == "test":
+                    found = measure.for_other_samples(found, ours, theirs, first.test_count)
                 yield Comparison(
                     first.name, second.name, split, found, found.verdict(more_is_better=measure.more_is_better)
                 )

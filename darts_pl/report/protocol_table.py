@@ -43,8 +43,10 @@ def protocol_markdown(rows: Sequence[ProtocolRow], measure: Measure, title: str,
 
 
 _DIFFERENCES = (
-    "The first row minus the second one, paired over the same seeds, with the 95 % interval by Student's t. A row is "
-    "better or worse only where the interval excludes 0. Intervals are for one comparison each.\n"
+    "The first row minus the second one, paired over the same seeds, with the 95 % interval by Student's t. On the "
+    "test split, where each row is one cell, the interval of an accuracy also counts the chance that lies in the "
+    "images (Newcombe's). A row is better or worse only where the interval excludes 0. Intervals are for one "
+    "comparison each.\n"
 )
 _COST = (
     "Seconds are wall-clock time. Steps are those of the optimizer of the weights; {samples} are those in its batches "

@@ -85,6 +85,20 @@ def test_a_row_is_better_only_where_the_interval_of_the_paired_difference_exclud
     assert 100 * expected.low == pytest.approx(8.58, abs=5e-3)
 
 
+def test_full_trainings_that_differ_by_less_than_the_images_say_are_not_called_better():
+    rows = [
+        ProtocolRow("one", "gradient-based", finals={0: 0.545, 1: 0.539}, test_count=10_000),
+        ProtocolRow("other", "random", finals={0: 0.5340, 1: 0.5282}, test_count=10_000),
+    ]
+    (small,) = comparisons(rows, IMAGES)
+    paired = stats.ttest_rel([0.545, 0.539], [0.5340, 0.5282]).confidence_interval()
+    assert paired.low > 0  # the seeds alone would say so
+    assert (small.difference.low < 0 < small.difference.high, small.verdict) == (True, "no difference shown")
+    far = ProtocolRow("far", "random", finals={0: 0.5140, 1: 0.5082}, test_count=10_000)
+    (large,) = comparisons([rows[0], far], IMAGES)
+    assert large.verdict == "better"
+
+
 def test_a_smaller_perplexity_is_the_better_one():
     low = ProtocolRow("low", "gradient-based", choice={0: 60.0, 1: 61.0}, chosen=0, finals={0: 57.6})
     high = ProtocolRow("high", "random", choice={0: 70.0, 1: 70.9}, chosen=0)

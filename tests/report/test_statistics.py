@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from darts_pl.report.statistics import paired_difference, statistics_of, wilson
+from darts_pl.report.statistics import (
+    Difference,
+    difference_of_accuracies,
+    paired_difference,
+    statistics_of,
+    widened,
+    wilson,
+)
 
 #: Student's "The probable error of a mean" (1908): additional hours of sleep of ten patients with two drugs.
 SLEEP_1 = (0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0)
@@ -30,6 +37,24 @@ def test_the_interval_of_an_accuracy_is_that_of_newcombes_published_example():
     }
     for (right, count), limits in published.items():
         assert wilson(right, count) == pytest.approx(limits, abs=5e-5)
+
+
+def test_the_interval_of_a_difference_of_accuracies_is_the_square_and_add_of_scipys_limits_and_near_walds():
+    limits = [stats.binomtest(right, 10_000).proportion_ci(method="wilson") for right in (5422, 5312)]
+    (low, high), (other_low, other_high) = ((one.low, one.high) for one in limits)
+    expected = (
+        0.011 - math.sqrt((0.5422 - low) ** 2 + (other_high - 0.5312) ** 2),
+        0.011 + math.sqrt((high - 0.5422) ** 2 + (0.5312 - other_low) ** 2),
+    )
+    assert difference_of_accuracies(0.5422, 0.5312, 10_000) == pytest.approx(expected, rel=1e-9)
+    wald = 1.959964 * math.sqrt((0.5422 * 0.4578 + 0.5312 * 0.4688) / 10_000)
+    assert expected == pytest.approx((0.011 - wald, 0.011 + wald), abs=2e-5)
+
+
+def test_two_independent_sources_of_chance_add_their_squares():
+    found = widened(Difference(4, 2.0, 1.0, -1.0, 5.0), 4.0, 4.0)
+    assert (found.low, found.high, found.mean) == (-3.0, 7.0, 2.0)
+    assert widened(found, 0.0, 0.0) == found
 
 
 def test_the_interval_of_no_success_ends_at_the_closed_form():
