@@ -1,5 +1,6 @@
 """From a trained supernet to a genotype."""
 
+from darts_pl.selection.criterion import criterion_of
 from darts_pl.selection.magnitude import magnitude, preview_magnitude, preview_of, strengths, strongest
 from darts_pl.selection.magnitude_within import MagnitudeWithin, MagnitudeWithinSettings
 from darts_pl.selection.one_path import one_path
@@ -37,6 +38,7 @@ __all__ = [
     "Trials",
     "Tuner",
     "TuningSettings",
+    "criterion_of",
     "limit_skips",
     "magnitude",
     "one_path",

@@ -34,4 +34,9 @@ def misfits_of_criterion(criterion: str, space: Space) -> Iterator[str]:
         yield NO_ACCURACY
 
 
+def criterion_of(space: Space) -> str:
+    """The criterion of the papers, or the one that a space has in its place."""
+    return "loss" if any(misfits_of_criterion("accuracy", space)) else "accuracy"
+
+
 NO_ACCURACY = "select.criterion=accuracy: a search on text has no accuracy; use select.criterion=loss"
