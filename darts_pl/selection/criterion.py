@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from darts_pl.errors import UserError
-from darts_pl.selection.trials import Score
+from darts_pl.selection.score import Score
 from darts_pl.settings import one_of
 from darts_pl.spaces import Space
 
