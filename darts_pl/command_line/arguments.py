@@ -13,7 +13,12 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
 from darts_pl.command_line.group_files import groups_of_run
 from darts_pl.command_line.presets import preset_for
-from darts_pl.command_line.run_settings import overrides_of_continued, settings_of_searched, with_best_of_sweep
+from darts_pl.command_line.run_settings import (
+    overrides_of_continued,
+    rule_of_searched,
+    settings_of_searched,
+    with_best_of_sweep,
+)
 from darts_pl.quoting import hydra_argument, quoted_assignment
 
 #: Keys whose values are paths, or may be.
@@ -33,12 +38,14 @@ def prepared(arguments: Sequence[str]) -> list[str]:
 
     In the values of `PATH_KEYS` a leading ``~`` becomes the home folder, and a name that Hydra would read as a number
     or a truth value is quoted. So is the text of a genotype, outside a sweep. ``run=FOLDER`` brings the group choices
-    of that run, where the command gives keys of these groups and does not choose them. ``resume=FOLDER`` brings all
-    settings of that run, and ``task=retrain genotype=RUN`` its data, sizes and precision, where the command does not
-    give them. Small data bring a preset.
+    of that run, where the command gives keys of these groups and does not choose them, and ``task=derive run=FOLDER``
+    its selection rule, where the command chooses none. ``resume=FOLDER`` brings all settings of that run, and
+    ``task=retrain genotype=RUN`` its data, sizes and precision, where the command does not give them. Small data bring
+    a preset.
 
     Raises:
-        UserError: for ``genotype=SWEEP`` of a sweep from which none can be chosen.
+        UserError: for ``genotype=SWEEP`` of a sweep from which none can be chosen, and for a derivation from several
+            searches whose selection rules differ.
     """
     flags = [argument for argument in arguments if argument in MULTIRUN]
     quoted = arguments if flags else map(_quote_genotype, arguments)
@@ -48,6 +55,7 @@ def prepared(arguments: Sequence[str]) -> list[str]:
     result = with_best_of_sweep(result)
     result += settings_of_searched(result)
     result += groups_of_run(result)
+    result += rule_of_searched(result)
     return [*flags, *result, *preset_for(result)]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep
 from hydra.errors import HydraException
 
 from darts_pl.config.convert import MUST_BE_GIVEN
@@ -116,6 +117,20 @@ def value_in(arguments: Sequence[str], key: str) -> str | None:
                 return None
             return value if isinstance(value, str) else None
     return None
+
+
+def values_in(arguments: Sequence[str], key: str) -> list[str]:
+    """The texts that the arguments give a key: one, or several in a sweep."""
+    if (value := value_in(arguments, key)) is not None:
+        return [value]
+    for argument in reversed(arguments):
+        if argument.startswith(f"{key}="):
+            try:
+                swept = OverridesParser.create().parse_override(argument).value()
+            except HydraException:
+                return []
+            return [str(one) for one in swept.list] if isinstance(swept, ChoiceSweep) else []
+    return []
 
 
 def _run_folder(arguments: Sequence[str]) -> Path | None:

@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from darts_pl.command_line.group_files import choices_of_run, config_folder, value_in
+from darts_pl.command_line.group_files import choices_of_run, config_folder, value_in, values_in
 from darts_pl.config.upgrade import flatten
 from darts_pl.errors import UserError
 from darts_pl.launcher_environment import is_first
@@ -25,6 +25,8 @@ from darts_pl.records.run_identity import same_data
 #: What a training of a search's genotype takes over from the search: groups, then sections and values.
 GROUPS, SECTIONS = ("search", "train", "data", "preset"), ("train", "data")
 PRECISION = "hardware.precision"
+#: What decides which selection rule a command applies.
+RULE_GROUPS = ("select", "method", "experiment")
 #: Keys that say how a command begins, and not what the run is.
 OF_THE_COMMAND = ("resume", "overwrite")
 #: Limits of a search without gradients, which may go on with others.
@@ -104,10 +106,36 @@ def settings_of_searched(arguments: Sequence[str]) -> list[str]:
         for group in GROUPS
         if group in choices and group not in given and _has_file(group, choices[group])
     ]
-    values = [one for one in _different_values(folder, [*arguments, *groups]) if key_of(one) not in given]
+    different = _different_values(folder, [*arguments, *groups], GROUPS, SECTIONS, PRECISION)
+    values = [one for one in different if key_of(one) not in given]
     continued = _continued(arguments)
     recorded = None if continued is None else _recorded(continued)
     return [one for one in (*groups, *values) if recorded is None or one in recorded]
+
+
+def rule_of_searched(arguments: Sequence[str]) -> list[str]:
+    """Overrides that give ``task=derive run=SEARCH`` the selection rule of that search and its settings.
+
+    Empty where the command chooses a rule itself, or a method or an experiment, which choose one.
+
+    Raises:
+        UserError: for several searches whose rules differ.
+    """
+    if value_in(arguments, "task") != "derive" or any(key_of(one) in RULE_GROUPS for one in arguments):
+        return []
+    given = set(map(key_of, arguments))
+    rules = {run: _rule_of(Path(run).expanduser()) for run in values_in(arguments, "run")}
+    if len(set(map(tuple, rules.values()))) > 1:
+        found = ", ".join(" ".join([run, *rule]) for run, rule in rules.items())
+        raise UserError(f"the searches have different selection rules ({found}); choose one with select=NAME")
+    return [one for rule in [*rules.values()][:1] for one in rule if key_of(one) not in given]
+
+
+def _rule_of(run: Path) -> list[str]:
+    """``select=NAME`` and the settings of the rule that differ from those of its file; empty if the run left none."""
+    choice = choices_of_run(run).get("select")
+    rule = [] if choice is None else [f"select={choice}"]
+    return [*rule, *(_different_values(run, rule, ("select",), ("select",)) if rule else ())]
 
 
 def _folder(wanted: str) -> Path | None:
@@ -119,23 +147,32 @@ def _folder(wanted: str) -> Path | None:
         return None
 
 
-def _different_values(folder: Path, arguments: Sequence[str]) -> Iterator[str]:
-    """The values of the run that differ from what the group choices give."""
+def _different_values(
+    folder: Path, arguments: Sequence[str], groups: Sequence[str], sections: Sequence[str], *more: str
+) -> Iterator[str]:
+    """The values of a run that differ from what the group choices give.
+
+    Args:
+        folder: of the run.
+        arguments: with the choices.
+        groups: whose choices count.
+        sections: that are compared.
+        more: dotted keys that are compared too.
+    """
     try:
-        run = read_configuration(folder, *SECTIONS, "hardware") or {}
-        choices = [one for one in arguments if key_of(one) in GROUPS]
+        parents = [key.partition(".")[0] for key in more]
+        run = flatten(read_configuration(folder, *sections, *parents) or {})
+        choices = [one for one in arguments if key_of(one) in groups]
         with initialize_config_dir(version_base="1.3", config_dir=str(config_folder())):
             composed = compose("config", overrides=choices)
             now: dict[str, Any] = {}
-            for section in SECTIONS:
+            for section in sections:
                 now |= flatten({section: OmegaConf.to_container(composed[section], resolve=False)})
-            for key in now:
+            for key in (*now, *more):
                 now[key] = None if OmegaConf.is_missing(composed, key) else OmegaConf.select(composed, key)
-            now[PRECISION] = composed.hardware.precision
     except (UserError, HydraException, OmegaConfBaseException):
         return
-    before = flatten({section: run[section] for section in SECTIONS}) | {PRECISION: run["hardware"]["precision"]}
-    for key, value in before.items():
+    for key, value in run.items():
         plain = OmegaConf.to_container(now[key]) if OmegaConf.is_config(now.get(key)) else now.get(key)
         if key in now and value != plain:
             yield _argument(key, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -22,6 +22,14 @@ class Batches(Protocol):
     def __len__(self) -> int: ...
 
     def __call__(self, epoch: int, index: int, /) -> Any: ...
+
+
+@runtime_checkable
+class VaryingBatches(Batches, Protocol):
+    """Batches whose number differs from epoch to epoch; their length is that of one of the epochs."""
+
+    def length_of(self, epoch: int, /) -> int:
+        """The number of batches of an epoch."""
 
 
 def without_small_rest(sample_order: IndexOrder, min_batch_size: int) -> IndexOrder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from darts_pl.data.batches import Batches
+from darts_pl.data.batches import Batches, VaryingBatches
 
 
 class EpochCounter:
@@ -40,7 +40,7 @@ class BatchLoader:
         self._start: tuple[int, int] | None = None
 
     def __len__(self) -> int:
-        """Batches in a whole epoch."""
+        """Batches in a whole epoch; where epochs differ, in the one that `batches` was made for."""
         return len(self.batches)
 
     def __iter__(self) -> Iterator[Any]:
@@ -50,7 +50,8 @@ class BatchLoader:
         creates the iterator before it sets the epoch.
         """
         epoch = self.sampler.epoch
-        for index in range(self._take_start(epoch), len(self)):
+        length = self.batches.length_of(epoch) if isinstance(self.batches, VaryingBatches) else len(self)
+        for index in range(self._take_start(epoch), length):
             self._handed_out = (epoch, index + 1)
             yield self.batches(epoch, index)
 

@@ -40,6 +40,7 @@ class Ended:
         start: where the search ended.
         mean: mean over ranks.
         writes: whether this process writes files and prints.
+        ranks: number of processes.
         identity: what the decisions depend on beside the rule and the seed.
     """
 
@@ -49,6 +50,7 @@ class Ended:
     start: Start
     mean: Mean = identity_mean
     writes: bool = True
+    ranks: int = 1
     identity: Mapping[str, Any] | None = None
 
 
@@ -73,6 +75,7 @@ def build_trials(
         Start(module.stages.total, trainer.global_step),
         mean=module.mean,
         writes=trainer.is_global_zero,
+        ranks=trainer.world_size,
     )
     trials = trials_of(config, problem, ended, folder)
     trainer.strategy.barrier("journal")
@@ -104,11 +107,13 @@ def trials_of(config: Config, problem: Problem, ended: Ended, folder: Path) -> T
     supernet, data = ended.module.supernet, ended.data
     supernet.end_search()
     tell = _show if ended.writes else None
+    tuner = _tuner(config, ended, folder / TUNED, tell)
     return Trials(
         supernet,
         lambda: _Batches(data.val_dataloader(), supernet, 1 if config.debug else None),
         problem.count,
-        tune=_tuner(config, ended, folder / TUNED, tell),
+        tune=tuner,
+        trained=tuner.trained,
         journal=folder / JOURNAL,
         writes=ended.writes,
         mean=ended.mean,
@@ -162,6 +167,7 @@ def _tuner(config: Config, ended: Ended, file: Path, tell: Callable[[str], None]
         move_alphas=settings is None or not settings.fix_alpha,
         file=file,
         writes=ended.writes,
+        ranks=ended.ranks,
         context=_autocast(config.hardware.precision, next(iter(supernet.alphas.values())).device),
         tell=tell,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from darts_pl.errors import UserError
-from darts_pl.selection.trials import Score
+from darts_pl.selection.score import Score
 from darts_pl.settings import one_of
 from darts_pl.spaces import Space
 
@@ -32,6 +32,11 @@ def misfits_of_criterion(criterion: str, space: Space) -> Iterator[str]:
     """Why a criterion cannot be used in a space."""
     if criterion == "accuracy" and space.data in _WITHOUT_CLASSES:
         yield NO_ACCURACY
+
+
+def criterion_of(space: Space) -> str:
+    """The criterion of the papers, or the one that a space has in its place."""
+    return "loss" if any(misfits_of_criterion("accuracy", space)) else "accuracy"
 
 
 NO_ACCURACY = "select.criterion=accuracy: a search on text has no accuracy; use select.criterion=loss"

@@ -16,7 +16,8 @@ from darts_pl.genotype import KINDS, Genotype, Pair
 from darts_pl.ops import NONE
 from darts_pl.selection.criterion import CRITERIA, harm, misfits_of_criterion
 from darts_pl.selection.rules import RULES
-from darts_pl.selection.trials import Score, Trials
+from darts_pl.selection.score import Score
+from darts_pl.selection.trials import Trials
 from darts_pl.selection.tuner import TuningSettings
 from darts_pl.settings import between, one_of, setting
 from darts_pl.spaces import SearchSpace, Space, Supernet, fix_weights

@@ -16,7 +16,8 @@ from darts_pl.selection.criterion import CRITERIA, harm, misfits_of_criterion
 from darts_pl.selection.magnitude import strengths
 from darts_pl.selection.one_path import one_path
 from darts_pl.selection.rules import RULES
-from darts_pl.selection.trials import Score, Trials
+from darts_pl.selection.score import Score
+from darts_pl.selection.trials import Trials
 from darts_pl.selection.units import assemble, log_likelihood, most_likely, units_of
 from darts_pl.settings import at_least, between, setting
 from darts_pl.spaces import Space, Supernet, space_of

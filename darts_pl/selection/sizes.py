@@ -7,7 +7,7 @@ from collections.abc import Callable
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype, Pair
 from darts_pl.ops import NONE
-from darts_pl.selection.trials import Size
+from darts_pl.selection.score import Size
 from darts_pl.selection.units import Unit
 from darts_pl.spaces import PairClass, SearchSpace
 

@@ -18,31 +18,8 @@ from darts_pl.bilevel import Draws, Mean, batch_statistics, device_of, identity_
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
 from darts_pl.latency import FinalNetworks
+from darts_pl.selection.score import Score, Size, Trained
 from darts_pl.spaces import Mixing, Outcome, Supernet
-
-
-class Score(NamedTuple):
-    """How good a supernet is with given mixing weights.
-
-    Args:
-        loss: mean over all samples, in nats.
-        accuracy: fraction of samples that are classified right; None where there are no classes.
-    """
-
-    loss: float
-    accuracy: float | None
-
-
-class Size(NamedTuple):
-    """How large a final network is.
-
-    Args:
-        parameters: number of weights.
-        multiply_adds: for one sample; None where nobody counts them.
-    """
-
-    parameters: int
-    multiply_adds: int | None
 
 
 class Dealt(NamedTuple):
@@ -102,6 +79,7 @@ class Trials:
         batches: gives the batches that a score is computed from, the same at every call.
         count: see `Count`.
         tune: trains the supernet for a number of epochs; None = rules that tune are refused.
+        trained: says how much `tune` has trained so far.
         journal: file of the decisions; None = they are kept in memory. It is read once, here; all ranks must
             have read it before one of them decides.
         writes: whether this process writes the journal; under several ranks one does.
@@ -125,6 +103,7 @@ class Trials:
         count: Count,
         *,
         tune: Callable[[int], None] | None = None,
+        trained: Callable[[], Trained] = Trained,
         journal: Path | None = None,
         writes: bool = True,
         mean: Mean = identity_mean,
@@ -141,6 +120,7 @@ class Trials:
         self._batches = batches
         self._count = count
         self._tune = tune
+        self.trained = trained
         self._path = journal if writes else None
         self._mean = mean
         self._size = size

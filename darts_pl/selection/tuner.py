@@ -15,6 +15,7 @@ import torch
 from darts_pl import atomic
 from darts_pl.bilevel import SearchStep
 from darts_pl.errors import UserError
+from darts_pl.selection.score import Trained
 from darts_pl.settings import above, at_least, setting
 
 
@@ -48,6 +49,7 @@ class Tuner:
         move_alphas: whether the architecture parameters are trained too.
         file: where the state is saved; None = nowhere.
         writes: whether this process saves it.
+        ranks: number of processes, each of which reads its part of a batch.
         context: what a step runs in, such as autocast.
         tell: is given a line per epoch.
     """
@@ -61,6 +63,7 @@ class Tuner:
         move_alphas: bool = True,
         file: Path | None = None,
         writes: bool = True,
+        ranks: int = 1,
         context: Callable[[], AbstractContextManager[Any]] = nullcontext,
         tell: Callable[[str], None] | None = None,
     ) -> None:
@@ -70,11 +73,13 @@ class Tuner:
         self.move_alphas = move_alphas
         self.file = file
         self.writes = writes
+        self.ranks = ranks
         self.context = context
         self.tell = tell
         self.asked = 0
         self.done = 0
         self.number = start.step
+        self.samples = 0
         if file is not None and file.is_file():
             self._load(file)
 
@@ -92,17 +97,22 @@ class Tuner:
             if self.tell is not None:
                 self.tell(f"tuning epoch {self.done}  train loss {loss:.3f}")
 
+    def trained(self) -> Trained:
+        """How much was trained so far."""
+        return Trained(self.number - self.start.step, self.samples)
+
     def _epoch(self, epoch: int) -> float:
         """One epoch; returns the mean train loss."""
-        supernet, carried = self.step.supernet, dict[str, Any]()
+        supernet, carried, moves = self.step.supernet, dict[str, Any](), self.move_alphas
         training = supernet.training
         supernet.train()
         losses: list[torch.Tensor] = []
         for batch in self.batches(epoch):
             train, valid = (supernet.with_carry(batch[one], carried.get(one)) for one in ("train", "valid"))
             with self.context():
-                result = self.step(train, valid, self.number, self.move_alphas)
+                result = self.step(train, valid, self.number, moves)
             self.number += 1
+            self.samples += self.ranks * sum(int(one[1].numel()) for one in ((train, valid) if moves else (train,)))
             losses.append(result.train.loss.detach())
             carried["train"] = result.train.carry
             if result.valid is not None:
@@ -121,6 +131,7 @@ class Tuner:
         state = {
             "epochs": self.done,
             "number": self.number,
+            "samples": self.samples,
             "supernet": _tensors(supernet.state_dict()),
             "weights": self.step.weights.state_dict(),
             "alphas": self.step.alphas.state_dict(),
@@ -137,6 +148,7 @@ class Tuner:
             self.step.weights.load_state_dict(state["weights"])
             self.step.alphas.load_state_dict(state["alphas"])
             self.done, self.number = int(state["epochs"]), int(state["number"])
+            self.samples = int(state.get("samples", 0))
         except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
             raise UserError(f"{path}: not the tuned supernet of this search ({type(error).__name__})") from None
         if unexpected or any(not _is_table(name) for name in missing):

@@ -50,6 +50,8 @@ def derive(context: Context) -> Summary:
         "data": of_run.data.name,
         "genotype": str(genotype),
         **table_summary(genotype),
+        "steps": trials.trained().steps,
+        searched.problem.samples: trials.trained().samples,
         "seconds": round(time.monotonic() - started, 3),
     }
     summary |= warn(context, summary)

@@ -15,7 +15,7 @@ from darts_pl.genotype import Genotype, parse
 from darts_pl.problems import build_search, build_trials, check_rule, open_problem
 from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
-from darts_pl.selection import RULES
+from darts_pl.selection import RULES, Trained
 from darts_pl.spaces import Supernet, space_of
 from darts_pl.tasks.declarations.sections import PARTS
 from darts_pl.tasks.execution.context import Context
@@ -101,8 +101,11 @@ def find(context: Context, *, fraction: float = 1.0) -> Found:
         observers=observers,
     )
     entropies = equal_entropies(module.supernet)  # before a selection fixes mixing weights
+    trained = Trained()  # by the rule
     if observers.stopped is None:
-        genotype = select(module.supernet, build_trials(config, problem, module, data, context.folder.path))
+        trials = build_trials(config, problem, module, data, context.folder.path)
+        genotype = select(module.supernet, trials)
+        trained = trials.trained()
     else:
         genotype = parse(history.genotypes[observers.stopped.epoch + 1])  # the first is that before any epoch
     metrics = {name: value for name, value in done.last.items() if name.startswith("search/")}
@@ -114,8 +117,8 @@ def find(context: Context, *, fraction: float = 1.0) -> Found:
         "genotype": str(genotype),
         "epochs": done.trainer.current_epoch,
         "batches": done.trainer.global_step,
-        "steps": done.trainer.global_step,
-        problem.samples: done.samples,
+        "steps": done.trainer.global_step + trained.steps,
+        problem.samples: None if done.samples is None else done.samples + trained.samples,
         "search/parameters": sum(weight.numel() for weight in module.supernet.weights().values()),
         **metrics,
         **table_summary(genotype),

@@ -41,6 +41,38 @@ def test_other_data_or_an_experiment_take_nothing_over(searched, other):
     assert prepared(command) == command
 
 
+@pytest.fixture
+def searches(tmp_path):
+    """By selection rule, the folder of a search with it."""
+    found = {}
+    for rule in ("pairs", "perturbation"):
+        (tmp_path / rule / ".hydra").mkdir(parents=True)
+        (tmp_path / rule / ".hydra" / "hydra.yaml").write_text(f"hydra: {{runtime: {{choices: {{select: {rule}}}}}}}\n")
+        settings = "{name: perturbation, criterion: loss, topology: each, fraction: 0.5}"
+        text = settings if rule == "perturbation" else "{name: pairs}"
+        (tmp_path / rule / ".hydra" / "config.yaml").write_text(f"select: {text}\n")
+        found[rule] = tmp_path / rule
+    return found
+
+
+def test_a_derivation_takes_the_rule_of_the_search_unless_it_names_one(searches):
+    command = ["task=derive", f"run={searches['perturbation']}"]
+    taken = ["select=perturbation", 'select.criterion="loss"', "select.fraction=0.5"]
+    assert prepared(command) == [*command, *taken]
+    assert prepared([*command, "select.fraction=1"]) == [*command, "select.fraction=1", *taken[:2]]
+    for own in ("select=magnitude", "method=gdas", "experiment=debug"):
+        assert prepared([*command, own]) == [*command, own]
+    assert prepared(["task=correlate", command[1]]) == ["task=correlate", command[1]]
+
+
+def test_a_sweep_of_derivations_takes_the_rule_that_all_its_searches_have(searches):
+    one = searches["pairs"]
+    both = ["-m", "task=derive", f"run={one},{one}"]
+    assert prepared(both) == [*both, "select=pairs"]
+    with pytest.raises(UserError, match=r"different selection rules \(.*select=pairs.*\); choose one with select=NAME"):
+        prepared(["-m", "task=derive", f"run={one},{searches['perturbation']}"])
+
+
 def test_a_published_name_takes_nothing_over():
     assert prepared(["task=retrain", "genotype=darts_v2"]) == ["task=retrain", "genotype=darts_v2"]
 

@@ -7,7 +7,16 @@ from collections import Counter
 import pytest
 import torch
 
-from darts_pl.data import Lengths, Loading, RetrainText, SearchText, TextSettings, load_corpus, unigram_perplexity
+from darts_pl.data import (
+    BatchLoader,
+    Lengths,
+    Loading,
+    RetrainText,
+    SearchText,
+    TextSettings,
+    load_corpus,
+    unigram_perplexity,
+)
 from darts_pl.data.text.batches import (
     NOT_COUNTED,
     EvaluationSequences,
@@ -157,6 +166,20 @@ def test_batches_hand_out_the_columns_from_top_to_bottom():
     tokens, targets = (torch.cat(parts) for parts in zip(*(batches(5, i) for i in range(len(batches))), strict=True))
     assert torch.equal(tokens, rows[:-1])
     assert torch.equal(targets, rows[1:])
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_a_loader_goes_through_the_whole_text_in_every_epoch_whatever_epoch_it_was_made_for(paired):
+    rows = columns(torch.arange(400), 2)
+    sequences = TrainSequences(rows, Lengths(7, 0.4), seed=1, epoch=2)
+    loader = BatchLoader(PairedSequences(sequences, rows) if paired else sequences)
+    numbers = []
+    for epoch in range(6):
+        loader.sampler.set_epoch(epoch)
+        batches = [batch["train"] if paired else batch for batch in loader]
+        numbers.append(len(batches))
+        assert torch.equal(torch.cat([tokens for tokens, _ in batches]), rows[:-1])
+    assert min(numbers) < len(loader) < max(numbers)
 
 
 def test_the_valid_position_follows_the_train_position_and_wraps():

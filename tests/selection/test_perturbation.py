@@ -230,16 +230,18 @@ def test_a_projection_that_is_killed_anywhere_ends_with_the_same_decisions_and_s
                     raise KilledError
             return batches()
 
-        trials = Trials(net, counted, count, tune=tuner_of(net, file), journal=journal)
+        tuner = tuner_of(net, file)
+        trials = Trials(net, counted, count, tune=tuner, trained=tuner.trained, journal=journal)
         genotype = Perturbation(settings_of(tune_epochs=1))(net, trials)
-        return genotype, trials.journal, net.state_dict()
+        return genotype, trials.journal, trials.trained(), net.state_dict()
 
     whole = run(tmp_path / "whole.json", tmp_path / "whole.pt")
     with pytest.raises(KilledError):
         run(tmp_path / "parts.json", tmp_path / "parts.pt", after)
     resumed = run(tmp_path / "parts.json", tmp_path / "parts.pt")
-    assert resumed[:2] == whole[:2]
-    assert all(torch.equal(value, whole[2][name]) for name, value in resumed[2].items())
+    assert resumed[:3] == whole[:3]
+    assert whole[2] == (5 * 2, 5 * 2 * (8 + 8))  # 5 epochs of 2 steps, each of a train batch and a valid batch
+    assert all(torch.equal(value, whole[3][name]) for name, value in resumed[3].items())
 
 
 def test_a_journal_of_other_settings_is_refused_in_one_line(tmp_path):

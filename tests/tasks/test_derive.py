@@ -1,12 +1,15 @@
 """task=derive: other rules on a finished search."""
 
 import hashlib
+import html
 import json
+import shlex
 
 import pytest
 
 from darts_pl.genotype import parse
 from tests.tasks.conftest import finished
+from tests.tasks.test_text import write
 
 SEARCH = (
     *("data=digits", "order=first", "search.epochs=1", "search.layers=3", "search.init_channels=2", "search.nodes=2"),
@@ -52,6 +55,37 @@ def test_magnitude_derives_what_the_search_has_derived(searched, tmp_path, summa
     summary = summary_of(tmp_path / "derived", "task=derive", f"run={searched}")
     assert summary["genotype"] == json.loads((searched / "summary.json").read_text())["genotype"]
     assert decisions(tmp_path / "derived") == {}
+
+
+def test_without_a_rule_the_one_of_the_search_decides_with_its_settings(tmp_path, summary_of, refused):
+    rule = ("select=shared_weights", "select.samples=3", "select.criterion=loss")
+    run = finished(tmp_path / "search", *SEARCH, *rule)
+    summary = summary_of(tmp_path / "derived", "task=derive", f"run={run}")
+    assert summary["select"] == "shared_weights"
+    assert decisions(tmp_path / "derived") == decisions(run)
+    fewer = summary_of(tmp_path / "fewer", "task=derive", f"run={run}", "select.samples=2")
+    ranking = decisions(tmp_path / "fewer")["ranking"]["genotypes"]
+    assert len(ranking) == 2
+    losses = [row["loss"] for row in ranking]
+    assert losses == sorted(losses)  # still by the loss
+    assert fewer["genotype"] == ranking[0]["genotype"]
+    given = summary_of(tmp_path / "given", "task=derive", f"run={run}", "select=magnitude")
+    assert (given["select"], decisions(tmp_path / "given")) == ("magnitude", {})
+
+
+def test_a_search_on_text_is_tuned_as_at_its_end_through_epochs_of_different_lengths(tmp_path, summary_of):
+    text = ("search=rnn", "data=text", f"data.path={write(tmp_path / 'own.txt')}", "search.units=6", "search.nodes=2")
+    text += ("search.batch_size=8", "search.bptt=4", "search.epochs=1", "order=first")
+    run = finished(tmp_path / "search", *text)
+    suggested = json.loads((run / "warnings.json").read_text())["next"][-1]["command"]
+    assert html.escape(suggested) in (run / "report.html").read_text()
+    _, _, task, searched, *rule = shlex.split(suggested)
+    assert (task, searched) == ("task=derive", f"run={run}")
+    derived = summary_of(tmp_path / "derived", task, searched, *rule, "select.tune_epochs=2")
+    at_the_end = summary_of(tmp_path / "at_the_end", *text, *rule, "select.tune_epochs=2")
+    assert derived["genotype"] == at_the_end["genotype"]
+    assert decisions(tmp_path / "derived") == decisions(tmp_path / "at_the_end")
+    assert len(decisions(tmp_path / "derived")) == 3 + 1
 
 
 def test_a_derived_network_keeps_the_limits_at_the_size_that_is_trained(searched, tmp_path, summary_of, refused):

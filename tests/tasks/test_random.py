@@ -97,10 +97,19 @@ def test_the_interval_of_the_best_score_is_wilsons_and_the_costs_are_counted_by_
     assert summary["steps"] == 3 * 2 * 5  # in batches of 40
 
 
-def test_a_search_counts_its_steps_and_the_images_of_both_halves(tmp_path, digits, summary_of):
+def test_a_search_and_its_rule_count_their_steps_and_the_images_of_both_halves(tmp_path, digits, summary_of):
     sizes = ("search.layers=3", "search.init_channels=2", "search.batch_size=50", "search.epochs=2", "order=first")
     summary = summary_of(tmp_path, *SMALL, *sizes, f"data.path={digits}")
     assert (summary["steps"], summary["images"]) == (2 * 4, 2 * 2 * 200)
+    # 6 decisions of each cell type, for 5 edges and 1 node: 5 times an epoch between them.
+    rule = ("select=perturbation", "select.tune_epochs=1")
+    derived = summary_of(tmp_path / "derived", "task=derive", f"run={tmp_path}", *rule)
+    assert (derived["steps"], derived["images"]) == (5 * 4, 5 * 2 * 200)
+    fixed = summary_of(tmp_path / "fixed", "task=derive", f"run={tmp_path}", *rule, "select.fix_alpha=true")
+    assert (fixed["steps"], fixed["images"]) == (5 * 4, 5 * 200)
+    at_the_end = summary_of(tmp_path / "at_the_end", *SMALL, *sizes, f"data.path={digits}", *rule)
+    assert at_the_end["steps"] == summary["steps"] + derived["steps"]
+    assert at_the_end["images"] == summary["images"] + derived["images"]
 
 
 def test_the_loggers_get_the_best_score_so_far_against_the_number_of_evaluations(searched):

@@ -84,7 +84,11 @@ class TrainSequences:
         self._bounds: tuple[int, list[tuple[int, int]]] = (-1, [])
 
     def __len__(self) -> int:
-        return len(self.bounds(self.epoch))
+        return self.length_of(self.epoch)
+
+    def length_of(self, epoch: int, /) -> int:
+        """The number of sequences of an epoch."""
+        return len(self.bounds(epoch))
 
     def bounds(self, epoch: int) -> list[tuple[int, int]]:
         """(start, stop) of every sequence of an epoch."""
@@ -115,6 +119,10 @@ class PairedSequences:
 
     def __len__(self) -> int:
         return len(self.train)
+
+    def length_of(self, epoch: int, /) -> int:
+        """The number of sequences of an epoch."""
+        return self.train.length_of(epoch)
 
     def __call__(self, epoch: int, index: int, /) -> dict[str, TextBatch]:
         begin, end = self.train.bounds(epoch)[index]

@@ -15,8 +15,8 @@ from darts_pl.records.configuration import CHOICES, CONFIG, read_yaml
 from darts_pl.records.folder import Summary
 from darts_pl.run_folder import shown
 from darts_pl.runs.data_identity import read_data_identity
-from darts_pl.selection import RULES
-from darts_pl.spaces import SPACES
+from darts_pl.selection import RULES, criterion_of
+from darts_pl.spaces import SPACES, Space
 from darts_pl.tasks.declarations.registry import TASKS
 from darts_pl.tasks.execution.context import Context
 
@@ -48,7 +48,19 @@ def _after_search(context: Context, summary: Summary) -> Iterator[Command]:
     if space.table is not None:
         yield "what the table knows of this cell", _command("task=lookup", assignment("genotype", folder))
     if "perturbation" in RULES and context.config.select.name != "perturbation":
-        yield "another cell from this search", _command("task=derive", assignment("run", folder), "select=perturbation")
+        yield "another cell from this search", _command(*perturbation_of(folder, space))
+
+
+def perturbation_of(run: str, space: Space) -> list[str]:
+    """The arguments that derive another cell from a search.
+
+    Args:
+        run: folder of the search.
+        space: of the search.
+    """
+    criterion = criterion_of(space)
+    changed = [] if criterion == "accuracy" else [f"select.criterion={criterion}"]
+    return ["task=derive", assignment("run", run), "select=perturbation", *changed]
 
 
 def _after_genotype(context: Context, summary: Summary) -> Iterator[Command]:

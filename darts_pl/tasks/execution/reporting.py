@@ -18,6 +18,8 @@ from darts_pl.quoting import assignment
 from darts_pl.report.page import Report, RunFiles, build_sections, read_run_files, render_page
 from darts_pl.report.page.sections.registry import measure_of
 from darts_pl.run_folder import shown as shown_path
+from darts_pl.spaces import SPACES
+from darts_pl.tasks.execution.next_commands import perturbation_of
 from darts_pl.tasks.execution.scores import shown
 
 FILE = "report.html"
@@ -117,9 +119,9 @@ def _next_commands(run: RunFiles) -> Iterator[tuple[str, str]]:
             "Train the network of this cell",
             " ".join(["python run.py task=retrain", assignment("genotype", folder), *data]),
         )
-    if run.task == "search":
-        again = assignment("run", folder)
-        yield "Choose another cell with the same supernet", f"python run.py task=derive {again} select=perturbation"
+    if run.task == "search" and (space := run.setting("search.space")) in SPACES:
+        again = " ".join(perturbation_of(folder, SPACES.get(space)))
+        yield "Choose another cell with the same supernet", f"python run.py {again}"
     if run.task in ("retrain", "search_and_retrain"):
         yield "Score the trained network again", f"python run.py task=test {assignment('run', folder)}"
         yield "Export it", f"python run.py task=export {assignment('run', folder)} format=onnx"
