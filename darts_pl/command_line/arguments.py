@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
+from darts_pl.command_line.experiments import with_fitting_experiment
 from darts_pl.command_line.group_files import groups_of_run
 from darts_pl.command_line.presets import preset_for
 from darts_pl.command_line.run_settings import (
@@ -30,6 +31,8 @@ PATH_KEYS = (
 PATH_OPTIONS = ("--config-dir", "-cd", "--config-path", "-cp")
 MULTIRUN = ("-m", "--multirun")
 
+#: An operation in the text of a cell of NAS-Bench-201.
+_OPERATION = re.compile(r"\|\s*\w+\s*~\s*\d")
 _HOME = re.compile(r"(?:(?<=^)|(?<=[\[,]))~[^/,\]]*(?=[/,\]]|$)")
 
 
@@ -41,7 +44,7 @@ def prepared(arguments: Sequence[str]) -> list[str]:
     of that run, where the command gives keys of these groups and does not choose them, and ``task=derive run=FOLDER``
     its selection rule, where the command chooses none. ``resume=FOLDER`` brings all settings of that run, and
     ``task=retrain genotype=RUN`` its data, sizes and precision, where the command does not give them. Small data bring
-    a preset.
+    a preset. An experiment gives way to its form for the space that the command searches.
 
     Raises:
         UserError: for ``genotype=SWEEP`` of a sweep from which none can be chosen, and for a derivation from several
@@ -50,6 +53,7 @@ def prepared(arguments: Sequence[str]) -> list[str]:
     flags = [argument for argument in arguments if argument in MULTIRUN]
     quoted = arguments if flags else map(_quote_genotype, arguments)
     result = [_prepared(argument) for argument in quoted if argument not in MULTIRUN]
+    result = with_fitting_experiment(result)
     if not flags:
         result = [*overrides_of_continued(result), *result]
     result = with_best_of_sweep(result)
@@ -103,7 +107,7 @@ def _quote_genotype(argument: str) -> str:
     if key.lstrip("+") != "genotype":
         return argument
     text = value.strip()
-    if not ("Genotype(" in text or text.lstrip("'\"").startswith("{")):
+    if not ("Genotype(" in text or text.lstrip("'\"").startswith("{") or _OPERATION.search(text)):
         return argument
     try:
         if not OverridesParser.create().parse_override(argument).is_sweep_override():

@@ -19,7 +19,7 @@ from darts_pl.errors import UserError
 from darts_pl.launcher_environment import is_first
 from darts_pl.quoting import hydra_argument
 from darts_pl.records.best import SWEEP_FILE, best_run
-from darts_pl.records.configuration import OVERRIDES, read_configuration, read_yaml
+from darts_pl.records.configuration import CHOICES, CONFIG, OVERRIDES, read_configuration, read_yaml
 from darts_pl.records.run_identity import same_data
 
 #: What a training of a search's genotype takes over from the search: groups, then sections and values.
@@ -89,6 +89,7 @@ def with_best_of_sweep(arguments: Sequence[str]) -> list[str]:
 def settings_of_searched(arguments: Sequence[str]) -> list[str]:
     """Overrides that give ``task=retrain genotype=RUN`` the data, the sizes in `train` and the precision of that run.
 
+    For a genotype that was derived from a search they are those of the search, and what the derivation chose itself.
     Empty where the command names an experiment or other data. What the command names is left out, and so is what a
     training that is continued did not take over.
     """
@@ -96,21 +97,45 @@ def settings_of_searched(arguments: Sequence[str]) -> list[str]:
     if wanted is None or value_in(arguments, "task") != "retrain" or value_in(arguments, "experiment") is not None:
         return []
     folder = _folder(wanted)
-    choices = {} if folder is None else choices_of_run(folder)
+    read = None if folder is None else _read_by(folder)
+    searched = read or folder
+    choices = {} if searched is None else choices_of_run(searched)
     named = value_in(arguments, "data")
-    if folder is None or not choices or not (named is None or same_data(named, choices.get("data"))):
+    if folder is None or searched is None or not choices:
+        return []
+    if named is not None and not same_data(named, choices.get("data")):
         return []
     given = set(map(key_of, arguments))
+    own = [] if read is None else [one for one in _of_derivation(folder) if key_of(one) not in given]
+    given.update(map(key_of, own))
     groups = [
         f"{group}={choices[group]}"
         for group in GROUPS
         if group in choices and group not in given and _has_file(group, choices[group])
     ]
-    different = _different_values(folder, [*arguments, *groups], GROUPS, SECTIONS, PRECISION)
-    values = [one for one in different if key_of(one) not in given]
+    replaced = tuple(f"{key_of(one)}." for one in own if key_of(one) in SECTIONS)  # of which no value is the search's
+    different = _different_values(searched, [*arguments, *own, *groups], GROUPS, SECTIONS, PRECISION)
+    values = [one for one in different if key_of(one) not in given and not key_of(one).startswith(replaced)]
     continued = _continued(arguments)
     recorded = None if continued is None else _recorded(continued)
-    return [one for one in (*groups, *values) if recorded is None or one in recorded]
+    return [one for one in (*own, *groups, *values) if recorded is None or one in recorded]
+
+
+def _read_by(folder: Path) -> Path | None:
+    """The search that a derivation in the folder read; None where it is none, or the search is gone."""
+    found = read_yaml(folder / CONFIG)
+    run = found.get("run") if isinstance(found, dict) else None
+    if not isinstance(run, str):
+        return None
+    began = read_yaml(folder / CHOICES) or {}
+    path = Path(began["hydra"]["runtime"]["cwd"], Path(run).expanduser()) if "hydra" in began else Path(run)
+    return path if choices_of_run(path) else None
+
+
+def _of_derivation(folder: Path) -> list[str]:
+    """What a derivation said of data and training itself."""
+    prefixes = tuple(f"{section}." for section in SECTIONS)
+    return [one for one in _recorded(folder) or () if key_of(one) in SECTIONS or key_of(one).startswith(prefixes)]
 
 
 def rule_of_searched(arguments: Sequence[str]) -> list[str]:

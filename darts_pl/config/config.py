@@ -23,14 +23,21 @@ def seconds_of(text: str) -> float:
 _TIME = Range(
     lambda value: value is None or seconds_of(value) > 0, "a time such as 90s, 10m, 1h or 1d", ("0m", "10", "m", "-1h")
 )
+
+
+def _is_named(value: Any) -> bool:
+    """Whether this is a text that can be a name. A shell's variable without a value leaves an empty text, whose path
+    would be the current folder."""
+    return isinstance(value, str) and bool(value.strip())
+
+
+_NAME = or_null(Range(_is_named, "a name", ("", " ")), "none")
 _FOLDERS = Range(
     lambda value: (
-        value is None
-        or isinstance(value, str)
-        or (isinstance(value, list) and all(isinstance(one, str) for one in value))
+        value is None or _is_named(value) or (isinstance(value, list) and all(_is_named(one) for one in value))
     ),
     "a folder, or several as [A,B]",
-    (1, [1]),
+    (1, "", [1], [""]),
 )
 
 
@@ -47,7 +54,7 @@ class CommandSettings:
     imports: list[str] = setting("modules to import first, such as one that registers your own components")
     method: str | None = setting("the method, a group that chooses the parts of the search")
     preset: str | None = setting("values for small data, a group; none = the recipes of the papers", default="none")
-    genotype: str | None = setting("a file, the folder of a finished search, or a published name")
+    genotype: str | None = setting("a file, the folder of a finished search, or a published name", _NAME)
     compare: str | None = setting(
         "for task=retrain and search_and_retrain: a classifier of torchvision to train in the same way", default=None
     )
@@ -56,10 +63,10 @@ class CommandSettings:
         _TIME,
         default=None,
     )
-    run: str | None = setting("the folder of a finished run, for tasks that read one")
+    run: str | None = setting("the folder of a finished run, for tasks that read one", _NAME)
     runs: Any = setting("folders with runs in them, for task=collect and task=report", _FOLDERS)
-    checkpoint: str | None = setting("a checkpoint file, for tasks that read one")
-    input: str | None = setting("what task=predict reads: a photo, a folder of photos, an npz file, a text")
+    checkpoint: str | None = setting("a checkpoint file, for tasks that read one", _NAME)
+    input: str | None = setting("what task=predict reads: a photo, a folder of photos, an npz file, a text", _NAME)
     format: str | None = setting(
         "what task=export writes (onnx, pt2, folder, source), or task=figures (pdf, svg, png)",
         one_of("onnx", "pt2", "folder", "source", "pdf", "svg", "png"),

@@ -104,9 +104,13 @@ FIELDS = {"normal": CELL, "normal_concat": [2], "reduce": CELL, "reduce_concat":
 CALL = f"Genotype({', '.join(f'{name}={value}' for name, value in FIELDS.items())})"
 
 
+CELL_TEXT = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
+
+
 @pytest.mark.parametrize(
     "text",
-    [CALL, f"genotypes.{CALL}", f"MINE = {CALL}", f"epoch 3, loss = 0.1\ngenotype = {CALL}\n", str(FIELDS),
+    [CELL_TEXT, f" {CELL_TEXT} ", f"epoch 3, loss = 0.1\ngenotype: {CELL_TEXT}\n", f"`{CELL_TEXT}`",
+     CALL, f"genotypes.{CALL}", f"MINE = {CALL}", f"epoch 3, loss = 0.1\ngenotype = {CALL}\n", str(FIELDS),
      json.dumps(FIELDS)],
 )  # fmt: skip
 @pytest.mark.parametrize("quote", ["", "'", '"'])
@@ -133,3 +137,11 @@ def test_a_folder_without_a_name_is_refused(arguments, key, tmp_path, capsys, mo
     assert main(["task=zoo", *arguments]) == 2
     assert capsys.readouterr().err == f"error: {key} is empty; give {key}=FOLDER, or leave it out\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["genotype", "run", "runs", "checkpoint", "input"])
+def test_a_name_that_is_empty_is_refused_and_does_not_stand_for_the_current_folder(key, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["task=derive", f"{key}=", "hydra.run.dir=made"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {key}=: must be a ")
+    assert not (tmp_path / "made").exists()

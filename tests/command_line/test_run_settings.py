@@ -35,6 +35,24 @@ def test_what_the_training_names_overrides_what_the_search_had(searched):
     ]
 
 
+def test_a_training_of_a_derived_cell_takes_them_from_the_search_and_what_the_derivation_chose(
+    searched, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(searched.parent)  # the derivation names the search by a relative path
+    derive = ["task=derive", f"run={searched.name}", "train.layers=5", "hydra.run.dir=derived"]
+    assert main(derive) == 0
+    monkeypatch.chdir(tmp_path)
+    found = prepared(["task=retrain", f"genotype={searched.parent / 'derived'}"])
+    assert {"data=digits", "train=darts", "train.layers=5"} <= set(found)
+    assert "train.layers=3" not in found
+
+
+def test_a_training_of_a_derived_cell_has_the_sizes_of_the_search(searched, tmp_path):
+    assert main(["task=derive", f"run={searched}", f"hydra.run.dir={tmp_path / 'derived'}"]) == 0
+    found = prepared(["task=retrain", f"genotype={tmp_path / 'derived'}"])
+    assert {"data=digits", "train=darts", *TRAIN, 'hardware.precision="64-true"'} <= set(found)
+
+
 @pytest.mark.parametrize("other", ["data=cifar10", "experiment=darts_cifar10_retrain", "task=derive"])
 def test_other_data_or_an_experiment_take_nothing_over(searched, other):
     command = ["task=retrain", f"genotype={searched}", other]

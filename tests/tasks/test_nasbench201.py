@@ -63,10 +63,13 @@ def build_space_object():
     return SPACES.get("nasbench201")
 
 
-def test_a_search_of_cells_with_five_nodes_ends_without_the_table(tmp_path, summary_of):
+def test_a_search_of_cells_with_five_nodes_ends_without_the_table(tmp_path, summary_of, capsys):
     summary = summary_of(tmp_path, *SEARCH, "search.nodes=4", "search.epochs=1")
     assert len(parse_text(summary["genotype"], nodes=5)) == 10
     assert not [name for name in summary if name.startswith("table/")]
+    out = capsys.readouterr().out
+    assert "task=retrain" in out
+    assert "task=lookup" not in out
 
 
 def test_a_genotype_is_looked_up_by_text_number_file_and_run(searched, tmp_path, summary_of, capsys):
@@ -123,6 +126,18 @@ def test_the_network_of_a_cell_is_trained_and_tested_again(tmp_path, summary_of)
     tested = summary_of(tmp_path / "test", "task=test", f"run={tmp_path / 'train'}")
     for name in ("test/accuracy", "parameters", "multiply_adds", "genotype"):
         assert tested[name] == trained[name]
+
+
+def test_a_derived_cell_is_looked_up_and_trained_by_the_commands_that_follow_the_derivation(
+    searched, tmp_path, summary_of, capsys
+):
+    derived = summary_of(tmp_path / "derived", "task=derive", f"run={searched}", "select=pairs")
+    commands = [line.partition("  # ")[0].split()[2:] for line in capsys.readouterr().out.splitlines()[-2:]]
+    assert commands[0][:2] == ["task=retrain", f"genotype={tmp_path / 'derived'}"]
+    trained = summary_of(tmp_path / "trained", *commands[0], "debug=true", "train.cells=1", "train.init_channels=2")
+    assert trained["genotype"] == derived["genotype"]
+    looked_up = summary_of(tmp_path / "looked_up", *commands[1])
+    assert looked_up["table/rank"] == derived["table/rank"]
 
 
 def test_shared_weights_are_correlated_with_the_table_and_a_stopped_comparison_goes_on(searched, tmp_path, summary_of):

@@ -10,13 +10,14 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 from darts_pl.config import Config
+from darts_pl.genotype import parse
 from darts_pl.quoting import assignment
-from darts_pl.records.configuration import CHOICES, CONFIG, read_yaml
+from darts_pl.records.configuration import CHOICES, CONFIG, read_configuration, read_yaml
 from darts_pl.records.folder import Summary
 from darts_pl.run_folder import shown
 from darts_pl.runs.data_identity import read_data_identity
 from darts_pl.selection import RULES, criterion_of
-from darts_pl.spaces import SPACES, Space
+from darts_pl.spaces import SPACES, Space, space_of
 from darts_pl.tasks.declarations.registry import TASKS
 from darts_pl.tasks.execution.context import Context
 
@@ -42,12 +43,9 @@ def _command(*arguments: str) -> str:
 
 
 def _after_search(context: Context, summary: Summary) -> Iterator[Command]:
-    folder, space = shown(context.folder.path), SPACES.get(context.config.search.space)
-    if space.training is not None:
-        yield "train this cell from scratch", _command(*_retrain(context))
-    if space.table is not None:
-        yield "what the table knows of this cell", _command("task=lookup", assignment("genotype", folder))
+    yield from _after_genotype(context, summary)
     if "perturbation" in RULES and context.config.select.name != "perturbation":
+        folder, space = shown(context.folder.path), SPACES.get(context.config.search.space)
         yield "another cell from this search", _command(*perturbation_of(folder, space))
 
 
@@ -64,10 +62,13 @@ def perturbation_of(run: str, space: Space) -> list[str]:
 
 
 def _after_genotype(context: Context, summary: Summary) -> Iterator[Command]:
-    space = SPACES.get(context.config.search.space)
-    if space.training is not None and "genotype" in summary:
+    if not isinstance(summary.get("genotype"), str):
+        return
+    genotype = parse(str(summary["genotype"]))
+    space = space_of(genotype.kind)
+    if space.training is not None:
         yield "train this cell from scratch", _command(*_retrain(context))
-    if space.table is not None and "genotype" in summary:
+    if space.table is not None and space.table.covers(genotype):
         found = assignment("genotype", shown(context.folder.path))
         yield "what the table knows of this cell", _command("task=lookup", found)
 
@@ -131,14 +132,24 @@ def _data(config: Config) -> list[str]:
 
 def _fitting(context: Context) -> Iterator[str]:
     """Values of `train` that the data need where the default would be refused."""
-    config, identity = context.config, _identity(context)
-    train: Any = config.train
+    identity, (train, data) = _identity(context), _recipe(context)
     side = min(identity.get("height", 0), identity.get("width", 0))
-    if side and getattr(train, "cutout", 0) >= side:
+    if side and train.get("cutout", 0) >= side:
         yield f"train.cutout={side // 2}"
     count = identity.get("train", {}).get("count", 0)
-    if identity.get("kind") != "text" and 0 < count < train.batch_size and config.data.batch_size is None:
+    if identity.get("kind") != "text" and 0 < count < train["batch_size"] and data["batch_size"] is None:
         yield f"train.batch_size={max(count // 4, 2)}"
+
+
+def _recipe(context: Context) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The settings `train` and `data` of a training that the command leads to: those of the run that it reads, unless
+    it chooses a recipe itself."""
+    config = context.config
+    chosen = any(override.startswith("train=") for override in HydraConfig.get().overrides.task)
+    recorded = None if config.run is None or chosen else read_configuration(Path(config.run), "train", "data")
+    if recorded is None:
+        return vars(config.train), vars(config.data)
+    return recorded["train"], recorded["data"]
 
 
 def _identity(context: Context) -> Mapping[str, Any]:
