@@ -29,7 +29,7 @@ EXAMPLES = DOCS / "examples"
 REFERENCE = (DOCS / "configuration.md").read_text(encoding="utf-8")
 KEYS = set(re.findall(r"^\| `([\w.]+)` \|", REFERENCE, flags=re.MULTILINE))
 #: Keys of Hydra, of its plugins, and of the examples' own components.
-OTHER_KEYS = re.compile(r"hydra\.|relaxation\.(hottest|scale)$|task\.since$")
+OTHER_KEYS = re.compile(r"hydra\.|relaxation\.(hottest|scale)$|regulariser\.strength$|task\.since$")
 OPTIONS_OF_ONE_WORD = {"-m", "--help", "--hydra-help"}
 OPTIONS_OF_TWO_WORDS = {"--config-dir", "--cfg", "-p", "-sc"}
 
