@@ -1,6 +1,6 @@
 """Tables and curves of a study in the NAS-Bench-201 space, from the folders of its searches.
 
-    python run.py -m experiment=study_nasbench201 data.path=FILE.npz hydra.sweep.dir=FOLDER
+    python run.py -m experiment=study_nasbench201 select=magnitude data.path=FILE.npz hydra.sweep.dir=FOLDER
     python run.py task=derive run=FOLDER/JOB select=perturbation hydra.run.dir=FOLDER/JOB/perturbation
     python benchmarks/study_nasbench201.py FOLDER --results docs/results
 
@@ -24,6 +24,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from darts_pl.records.configuration import CONFIG, read_yaml
 from darts_pl.report.statistics import paired_difference, statistics_of
 from darts_pl.selection import random_genotype
 from darts_pl.spaces import build_space
@@ -69,7 +70,7 @@ def read_folders(folders: Sequence[Path]) -> tuple[list[Row], list[Row]]:
             for row in epochs
         ]
         curves += curve
-        cells.append(_cell(name, "magnitude", summary, curve))
+        cells.append(_cell(name, _rule(file.parent), summary, curve))
         for derived in sorted(file.parent.glob("*/summary.json")):
             found = _summary(derived.parent)
             if found.get("task") == "derive":
@@ -94,11 +95,15 @@ def _summary(folder: Path) -> Row:
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
+def _rule(folder: Path) -> str:
+    """The rule that chose the cell of a search, from the configuration that it left."""
+    found = read_yaml(folder / CONFIG) or {}
+    return str(found.get("select", {}).get("name", "magnitude"))
+
+
 def _method(folder: Path) -> str:
-    """The method of a search, from the configuration that it left; runs of older versions are DARTS."""
-    file = folder / ".hydra" / "config.yaml"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("method:")), "darts")
+    """The method of a search, likewise; runs of older versions are DARTS."""
+    return str((read_yaml(folder / CONFIG) or {}).get("method") or "darts")
 
 
 def merged(file: Path, columns: Sequence[str], key: Sequence[str], rows: Iterable[Row]) -> list[Row]:

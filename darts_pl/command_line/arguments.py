@@ -57,10 +57,16 @@ def prepared(arguments: Sequence[str]) -> list[str]:
     if not flags:
         result = [*overrides_of_continued(result), *result]
     result = with_best_of_sweep(result)
-    result += settings_of_searched(result)
-    result += groups_of_run(result)
-    result += rule_of_searched(result)
-    return [*flags, *result, *preset_for(result)]
+    for settings in (settings_of_searched, groups_of_run, rule_of_searched, preset_for):
+        result = _with(result, settings([one for one in result if "=" in one or one.startswith("~")]))
+    return [*flags, *result]
+
+
+def _with(arguments: list[str], more: Sequence[str]) -> list[str]:
+    """The arguments with more behind the last override: Hydra reads none behind an option that follows overrides."""
+    overrides = [index for index, one in enumerate(arguments) if "=" in one and not one.startswith("-")]
+    place = overrides[-1] + 1 if overrides else 0
+    return [*arguments[:place], *more, *arguments[place:]]
 
 
 def expand_paths(config: DictConfig) -> None:

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from darts_pl.report.statistics import Statistics, statistics_of
 
@@ -48,14 +48,17 @@ def in_groups(rows: Sequence[RunRow]) -> list[list[RunRow]]:
     return [sorted(group, key=lambda row: (row.seed is None, row.seed or 0)) for group in groups.values()]
 
 
-def over_seeds(group: Sequence[RunRow], score: str) -> Statistics | None:
-    """A score over the seeds of one group; None where no run has it. A seed that occurs twice counts once, by its
+def numbers_by_seed(group: Sequence[RunRow], score: str) -> dict[int | str, float]:
+    """A score of the runs of one group by seed, or by folder without one. A seed that occurs twice counts once, by its
     last run."""
     by_seed = {row.seed if row.seed is not None else row.name: row.summary.get(score) for row in group}
-    values = [float(value) for value in by_seed.values() if isinstance(value, (int, float))]
-    if not values:
-        return None
-    return statistics_of(values)
+    return {seed: float(value) for seed, value in by_seed.items() if _is_number(value)}
+
+
+def over_seeds(group: Sequence[RunRow], score: str) -> Statistics | None:
+    """A score over the seeds of one group; None where no run has it."""
+    values = list(numbers_by_seed(group, score).values())
+    return statistics_of(values) if values else None
 
 
 def present(rows: Sequence[RunRow], names: Sequence[str]) -> list[str]:
@@ -100,10 +103,10 @@ def table_cells(
     Args:
         rows: the runs.
         scores: names in the summaries -> format of a number.
-        sizes: likewise, of what is not averaged.
+        sizes: likewise, of what is no score.
     """
-    keys, shown, sized = differing(rows), present(rows, list(scores)), present(rows, list(sizes))
-    columns = {name: (scores | sizes)[name] for name in shown + sized}
+    keys = differing(rows)
+    columns = {name: (scores | sizes)[name] for name in present(rows, [*scores, *sizes])}
     table = []
     number = 0
     for group in in_groups(rows):
@@ -112,13 +115,12 @@ def table_cells(
             written = [_written(row.summary.get(name), form) for name, form in columns.items()]
             head = [str(number), *(row.overrides.get(key, "") for key in keys), _text(row.seed), row.state]
             table.append([*head, *written])
-        found = {score: over_seeds(group, score) for score in shown}
+        found = {name: over_seeds(group, name) for name in columns}
         n = max((statistics.n for statistics in found.values() if statistics), default=0)
         if n > 1:
             head = ["", *(group[0].overrides.get(key, "") for key in keys), f"{n} seeds", "mean ± std"]
-            averages = [_average(found[score], scores[score]) for score in shown]
-            table.append([*head, *averages, *[""] * len(sized)])
-    return ["#", *keys, "seed", "state", *shown, *sized], table
+            table.append([*head, *(_average(found[name], form) for name, form in columns.items())])
+    return ["#", *keys, "seed", "state", *columns], table
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -138,7 +140,7 @@ def _written(value: Any, form: str) -> str:
     return form.format(value) if _is_number(value) else ""
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

@@ -28,12 +28,15 @@ def lookup(context: Context) -> Summary:
     """Print what the table says of `genotype=`, or the best genotypes; returns the summary.
 
     Raises:
-        UserError: if both or neither are asked for, or the table does not have the genotype, the score, or any
-            genotype within the limits.
+        UserError: if both or neither are asked for, a limit is given without `top`, or the table does not have the
+            genotype, the score, or any genotype within the limits.
     """
     config = context.config
     if (config.genotype is None) == (config.task.top is None):
         raise UserError("task=lookup: give either genotype=TEXT, FILE, RUN or NUMBER, or task.top=10")
+    for name in ("max_parameters", "max_multiply_adds"):
+        if config.task.top is None and (limit := getattr(config.task, name)) is not None:
+            raise UserError(f"task.{name}={limit:g}: limits the best genotypes, and not a given one; add task.top=10")
     summary = _best(config.task) if config.genotype is None else _one(config.genotype, config.task.by)
     context.folder.write_summary(summary)
     return summary

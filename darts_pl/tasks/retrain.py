@@ -46,7 +46,7 @@ def find_genotype(wanted: str | None) -> Genotype:
     Raises:
         UserError: if `wanted` is none of these.
     """
-    if wanted is None:
+    if wanted is None or not wanted.strip():  # an empty path would be the current folder
         raise UserError(
             "genotype is missing; give genotype=FILE, FOLDER or a name such as darts_v2; task=zoo lists all"
         )

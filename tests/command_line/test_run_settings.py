@@ -27,6 +27,11 @@ def test_a_training_takes_data_sizes_and_precision_from_the_search(searched):
     assert {"data=digits", "train=darts", *TRAIN, 'hardware.precision="64-true"'} <= set(found)
 
 
+def test_options_behind_the_overrides_stay_behind_them(searched, capsys):
+    assert main(["task=retrain", f"genotype={searched}", "--cfg", "job", "--package", "data"]) == 0
+    assert "name: digits" in capsys.readouterr().out
+
+
 def test_what_the_training_names_overrides_what_the_search_had(searched):
     found = prepared(["task=retrain", f"genotype={searched}", "train.layers=5", "hardware.precision=32-true"])
     assert [one for one in found if one.startswith(("train.layers", "hardware"))] == [

@@ -89,6 +89,32 @@ def test_markdown_and_screen_show_the_same_table(tmp_path, swept, capsys):
     assert "6  RuntimeError: no such | luck" in screen
 
 
+def test_differences_and_published_figures_stand_below_the_table(tmp_path, pretend, capsys):
+    def found(context):
+        better = context.config.order.name == "second"
+        return {
+            "table/cifar10_test": 90.0 + context.config.seed + better,
+            "table/rank": 10 + 5 * better,
+            "seconds": 2.0,
+        }
+
+    pretend(found)
+    for number, (order, seed) in enumerate((order, seed) for order in ("first", "second") for seed in (0, 1)):
+        folder = tmp_path / "runs" / str(number)
+        assert main([*TINY, "data.path=none", f"order={order}", f"seed={seed}", f"hydra.run.dir={folder}"]) == 0
+    capsys.readouterr()
+    rows = collected(tmp_path / "table", str(tmp_path / "runs"))
+    assert len(rows) == 4
+    written = (tmp_path / "table" / "runs.md").read_text()
+    # Both seeds differ by one point, so that the interval is one point.
+    assert "| order=first | order=second | table/cifar10_test | 2 | -1.00 | -1.00 to -1.00 | worse |" in written
+    assert "| DARTS (first order) | 54.30 ± 0.00 |" in written
+    assert "| 90.50 ± 0.71 | 10 ± 0 | 2 ± 0 |" in written
+    screen = capsys.readouterr().out
+    assert "-1.00 to -1.00" in screen
+    assert "54.30 ± 0.00" in screen
+
+
 def test_jobs_that_are_not_finished_appear_with_their_state(tmp_path, swept):
     (job,) = swept.glob("*first*seed-0")
     replace(read_record(job), state="running").write(job)  # cut off; an older summary is still there

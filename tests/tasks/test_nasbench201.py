@@ -103,6 +103,7 @@ def test_the_best_cells_are_listed_under_limits(tmp_path, summary_of, capsys):
         (("task=lookup", "genotype=|none~0|"), "the table knows those with 4"),
         (("task=lookup", "genotype=darts_v2"), "there is no table of convolutional genotypes; known: nasbench201"),
         (("task=lookup",), "give either genotype="),
+        (("task=lookup", "genotype=6111", "task.max_parameters=400000"), "task.max_parameters=400000: limits the best"),
         (("task=lookup", "task.top=0"), "task.top=0: must be at least 1"),
         (("task=lookup", "task.top=1", "task.by=mnist_test"), "the table has no such accuracy; known: cifar10_valid"),
         (("task=lookup", "task.top=1", "task.table=cnn"), "there is no table of this space; known: nasbench201"),
@@ -183,8 +184,35 @@ def test_shared_weights_are_correlated_with_scores_in_a_file_on_any_space(tmp_pa
     shared = [float(row["shared_weights"]) for row in found]
     assert summary["correlate/kendall"] == pytest.approx(stats.kendalltau(shared, range(6)).statistic)
     assert "give task.scores=FILE.csv" in refused(*command)
-    (tmp_path / "known.csv").write_text("genotype,score\nx,1\ny,2\nz,3\n")
-    assert "line 2: genotype" in refused(*command, f"task.scores={tmp_path / 'known.csv'}")
+
+
+def test_a_file_with_scores_names_cells_by_text_or_number(searched, tmp_path, summary_of):
+    (tmp_path / "known.csv").write_text(f"genotype,score\n11472,1\n{RESNET},1\n6111,3\n1835,2\n", encoding="utf-8-sig")
+    command = ("task=correlate", f"run={searched}", f"task.scores={tmp_path / 'known.csv'}")
+    summary_of(tmp_path / "correlate", *command)
+    rows = csv_rows(tmp_path / "correlate" / "scores.csv")
+    assert [row["genotype"] for row in rows] == [RESNET, RESNET, *(NasBench201().lookup(n).text for n in (6111, 1835))]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("x,1\ny,2\nz,3\n", "line 2: genotype=x: neither a file"),
+        ("0,1\n1,2\n2,nan\n", "line 4: score 'nan': must be a number"),
+        ("0,1\n1,2\n2,inf\n", "line 4: score 'inf': must be a number"),
+        ("0,1\n1,two\n2,3\n", "line 3: score 'two': must be a number"),
+        ("0,1\n1\n2,3\n", "line 3: score None: must be a number"),
+        (",1\n1,2\n2,3\n", "line 2: genotype is missing"),
+        ("0,1\n1,2\n", "3 rows or more"),
+        ("0,1\n1,2\ndarts_v2,3\n", "of kind 'cnn', but the search is of kind 'nasbench201'"),
+    ],
+)
+def test_a_file_without_genotypes_and_scores_is_refused(searched, tmp_path, refused, rows, message):
+    (tmp_path / "known.csv").write_text(f"genotype,score\n{rows}")
+    error = refused("task=correlate", f"run={searched}", f"task.scores={tmp_path / 'known.csv'}")
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
 
 
 @pytest.mark.slow
@@ -206,14 +234,22 @@ def test_the_study_is_a_sweep_that_collect_turns_into_one_table(tmp_path, capsys
     images, labels = draw.integers(0, 256, (80, 8, 8, 3), dtype=np.uint8), np.arange(80) % 4
     np.savez(tmp_path / "data.npz", x_train=images, y_train=labels, x_test=images[:8], y_test=labels[:8])
     tiny = (*TINY, "search.epochs=1", "search.batch_size=20", f"data.path={tmp_path / 'data.npz'}")
-    sweep = tmp_path / "sweep"
-    assert main(["-m", "experiment=study_nasbench201", "seed=0,1", *tiny, f"hydra.sweep.dir={sweep}"]) == 0
-    summaries = [json.loads(path.read_text()) for path in sorted(sweep.glob("*/summary.json"))]
-    jobs = {(one["order"], one["seed"]) for one in summaries}
-    assert jobs == {("first", 0), ("first", 1), ("second", 0), ("second", 1)}
+    sweep, rules = tmp_path / "sweep", ("magnitude", "pairs")
+    command = ("experiment=study_nasbench201", "seed=0,1", f"select={','.join(rules)}")
+    assert main(["-m", *command, *tiny, f"hydra.sweep.dir={sweep}"]) == 0
+    summaries = {path.parent.name: json.loads(path.read_text()) for path in sorted(sweep.glob("*/summary.json"))}
+    assert set(summaries) == {
+        f"order-{order}+seed-{seed}+select-{rule}" for order in ("first", "second") for seed in (0, 1) for rule in rules
+    }
     capsys.readouterr()
     summary_of(tmp_path / "table", "task=collect", f"runs={sweep}")
     out = capsys.readouterr().out
+    values = {name: one["table/cifar10_test"] for name, one in summaries.items()}
     for order in ("first", "second"):
-        pair = [one["table/cifar10_test"] for one in summaries if one["order"] == order]
+        pair = [values[f"order-{order}+seed-{seed}+select-magnitude"] for seed in (0, 1)]
         assert f"{np.mean(pair):.2f}" in out
+    differences = [values[f"order-first+seed-{seed}+select-magnitude"] for seed in (0, 1)]
+    differences = [one - values[f"order-second+seed-{s}+select-magnitude"] for s, one in enumerate(differences)]
+    low, high = stats.t.interval(0.95, 1, np.mean(differences), stats.sem(differences))
+    assert f"{low:+.2f} to {high:+.2f}" in out
+    assert "DARTS (second order)" in out

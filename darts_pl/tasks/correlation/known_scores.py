@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from darts_pl.errors import UserError
-from darts_pl.genotype import Genotype, parse
+from darts_pl.genotype import Genotype
 from darts_pl.spaces import SPACES, SearchSpace
+from darts_pl.tasks.retrain import find_genotype
 
 #: Columns of a file with known scores.
 COLUMNS = ("genotype", "score")
@@ -58,18 +60,29 @@ def known_scores(settings: Any, space_name: str, cells: SearchSpace, seed: int, 
 
 
 def _read_csv(path: Path) -> Known:
+    """The rows of a file; a genotype is anything that ``genotype=`` takes, such as a text or a number of a table."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"task.scores={path}: not readable ({type(error).__name__})") from None
     if len(rows) < 3 or not set(COLUMNS) <= set(rows[0]):
         raise UserError(f"task.scores={path}: must have the columns genotype and score, and 3 rows or more")
     genotypes, scores = [], []
     for number, row in enumerate(rows, start=2):
         try:
-            genotypes.append(parse(str(row["genotype"])))
-            scores.append(float(str(row["score"])))
-        except ValueError as error:
+            genotypes.append(find_genotype(row["genotype"]))
+            scores.append(_finite(row["score"]))
+        except UserError as error:
             raise UserError(f"task.scores={path}, line {number}: {error}") from None
     return Known(genotypes, np.array(scores), f"score of {path.name}")
+
+
+def _finite(text: str | None) -> float:
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(f"score {text!r}: must be a number")
+    return value

@@ -25,7 +25,7 @@ SCORES = (
     ("compare/test_accuracy", "test accuracy, {network}", "{:.4f}"),
     ("test/top5", "test top 5", "{:.4f}"),
     ("table/cifar10_test", "table, CIFAR-10 test", "{:.2f}"),
-    ("table/rank", "table, rank", "{:,}"),
+    ("table/rank", "table, rank", "{:,.0f}"),
     ("table/random_mean", "random cells, mean", "{:.2f}"),
     ("table/random_std", "random cells, spread", "{:.2f}"),
     ("search/valid_perplexity", "search perplexity", "{:.2f}"),
@@ -37,10 +37,10 @@ SCORES = (
 
 #: What is no score, likewise.
 SIZES = (
-    ("parameters", "parameters", "{:,}"),
-    ("multiply_adds", "multiply-adds", "{:,}"),
-    ("compare/parameters", "parameters, {network}", "{:,}"),
-    ("compare/multiply_adds", "multiply-adds, {network}", "{:,}"),
+    ("parameters", "parameters", "{:,.0f}"),
+    ("multiply_adds", "multiply-adds", "{:,.0f}"),
+    ("compare/parameters", "parameters, {network}", "{:,.0f}"),
+    ("compare/multiply_adds", "multiply-adds, {network}", "{:,.0f}"),
     ("seconds", "seconds", "{:.0f}"),
 )
 
