@@ -1,5 +1,6 @@
 """What every test can rely on."""
 
+import gc
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.composition import quick_composition
 from tests.recordings import FOLDER
 
 os.environ["MPLBACKEND"] = "Agg"  # no window
@@ -17,6 +19,22 @@ os.environ["WANDB_SILENT"] = "true"
 
 # The networks of the tests are tiny: a second thread costs more than it brings.
 torch.set_num_threads(1)
+
+
+# Modules and tests are a million objects: the garbage collector looks through them less often, and not at all through
+# those that are there before the first test.
+gc.set_threshold(20_000, 20, 10)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_composition() -> Iterator[None]:
+    with quick_composition():
+        yield
 
 
 @pytest.fixture(scope="session")

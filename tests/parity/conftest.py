@@ -21,11 +21,18 @@ def read(path: Path) -> dict[str, Any]:
     return torch.load(path, weights_only=True)
 
 
+@functools.cache
+def describe(path: Path) -> tuple[frozenset[str], str | None]:
+    """The keys of a file's dict, and the space that it names."""
+    recorded = read(path)
+    return frozenset(recorded), recorded.get("space")
+
+
 def matching(pattern: str, *, present: tuple[str, ...] = (), absent: tuple[str, ...] = ()) -> list[Path]:
     """The files of that name whose dict has the keys `present` and lacks the keys `absent`."""
     found = []
     for path in sorted(FOLDER.glob(pattern)):
-        keys = read(path).keys()
+        keys, _ = describe(path)
         if keys >= set(present) and not keys & set(absent):
             found.append(path)
     return found
@@ -42,10 +49,10 @@ KINDS: dict[str, Callable[[], list[Path]]] = {
     "pc_darts_file": lambda: matching("family/pcdarts_supernet*.pt", present=("state_dict",)),
     "pc_darts_genotypes_file": lambda: sorted(FOLDER.glob("family/pcdarts_genotypes*.json")),
     "gdas_file": lambda: [
-        path for path in matching("family/gdas_*.pt", present=("draws",)) if read(path)["space"] in ("nasnet", "frc")
+        path for path in matching("family/gdas_*.pt", present=("draws",)) if describe(path)[1] in ("nasnet", "frc")
     ],
     "gdas_nasbench201_file": lambda: [
-        path for path in matching("family/gdas_*.pt", present=("draws",)) if read(path)["space"] == "nb201"
+        path for path in matching("family/gdas_*.pt", present=("draws",)) if describe(path)[1] == "nb201"
     ],
     "gdas_genotypes_file": lambda: sorted(FOLDER.glob("family/gdas_genotypes*.json")),
     "drnas_file": lambda: matching("family/drnas_*.pt", present=("mask_normal",)),
@@ -71,10 +78,16 @@ KINDS: dict[str, Callable[[], list[Path]]] = {
 }
 
 
+@functools.cache
+def files_of(argument: str) -> list[Path]:
+    """The files that a test with this argument runs over."""
+    return KINDS[argument]()
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    for argument, files in KINDS.items():
+    for argument in KINDS:
         if argument in metafunc.fixturenames:
-            metafunc.parametrize(argument, files(), ids=lambda path: path.stem, scope="module")
+            metafunc.parametrize(argument, files_of(argument), ids=lambda path: path.stem, scope="module")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import wandb
 import yaml
-from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from darts_pl.cli import main
 from darts_pl.runs.loggers.settings import WandbSettings
@@ -89,6 +88,8 @@ def test_the_parts_of_a_search_with_retraining_are_three_runs_of_one_group_under
 
 
 def test_the_documented_sweep_gives_hydra_arguments_that_it_takes(tmp_path, capsys):
+    from wandb.sdk.launch.sweeps.utils import create_sweep_command_args  # slow to import: not at collection
+
     sweep = yaml.safe_load(SWEEP_FILE.read_text())
     drawn = {
         name: {"value": range_["values"][-1] if "values" in range_ else (range_["min"] + range_["max"]) / 2}
