@@ -204,6 +204,20 @@ def results(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def test_the_commands_that_come_next_name_what_is_there(done, images, tmp_path):
+    def proposed(folder: Path) -> list[str]:
+        return [one["command"] for one in json.loads((folder / "warnings.json").read_text())["next"]]
+
+    retrain, collect = proposed(done)
+    assert f"genotype={done} " in retrain
+    assert collect.endswith(f"runs={done / 'searches'}")
+    stages, one = tmp_path / "stages", tmp_path / "one"
+    shutil.copytree(done, stages)
+    shutil.rmtree(stages / "final")
+    finished(one, *SMALL, f"data.path={images}", f"task.folder={stages}", "task.stage=choice")
+    assert proposed(one) == [f"python run.py task=collect runs={stages / 'searches'}"]
+
+
 @pytest.mark.slow
 def test_the_parts_run_side_by_side_in_a_sweep(done, images, tmp_path):
     stages = tmp_path / "stages"
