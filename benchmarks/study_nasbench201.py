@@ -180,7 +180,7 @@ def draw_curves(curves: Sequence[Row], file: Path) -> None:
     columns = 3
     rows = math.ceil(len(names) / columns)
     figure = Figure(figsize=(9, 2.2 * rows + 0.4), layout="constrained")
-    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flat
+    panels = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
     for name, panel in zip(names, panels, strict=False):
         by_seed: dict[str, list[float]] = {}
         for row in curves:
@@ -194,7 +194,7 @@ def draw_curves(curves: Sequence[Row], file: Path) -> None:
         panel.set_title(f"{name} ({len(by_seed)} seeds)", fontsize=8)
         panel.set_ylim(50, 95)
         panel.tick_params(labelsize=7)
-    for panel in list(panels)[len(names) :]:
+    for panel in panels[len(names) :]:
         panel.set_axis_off()
     figure.supxlabel("epoch of the search", fontsize=8)
     figure.supylabel("CIFAR-10 test, table, %", fontsize=8)

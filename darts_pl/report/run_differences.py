@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
-from darts_pl.report.published_results import published_results
+from darts_pl.report.published_results import SOURCES, published_results
 from darts_pl.report.run_table import RunRow, differing, in_groups, numbers_by_seed
 from darts_pl.report.statistics import Difference, paired_difference
 
-#: Scores by which groups are compared, with whether more is better. They chose none of the cells.
-COMPARED: Mapping[str, bool] = {"table/cifar10_test": True, "test/accuracy": True, "test/perplexity": False}
+#: Scores by which groups are compared, with whether more is better and the format. They chose none of the cells.
+COMPARED: Mapping[str, tuple[bool, str]] = {
+    "table/cifar10_test": (True, "{:+.2f}"),
+    "test/accuracy": (True, "{:+.4f}"),
+    "test/perplexity": (False, "{:+.2f}"),
+}
 #: Scores in percent that papers report, with the published table.
 PUBLISHED: Mapping[str, str] = {"table/cifar10_test": "nasbench201"}
 
@@ -43,10 +48,10 @@ def run_differences(rows: Sequence[RunRow]) -> Iterator[RunDifference]:
         rows: the runs.
     """
     keys = differing(rows)
-    groups = [(_label(group[0], keys), group) for group in in_groups(rows)]
-    for score, more_is_better in COMPARED.items():
-        for (first, ours), (second, theirs) in combinations(groups, 2):
-            found = paired_difference(numbers_by_seed(ours, score), numbers_by_seed(theirs, score))
+    for score, (more_is_better, _) in COMPARED.items():
+        scored = [(_label(group[0], keys), numbers_by_seed(group, score)) for group in in_groups(rows)]
+        for (first, ours), (second, theirs) in combinations([one for one in scored if len(one[1]) >= 2], 2):
+            found = paired_difference(ours, theirs)
             if found is not None and found.n >= 2:
                 yield RunDifference(first, second, score, found, found.verdict(more_is_better=more_is_better))
 
@@ -55,21 +60,38 @@ def _label(row: RunRow, keys: Sequence[str]) -> str:
     return " ".join(f"{key}={row.overrides[key]}" for key in keys if key in row.overrides) or "defaults"
 
 
-def difference_cells(found: Sequence[RunDifference], forms: Mapping[str, str]) -> tuple[list[str], list[list[str]]]:
-    """(headings, rows of text) of differences.
-
-    Args:
-        found: the differences.
-        forms: by score the format of a number.
-    """
+def difference_cells(found: Sequence[RunDifference]) -> tuple[list[str], list[list[str]]]:
+    """(headings, rows of text) of differences."""
     cells = []
     for one in found:
-        signed = forms[one.score].replace("{:", "{:+")
-        mean, low, high = (
-            signed.format(value) for value in (one.difference.mean, one.difference.low, one.difference.high)
-        )
+        _, form = COMPARED[one.score]
+        mean, low, high = map(form.format, (one.difference.mean, one.difference.low, one.difference.high))
         cells.append([one.first, one.second, one.score, str(one.difference.n), mean, f"{low} to {high}", one.verdict])
     return ["runs", "against", "score", "seeds", "difference", "95 % interval", "they are"], cells
+
+
+class TableBelow(NamedTuple):
+    """A table below that of the runs."""
+
+    title: str
+    note: str
+    headings: list[str]
+    cells: list[list[str]]
+
+
+def tables_below(rows: Sequence[RunRow]) -> Iterator[TableBelow]:
+    """The paired differences of groups, where there are any, and published figures.
+
+    Args:
+        rows: the runs.
+    """
+    if found := list(run_differences(rows)):
+        note = "Paired over the same seeds, with the 95 % interval by Student's t; each is for one comparison."
+        yield TableBelow("Differences", note, *difference_cells(found))
+    if (published := published_cells(rows)) is not None:
+        table, cells = published
+        note = f"{SOURCES[table]}. They compare with the runs only where data and sizes are the same."
+        yield TableBelow("Published figures", note, ["method", "mean ± std"], cells)
 
 
 def published_cells(rows: Sequence[RunRow]) -> tuple[str, list[list[str]]] | None:

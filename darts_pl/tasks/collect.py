@@ -6,7 +6,6 @@ import os
 import textwrap
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,7 @@ from darts_pl.errors import UserError
 from darts_pl.records.configuration import CONFIG, OVERRIDES, read_yaml
 from darts_pl.records.folder import Summary
 from darts_pl.records.job_record import FAILED, FINISHED, RUNNING, read_record, read_summary
-from darts_pl.report.published_results import SOURCES
-from darts_pl.report.run_differences import difference_cells, published_cells, run_differences
+from darts_pl.report.run_differences import tables_below
 from darts_pl.report.run_table import RunRow, differing, in_groups, markdown, run_csv, table_cells
 from darts_pl.runs import build_loggers, log_csv, log_summary
 from darts_pl.tasks.execution.context import Context
@@ -54,13 +52,16 @@ def collect(context: Context) -> Summary:
     scores, sizes = ({name: form for name, _, form in names} for names in (SCORES, SIZES))
     headings, cells = table_cells(rows, scores, sizes)
     ordered = [row for group in in_groups(rows) for row in group]
-    below = list(_below(rows, scores))
-    tables = [f"\n{one.title}\n\n{markdown(one.headings, one.cells)}" for one in below]
+    below = list(tables_below(rows))
+    tables = [f"\n## {one.title}\n\n{one.note}\n\n{markdown(one.headings, one.cells)}" for one in below]
     atomic.write(context.folder.path / "runs.csv", run_csv(rows, list(scores)))
     atomic.write(context.folder.path / "runs.md", _with_genotypes(headings, cells, ordered) + "".join(tables))
     _print(headings, cells, ordered)
     for one in below:
-        _print_below(one)
+        print(f"\n{one.title}\n{textwrap.fill(one.note, 100)}")
+        _print_table(one.headings, one.cells[:SHOWN])
+        if len(one.cells) > SHOWN:
+            print(f"{len(one.cells) - SHOWN} more are in runs.md")
     summary: Summary = {"task": "collect", "runs": len(rows)}
     for state in (FINISHED, FAILED, UNFINISHED):
         summary[state] = sum(row.state == state for row in rows)
@@ -155,35 +156,6 @@ def _print_table(headings: list[str], cells: list[list[str]]) -> None:
     console = Console()
     console.width = max(console.width, Console(width=10_000).measure(table).maximum)  # a terminal wraps on its own
     console.print(table, markup=False)
-
-
-@dataclass(frozen=True)
-class _Below:
-    """A table below that of the runs."""
-
-    title: str
-    headings: list[str]
-    cells: list[list[str]]
-
-
-def _below(rows: list[RunRow], scores: dict[str, str]) -> Iterator[_Below]:
-    """The paired differences of groups, where there are any, and published figures."""
-    if found := list(run_differences(rows)):
-        yield _Below(
-            "Differences, paired over the same seeds, with the 95 % interval by Student's t, each for one comparison",
-            *difference_cells(found, scores),
-        )
-    if (published := published_cells(rows)) is not None:
-        table, cells = published
-        title = f"Published in {SOURCES[table]}. They compare with the runs only where data and sizes are the same"
-        yield _Below(title, ["method", "mean ± std"], cells)
-
-
-def _print_below(table: _Below) -> None:
-    print(f"\n{textwrap.fill(table.title, 100)}")
-    _print_table(table.headings, table.cells[:SHOWN])
-    if len(table.cells) > SHOWN:
-        print(f"{len(table.cells) - SHOWN} more are in runs.md")
 
 
 def _first(text: str) -> str:

@@ -127,7 +127,7 @@ def test_the_key_takes_texts_and_published_names(tmp_path, monkeypatch, wanted):
         ("x" * 5000, "neither a file nor a folder"),
         ("a\0b", "neither a file nor a folder"),
         ("~\0", "neither a file nor a folder"),
-        ("", "holds no genotype.json"),
+        ("", "genotype is missing; give genotype="),
         (TEXT.replace("avg_pool", "blur_pool"), "genotype: unknown operation 'blur_pool_3x3' in the reduce cell"),
         (TEXT.replace("'avg_pool_3x3'", "'none'"), "genotype: 'none' in the reduce cell passes nothing on"),
     ],

@@ -105,7 +105,7 @@ def test_alpha_gradients_are_the_recorded_ones(supernet_file, run, recorded, agr
         agrees(supernet_file, f"grad_alpha_{order} {cell_type}", found[f"alphas.{cell_type}"], values)
 
 
-def test_fixing_one_candidate_at_zero_changes_the_loss_as_recorded(supernet_file, run, recorded, agrees):
+def test_the_masked_losses_are_the_recorded_ones(supernet_file, run, recorded, agrees):
     for key, expected in recorded("masked_loss").items():
         mixing = run.supernet.mixing()
         if key != "none":

@@ -27,8 +27,10 @@ def test_differences_are_paired_over_the_seeds_that_both_have():
         pytest.approx(1.4706, abs=1e-4),
     )
     assert one.verdict == "no difference shown"
-    headings, cells = difference_cells([one], {"test/accuracy": "{:.2f}"})
-    assert cells == [["order=first", "order=second", "test/accuracy", "2", "+0.20", "-1.07 to +1.47", one.verdict]]
+    headings, cells = difference_cells([one])
+    assert cells == [
+        ["order=first", "order=second", "test/accuracy", "2", "+0.2000", "-1.0706 to +1.4706", one.verdict]
+    ]
     assert len(headings) == len(cells[0])
 
 

@@ -111,8 +111,10 @@ def test_differences_and_published_figures_stand_below_the_table(tmp_path, prete
     assert "| DARTS (first order) | 54.30 ± 0.00 |" in written
     assert "| 90.50 ± 0.71 | 10 ± 0 | 2 ± 0 |" in written
     screen = capsys.readouterr().out
-    assert "-1.00 to -1.00" in screen
-    assert "54.30 ± 0.00" in screen
+    page = (tmp_path / "table" / "report.html").read_text()
+    for text in (screen, page):
+        assert "-1.00 to -1.00" in text
+        assert "54.30 ± 0.00" in text
 
 
 def test_jobs_that_are_not_finished_appear_with_their_state(tmp_path, swept):

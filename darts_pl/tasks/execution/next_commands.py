@@ -83,9 +83,11 @@ def _after_training(context: Context, summary: Summary) -> Iterator[Command]:
 
 
 def _after_protocol(context: Context, summary: Summary) -> Iterator[Command]:
-    yield from _after_genotype(context, summary)
-    runs = assignment("runs", shown(context.folder.path / "searches"))
-    yield "one table of the searches", _command("task=collect", runs)
+    if context.folder.genotype.is_file():  # not before all stages are finished
+        yield from _after_genotype(context, summary)
+    folder = context.config.task.folder
+    searches = (context.folder.path if folder is None else Path(folder).expanduser()) / "searches"
+    yield "one table of the searches", _command("task=collect", assignment("runs", shown(searches)))
 
 
 _AFTER: Mapping[str, Callable[[Context, Summary], Iterator[Command]]] = {

@@ -84,6 +84,20 @@ def test_stages_run_as_commands_of_their_own_and_none_but_the_last_builds_a_test
     assert results(stages) == results(done)
 
 
+def test_the_commands_that_come_next_name_what_is_there(done, images, tmp_path):
+    def proposed(folder: Path) -> list[str]:
+        return [one["command"] for one in json.loads((folder / "warnings.json").read_text())["next"]]
+
+    retrain, collect = proposed(done)
+    assert f"genotype={done} " in retrain
+    assert collect.endswith(f"runs={done / 'searches'}")
+    stages, one = tmp_path / "stages", tmp_path / "one"
+    shutil.copytree(done, stages)
+    shutil.rmtree(stages / "final")
+    finished(one, *SMALL, f"data.path={images}", f"task.folder={stages}", "task.stage=choice")
+    assert proposed(one) == [f"python run.py task=collect runs={stages / 'searches'}"]
+
+
 def test_a_finished_protocol_repeats_nothing(done, images, tmp_path):
     folder = Path(shutil.copytree(done, tmp_path / "run"))
     before = {

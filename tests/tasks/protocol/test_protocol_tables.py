@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+from tests.offline_wandb import offline_runs
 from tests.tasks.conftest import finished
 from tests.tasks.protocol.parts import SMALL, summaries, table
 from tests.tasks.test_text import write
@@ -138,3 +139,20 @@ def test_the_experiment_on_the_bundled_digits_finds_cells_that_are_worth_more_th
         assert float(row["test_low"]) > 0.5  # of ten classes
         assert int(row["test_samples"]) == 355
     assert rows["darts, first order, magnitude"]["searched"] == "yes"
+
+
+def test_a_protocol_is_a_run_of_wandb_with_its_whole_table(done, images, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(done, again)
+    finished(again, *SMALL, f"data.path={images}", "logger=wandb", "resume=true")
+    (run,) = offline_runs(again)  # no part is repeated
+    assert (run.run.run_group, run.run.job_type, run.exit_code) == ("again", "protocol", 0)
+    (path,) = run.values("protocol/table.path").values()
+    logged = json.loads(run.file(path).read_text())
+    with (again / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert logged["columns"] == list(rows[0])
+    column = logged["columns"].index("valid_mean")
+    assert [line[column] for line in logged["data"]] == [
+        float(row["valid_mean"]) if row["valid_mean"] else None for row in rows
+    ]

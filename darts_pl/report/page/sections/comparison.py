@@ -10,6 +10,8 @@ from darts_pl.report.page.blocks import Block, Interval, Intervals, Paragraph, T
 from darts_pl.report.page.run_files import RunFiles
 from darts_pl.report.page.sections.overview import hidden_groups
 from darts_pl.report.page.sections.registry import Report, section
+from darts_pl.report.run_differences import tables_below
+from darts_pl.report.run_table import RunRow
 from darts_pl.report.statistics import statistics_of
 
 #: Scores that are compared, in the order in which they are looked for, with the label of the axis.
@@ -50,7 +52,7 @@ def _compared(found: Sequence[tuple[str, RunFiles]]) -> list[Block]:
     for score, label in [pair for pair in SCORES if pair[0] in numbers][:MOST_PLOTS]:
         values = [(name, _number(run.summary.get(score))) for name, run in found]
         lines = [Interval(name, float(value)) for name, value in values if value is not None]
-        blocks.append(Intervals(f"runs_{score.replace('/', '_')}", _capital(label), x_label=label, rows=lines))
+        blocks.append(Intervals(f"runs_{score.replace('/', '_')}", _title(label), x_label=label, rows=lines))
     blocks.append(Table(["run", "state", "seed", *numbers], rows, "Results"))
     if keys:
         differing: list[list[Value]] = [[key, *(_text(one.get(key)) for one in flat.values())] for key in keys]
@@ -64,11 +66,6 @@ def _settings(run: RunFiles) -> dict[str, Any]:
     hidden = {*IGNORED, *hidden_groups(run)}
     values = {name: value for name, value in run.config.items() if name not in hidden}
     return {key: value for key, value in flatten(values).items() if key not in IGNORED}
-
-
-def _capital(label: str) -> str:
-    """With a capital letter in front; the others stay, such as those of CIFAR."""
-    return label[:1].upper() + label[1:]
 
 
 def _differs(key: str, flat: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -89,12 +86,32 @@ def _collected(rows: Sequence[Mapping[str, str]]) -> list[Block]:
     for score in scores[:MOST_PLOTS]:
         lines = [line for group in groups.values() if (line := _over_seeds(group, keys, score)) is not None]
         if lines:
-            title = f"{_capital(dict(SCORES)[score])}: mean ± standard deviation over seeds"
+            title = f"{_title(dict(SCORES)[score])}: mean ± standard deviation over seeds"
             blocks.append(Intervals(f"runs_{score.replace('/', '_')}", title, x_label=dict(SCORES)[score], rows=lines))
     shown = [*keys, "seed", "state", *(name for name in NUMBERS if name in columns), "reason", "run"]
     shown = [name for name in shown if any(row.get(name) for row in rows)]
     table: list[list[Value]] = [[_value(row.get(name)) for name in shown] for row in rows]
-    return [*blocks, Table(shown, table, f"{len(rows)} runs")]
+    blocks.append(Table(shown, table, f"{len(rows)} runs"))
+    for one in tables_below(list(map(_run_row, rows))):
+        blocks += [Table(one.headings, one.cells, one.title), Paragraph(one.note)]
+    return blocks
+
+
+def _run_row(row: Mapping[str, str]) -> RunRow:
+    """A line of a collection's table, whose overrides stand before the seed and whose numbers stand behind it."""
+    names = list(row)
+    first = names.index("seed")
+    return RunRow(
+        name=row["run"],
+        state=row["state"],
+        overrides={name: row[name] for name in names[names.index("reason") + 1 : first] if row[name]},
+        seed=int(row["seed"]) if row["seed"] else None,
+        summary={name: value for name in names[first + 1 :] if isinstance(value := _value(row[name]), (int, float))},
+    )
+
+
+def _title(label: str) -> str:
+    return f"{label[0].upper()}{label[1:]}"
 
 
 def _over_seeds(group: Sequence[Mapping[str, str]], keys: Sequence[str], score: str) -> Interval | None:
