@@ -183,7 +183,7 @@ def test_the_composed_configuration_can_be_printed(capsys: pytest.CaptureFixture
 def test_a_search_leaves_what_it_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = npz(tmp_path)
     arguments = ["data=npz", f"data.path={path}", "search.layers=3", "search.init_channels=2", "search.epochs=2"]
-    assert main([*arguments, "search.batch_size=10", f"hydra.run.dir={tmp_path / 'run'}"]) == 0
+    assert main([*arguments, "order=first", "search.batch_size=10", f"hydra.run.dir={tmp_path / 'run'}"]) == 0
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert {"task", "seconds", "search/valid_loss", "search/valid_accuracy"} <= set(summary)
     assert all(isinstance(value, (str, int, float)) for value in summary.values())

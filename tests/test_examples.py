@@ -35,7 +35,7 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["folder", "package"])
+@pytest.fixture(params=["folder", pytest.param("package", marks=pytest.mark.slow)])
 def own(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The arguments with which the examples are found: a folder of the user, or an installed package without any."""
     monkeypatch.chdir(tmp_path)
@@ -118,6 +118,7 @@ def test_a_space_of_ones_own_is_searched_in_every_order_and_a_rule_of_ones_own_d
         assert float(str(summary["search/valid_accuracy"])) > 0.2  # ten classes: chance is 0.1
 
 
+@pytest.mark.parametrize("own", ["folder", "package"], indirect=True)
 def test_a_task_of_ones_own_reads_a_run(own: list[str], tmp_path: Path) -> None:
     run(own, tmp_path / "search", *SMALL)
     summary = run(own, tmp_path / "task", "task=steadiness", f"run={tmp_path / 'search'}")
@@ -140,6 +141,7 @@ def test_a_space_without_a_final_network_is_refused_before_anything_is_trained(
     assert "search 1/" not in shown.out
 
 
+@pytest.mark.parametrize("own", ["folder", "package"], indirect=True)
 def test_a_value_outside_the_range_of_ones_own_setting_is_refused(
     own: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,13 +11,13 @@ TINY = [
 ]  # fmt: skip
 
 
-def write_images(path: Path) -> Path:
-    """40 training and 8 test images of 8x8 pixels in 4 classes."""
+def write_images(path: Path, train: int = 40) -> Path:
+    """`train` training and 8 test images of 8x8 pixels in 4 classes."""
     draw = np.random.default_rng(0)
     np.savez(
         path,
-        x_train=draw.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8),
-        y_train=np.arange(40) % 4,
+        x_train=draw.integers(0, 256, (train, 8, 8, 3), dtype=np.uint8),
+        y_train=np.arange(train) % 4,
         x_test=draw.integers(0, 256, (8, 8, 8, 3), dtype=np.uint8),
         y_test=np.arange(8) % 4,
     )

@@ -56,8 +56,14 @@ def test_the_printed_form_reads_the_file(name, tmp_path, monkeypatch):
     assert calls[0].config.data.path == name
 
 
-@pytest.mark.parametrize("name", ["2024_01", "1e3", "true", "007", "1.50"])
-@pytest.mark.parametrize("key", ["data.path", "run", "checkpoint"])
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        *(("data.path", name) for name in ("2024_01", "1e3", "true", "007", "1.50")),
+        ("run", "2024_01"),
+        ("checkpoint", "1e3"),
+    ],
+)
 def test_a_name_that_looks_like_a_number_stays_a_name(key, name, tmp_path, monkeypatch):
     calls = put_in_place_of_tasks(monkeypatch, lambda context: {})
     assert main(["data=npz", "data.path=x", f"{key}={name}", f"hydra.run.dir={tmp_path / 'run'}"]) == 0

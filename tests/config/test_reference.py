@@ -15,7 +15,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 def test_the_page_is_what_the_settings_and_the_files_in_conf_say() -> None:
     # In a process of its own, in which no other test has registered a component.
-    command = [sys.executable, "-m", "darts_pl.tasks.declarations.reference"]
+    code = "import runpy\nfrom tests.composition import quick_composition\nwith quick_composition():\n"
+    code += "    runpy.run_module('darts_pl.tasks.declarations.reference', run_name='__main__')\n"
+    command = [sys.executable, "-c", code]
     printed = subprocess.run(command, check=True, capture_output=True, cwd=PAGE.parents[1]).stdout.decode("utf-8")
     assert PAGE.read_text(encoding="utf-8").splitlines() == printed.splitlines(), "run `make reference`"
 

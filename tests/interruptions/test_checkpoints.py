@@ -76,7 +76,10 @@ def test_the_checkpoint_before_the_last_is_kept(stopped):
     assert sorted(path.name for path in (stopped / "checkpoints").iterdir()) == ["last.ckpt", "previous.ckpt"]
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "one bit", "empty", "missing"])
+@pytest.mark.parametrize(
+    "damage",
+    ["truncated", "one bit", "missing", *(pytest.param(one, marks=pytest.mark.slow) for one in ("flipped", "empty"))],
+)
 def test_where_the_last_checkpoint_is_not_whole_the_one_before_is_continued_to_the_same_end(
     damage, stopped, whole, capsys
 ):

@@ -17,11 +17,18 @@ import torch
 
 from darts_pl.callbacks import LastCheckpoint
 from darts_pl.cli import main
+from tests.tiny_sweep import write_images
 
 ROOT = Path(__file__).parents[2]
 
-#: Four batches per epoch.
-SMALL = ("data=digits", "search.layers=3", "search.nodes=2", "search.batch_size=240", "search.alphas.lr=0.1")
+#: Four batches per epoch of the images that `images` wrote.
+SMALL = ("data=npz", "preset=none", "search.layers=3", "search.nodes=2", "search.batch_size=10", "search.alphas.lr=0.1")
+IMAGES: list[Path] = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def images(tmp_path_factory: pytest.TempPathFactory) -> None:
+    IMAGES.append(write_images(tmp_path_factory.mktemp("images") / "images.npz", train=80))
 
 
 class Killed(BaseException):
@@ -32,7 +39,7 @@ def search(folder: Path, *arguments: str) -> int:
     """Run a small search."""
     options = [one for one in arguments if one.startswith("--")]  # must come first
     overrides = [one for one in arguments if not one.startswith("--")]
-    return main([*options, *SMALL, *overrides, f"hydra.run.dir={folder}"])
+    return main([*options, *SMALL, f"data.path={IMAGES[-1]}", *overrides, f"hydra.run.dir={folder}"])
 
 
 def killed_search(folder: Path, epoch: int, batch: int | None, *arguments: str) -> None:

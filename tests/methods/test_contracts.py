@@ -88,7 +88,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.mark.parametrize(
     "method",
-    [name if name in ("darts", "pc_darts") else pytest.param(name, marks=pytest.mark.slow) for name in METHODS],
+    [name if name == "pc_darts" else pytest.param(name, marks=pytest.mark.slow) for name in METHODS],
 )
 @pytest.mark.parametrize("batch", [None, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_search_that_is_killed_and_resumed_is_bitwise_one_never_stopped(
@@ -189,7 +189,7 @@ def test_a_sampler_draws_in_every_step_for_either_split_and_the_same_when_a_step
 
 
 # Two draws of the one cell of gdas_frc are too often the same: it has 4 ** 5 paths.
-@pytest.mark.parametrize("method", ["dr_nas", "gdas"])
+@pytest.mark.parametrize("method", ["gdas", pytest.param("dr_nas", marks=pytest.mark.slow)])
 def test_a_search_mixes_by_other_draws_in_each_of_its_steps(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

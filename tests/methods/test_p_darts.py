@@ -101,7 +101,7 @@ def test_the_published_recipe_has_the_published_stages() -> None:
 CONVOLUTIONS = {"sep": 2, "dil": 1}
 
 
-@pytest.mark.parametrize("count", [5, 3])
+@pytest.mark.parametrize("count", [3, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_stage_costs_in_proportion_to_its_live_candidates(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # The paper's width; a batch of 4 images and 5 cells are enough for a ratio.
     torch.manual_seed(count)
@@ -200,7 +200,12 @@ def test_the_genotype_is_of_candidates_of_the_last_stage(whole: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("epoch", "batch"), [(1, None), (2, 1), (3, 0)], ids=["between", "warm-up of stage 2", "stage 2"]
+    ("epoch", "batch"),
+    [
+        pytest.param(1, None, id="between"),
+        pytest.param(2, 1, id="warm-up of stage 2", marks=pytest.mark.slow),
+        pytest.param(3, 0, id="stage 2", marks=pytest.mark.slow),
+    ],
 )
 def test_a_search_killed_in_a_stage_and_resumed_is_bitwise_one_never_stopped(
     epoch: int, batch: int | None, whole: Path, tmp_path: Path, assert_same_run: Callable[[Path, Path], None]

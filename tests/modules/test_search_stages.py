@@ -185,12 +185,17 @@ def assert_bitwise(found: Any, expected: Any) -> None:
 
 #: Within a warm-up and after it, at the end of an epoch and of both stages.
 PLACES = ((0, 1), (0, "end"), (1, 0), (1, "end"), (2, 0), (3, 1), (3, "end"))
+FEW = PLACES[3:5]
 
 
 @pytest.mark.parametrize(
     ("stages", "places"),
-    [({}, PLACES), ({"fresh_lr": False}, ((1, "end"), (3, 1))), ({"carried": True}, ((1, "end"), (2, 0)))],
-    ids=["started fresh", "learning rate goes on", "alphas taken over"],
+    [
+        pytest.param({}, FEW, id="started fresh"),
+        pytest.param({}, PLACES, id="started fresh, every place", marks=pytest.mark.slow),
+        pytest.param({"fresh_lr": False}, ((3, 1),), id="learning rate goes on"),
+        pytest.param({"carried": True}, FEW, id="alphas taken over"),
+    ],
 )
 def test_a_search_of_two_stages_that_is_resumed_anywhere_is_bitwise_one_that_was_never_stopped(
     tmp_path: Path, stages: dict[str, Any], places: tuple[tuple[int, int | str], ...]

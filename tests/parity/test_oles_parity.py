@@ -95,7 +95,7 @@ def searched(data, observer):
     ("variant", "kind", "added"),
     [
         ("as_in_code", Recording, True),
-        ("as_in_code_zeroed_grads_kept", ZeroGradients, True),
+        pytest.param("as_in_code_zeroed_grads_kept", ZeroGradients, True, marks=pytest.mark.slow),
         ("validation_gradient_alone", Recording, False),
     ],
 )

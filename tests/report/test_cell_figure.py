@@ -143,6 +143,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(darts_v2_rnn: Genotype,
     assert (tmp_path / "cells.png").read_bytes() == b"old"
 
 
+@pytest.mark.slow  # a process that imports all that the report imports
 def test_drawing_leaves_pyplot_alone() -> None:
     code = "import sys, darts_pl.report; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -42,7 +42,14 @@ def pretended(monkeypatch):
     return put_in_place_of_tasks(monkeypatch, found)
 
 
-@pytest.mark.parametrize("mode", [[], ["task=retrain", "genotype=darts_v2"], ["hydra.run.dir=outputs/${now:%Y}"]])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        [],
+        pytest.param(["task=retrain", "genotype=darts_v2"], marks=pytest.mark.slow),
+        ["hydra.run.dir=outputs/${now:%Y}"],
+    ],
+)
 def test_commands_started_in_the_same_moment_have_a_folder_each_or_one_is_refused(mode, tmp_path):
     processes = [start(tmp_path, *DATA, *mode, f"seed={seed}") for seed in (1, 2, 3)]
     begin(tmp_path, *processes)
@@ -124,15 +131,18 @@ def test_overwrite_does_not_replace_what_the_command_reads(tmp_path, pretended, 
     assert snapshot(run) == before
 
 
-@pytest.mark.parametrize("key", ["resume=true", "overwrite=true", "seed=5"])
-def test_a_live_run_is_neither_resumed_nor_replaced_and_its_folder_is_free_after_a_kill(key, tmp_path):
+def test_a_live_run_is_neither_resumed_nor_replaced_and_its_folder_is_free_after_a_kill(tmp_path):
     first = start(tmp_path, *DATA, "seed=1", "hydra.run.dir=run")
     begin(tmp_path, first)
     before = snapshot(tmp_path / "run")
-    second = start(tmp_path, *DATA, "seed=2", "hydra.run.dir=run", key)
-    error = second.communicate(timeout=60)[1]
-    assert second.returncode == 2
-    assert f"run: in use by process {first.pid}" in error
+    others = [
+        start(tmp_path, *DATA, "seed=2", "hydra.run.dir=run", key)
+        for key in ("resume=true", "overwrite=true", "seed=5")
+    ]
+    for other in others:
+        error = other.communicate(timeout=60)[1]
+        assert other.returncode == 2
+        assert f"run: in use by process {first.pid}" in error
     assert snapshot(tmp_path / "run") == before
     first.kill()
     first.communicate()

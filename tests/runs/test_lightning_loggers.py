@@ -54,9 +54,9 @@ def installed(monkeypatch):
 
 
 @pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize("name", ["mlflow", "comet"])
-def test_each_epoch_of_the_table_and_the_summary_are_given(
-    name: str, tmp_path: Path, search: Callable[..., int]
+@pytest.mark.parametrize(("name", "key"), [("mlflow", "run_id"), ("comet", "experiment_key")])
+def test_each_epoch_of_the_table_and_the_summary_are_given_and_a_resumed_run_continues_the_one_of_its_id(
+    name: str, key: str, tmp_path: Path, search: Callable[..., int]
 ) -> None:
     assert search(tmp_path / "run", f"logger={name}") == 0
     (logger,) = Recorded.made
@@ -82,12 +82,6 @@ def test_each_epoch_of_the_table_and_the_summary_are_given(
         assert logger.arguments["online"] is False
         assert logger.arguments["offline_directory"] == str(tmp_path / "run" / "comet")
         assert logger.named("log_others") == [(summary,)]
-
-
-@pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize(("name", "key"), [("mlflow", "run_id"), ("comet", "experiment_key")])
-def test_a_resumed_run_continues_the_one_whose_id_is_in_the_folder(name, key, tmp_path, search):
-    assert search(tmp_path / "run", f"logger={name}") == 0
     assert search(tmp_path / "run", f"logger={name}", "resume=true") == 0
     first, second = Recorded.made
     assert first.arguments[key] is None

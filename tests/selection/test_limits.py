@@ -25,6 +25,12 @@ from tests.bare import Bare
 from tests.latency.fake import fake_networks
 
 CANDIDATES = ("none", "skip_connect", "sep_conv_3x3", "dil_conv_5x5")
+#: By space, few enough candidates of each edge to go through all genotypes of 1 node, or of 2 of NAS-Bench-201.
+FEW = {
+    "cnn": (CANDIDATES, ("none", "skip_connect", "sep_conv_3x3")),
+    "nasbench201": (("none", "skip_connect", "nor_conv_3x3"),) * 3,
+}
+NODES = {"cnn": 1, "nasbench201": 2}
 
 
 @functools.cache
@@ -73,13 +79,13 @@ def log_weight(net, genotype):
 def every_genotype(net):
     """All genotypes of one node per cell, or of a NAS-Bench-201 cell of two."""
     if net.space.kind == "nasbench201":
-        (candidates, *_) = net.space.cells["cell"].candidates
-        for a, b, c in itertools.product(candidates, repeat=3):
+        for a, b, c in itertools.product(*net.space.cells["cell"].candidates):
             nodes = ((Pair(a, 0),), (Pair(b, 0), Pair(c, 1)))
             yield Genotype("nasbench201", {"cell": CellGenotype(nodes, concat=(2,))})
         return
     cells = [
-        CellGenotype(((Pair(a, 0), Pair(b, 1)),), concat=(2,)) for a, b in itertools.product(CANDIDATES[1:], repeat=2)
+        CellGenotype(((Pair(a, 0), Pair(b, 1)),), concat=(2,))
+        for a, b in itertools.product(*(names[1:] for names in net.space.cells["normal"].candidates))
     ]
     for normal, reduce in itertools.product(cells, repeat=2):
         yield Genotype("cnn", {"normal": normal, "reduce": reduce})
@@ -87,8 +93,7 @@ def every_genotype(net):
 
 @pytest.mark.parametrize("space", ["cnn", "nasbench201"])
 def test_the_strongest_genotype_within_the_limits_is_that_of_a_search_through_all_of_them(space):
-    candidates = CANDIDATES if space == "cnn" else ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
-    net = bare(2, nodes=1 if space == "cnn" else 2, candidates=candidates, space=space)
+    net = bare(2, NODES[space], FEW[space], space)
     table = [(log_weight(net, one), *measure(one), one) for one in every_genotype(net)]
     parameters, multiply_adds = (sorted({row[which] for row in table}) for which in (1, 2))
     middle = multiply_adds[len(multiply_adds) // 2]
@@ -128,7 +133,7 @@ def test_without_a_limit_that_binds_it_is_magnitude():
 
 
 def test_limits_below_the_smallest_network_are_refused_with_its_size():
-    net = bare(2, nodes=1)
+    net = bare(2, NODES["cnn"], FEW["cnn"])
     sizes = [measure(one) for one in every_genotype(net)]
     least = min(size.parameters for size in sizes)
     rule = within(max_parameters=least - 1)
@@ -170,8 +175,7 @@ def latency_by_hand(table, genotype):
 
 @pytest.mark.parametrize("space", ["cnn", "nasbench201"])
 def test_limits_on_latency_and_size_together_find_what_a_search_through_all_genotypes_finds(space, tmp_path):
-    nodes = 1 if space == "cnn" else 2
-    candidates = CANDIDATES if space == "cnn" else ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
+    nodes, candidates = NODES[space], FEW[space]
     net, networks = bare(7, nodes, candidates, space), fake_networks(space, candidates, nodes)
     table = synthetic_table(networks, 11)
     table.write(tmp_path)

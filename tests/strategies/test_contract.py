@@ -1,5 +1,6 @@
 """What holds for every strategy on every kind of space."""
 
+import functools
 import json
 import math
 
@@ -36,6 +37,12 @@ def advance(strategy, count: int) -> list[Question]:
         answer(strategy, question)
         found.append(question)
     return found
+
+
+@functools.cache
+def asked(file: str, encoding, seed: int = 0) -> list[Question]:
+    """The first questions of a strategy that was never stopped."""
+    return advance(small(file, encoding, seed), QUESTIONS)
 
 
 def reloaded(strategy, file: str, encoding):
@@ -79,23 +86,21 @@ def test_a_wrong_setting_is_named_with_its_value():
 
 @pytest.mark.parametrize("file", DIFFERENT)
 def test_every_question_is_a_genotype_of_the_space(file, encoding):
-    for question in advance(small(file, encoding), QUESTIONS):
+    for question in asked(file, encoding):
         assert encoding.is_valid(question.integers)
         assert encoding.encode(question.genotype) == question.integers
 
 
 @pytest.mark.parametrize("file", DIFFERENT)
 def test_the_seed_alone_decides_about_the_questions(file, encoding):
-    first = advance(small(file, encoding, seed=1), QUESTIONS)
-    assert advance(small(file, encoding, seed=1), QUESTIONS) == first
-    assert [one.integers for one in advance(small(file, encoding, seed=2), QUESTIONS)] != [
-        one.integers for one in first
-    ]
+    first, other = asked(file, encoding), asked(file, encoding, seed=2)
+    assert advance(small(file, encoding), QUESTIONS) == first
+    assert [one.integers for one in other] != [one.integers for one in first]
 
 
 @pytest.mark.parametrize("file", DIFFERENT)
 def test_stopped_after_any_answer_it_goes_on_as_if_it_had_not_been(file, encoding):
-    whole = advance(small(file, encoding), QUESTIONS)
+    whole = asked(file, encoding)
     strategy = small(file, encoding)
     for number in range(QUESTIONS):  # stopped and continued after every single answer
         assert advance(strategy, 1) == [whole[number]]

@@ -11,7 +11,7 @@ from tests.tiny_sweep import TINY
 ARGUMENTS = [*TINY, "data.path=none", "hydra/sweeper=optuna_cnn"]
 
 
-def drawn(score, trials: int) -> tuple[list[dict], float]:
+def drawn(score, trials: int, startup: int = 10) -> tuple[list[dict], float]:
     """(settings of each trial, best score) where Optuna's own sampler sees `score(settings)`."""
     space = {
         "search.alphas.lr": optuna.distributions.LogUniformDistribution(3e-4, 3e-1),
@@ -20,7 +20,9 @@ def drawn(score, trials: int) -> tuple[list[dict], float]:
         "search.weights.weight_decay": optuna.distributions.LogUniformDistribution(1e-5, 1e-2),
     }
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=10))
+    study = optuna.create_study(
+        direction="maximize", sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=startup)
+    )
     for _ in range(trials):
         trial = study.ask(space)
         study.tell(trial, score(trial.params))
@@ -42,10 +44,10 @@ def score(found: dict[str, float]) -> float:
 
 
 def test_the_jobs_are_those_that_optuna_draws_and_the_best_is_named(sweep, pretend, capsys):
-    """14 trials, of which the last four depend on what the first ten found."""
+    """7 trials, of which the last three depend on what the first four found."""
     calls = pretend(lambda context: {"search/valid_accuracy": score(settings(context))})
-    assert sweep(*ARGUMENTS, "hydra.sweeper.n_trials=14") == 0
-    expected, best = drawn(score, 14)
+    assert sweep(*ARGUMENTS, "hydra.sweeper.n_trials=7", "hydra.sweeper.sampler.n_startup_trials=4") == 0
+    expected, best = drawn(score, 7, startup=4)
     assert [settings(context) for context in calls] == [pytest.approx(params) for params in expected]
     captured = capsys.readouterr()
     assert f"best                   {best:.6g}  job " in captured.out

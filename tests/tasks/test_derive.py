@@ -20,7 +20,7 @@ SEARCH = (
         "hardware.threads=1",
     ),
 )
-PERTURBATION = ("select=perturbation", "select.tune_epochs=1", "select.criterion=loss")
+PERTURBATION = ("select=perturbation", "select.tune_epochs=1", "select.criterion=loss", "select.fraction=0.3")
 
 
 @pytest.fixture(scope="module")

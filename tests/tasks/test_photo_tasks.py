@@ -17,7 +17,7 @@ SMALL = ["data.size=16", "data.resize=20", "data.workers=0", "data.batch_size=6"
 NETWORK = ["train.layers=1", "train.init_channels=2", "train.epochs=1", "train.auxiliary_weight=0"]
 
 
-@pytest.mark.parametrize("name", ["imagenet", "image_folder"])
+@pytest.mark.parametrize("name", ["imagenet", pytest.param("image_folder", marks=pytest.mark.slow)])
 def test_photos_bring_their_recipe_and_stem_and_train_a_network(name, photos, tmp_path, summary_of):
     command = ["task=retrain", "genotype=darts_v1", f"data={name}", f"data.path={photos}", "preset=none"]
     command += [*SMALL, *NETWORK]

@@ -124,18 +124,15 @@ def test_the_loggers_get_the_best_score_so_far_against_the_number_of_evaluations
     assert "retrain/train_loss" not in events.Tags()["scalars"]
 
 
-def test_it_is_a_name_for_the_strategy_random_with_the_evaluator_train(searched, tmp_path, digits):
+def test_the_test_split_is_not_read_and_the_strategy_random_with_the_evaluator_train_is_the_same_search(
+    searched, tmp_path
+):
     command = ("task=strategy", "strategy=random", "evaluator=train", "evaluator.epochs=2", "budget.evaluations=3")
-    finished(tmp_path, *command, *SMALL, f"data.path={digits}")
-    assert answers(tmp_path) == answers(searched)
-    assert (tmp_path / "genotype.json").read_bytes() == (searched / "genotype.json").read_bytes()
-
-
-def test_the_test_split_is_not_read(searched, tmp_path):
     poisoned = images(tmp_path / "poisoned.npz", test="poisoned")
-    finished(tmp_path / "run", *RANDOM, f"data.path={poisoned}")
+    finished(tmp_path / "run", *command, *SMALL, f"data.path={poisoned}")
     assert answers(tmp_path / "run") == answers(searched)
     assert trained(tmp_path / "run") == trained(searched)
+    assert (tmp_path / "run" / "genotype.json").read_bytes() == (searched / "genotype.json").read_bytes()
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -35,17 +36,34 @@ def rows_without_times(folder: Path) -> list[list[str]]:
     return [[line[index] for index in keep] for line in lines]
 
 
-@pytest.mark.parametrize("order", ["first", pytest.param("second", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["first", pytest.param("second", marks=pytest.mark.slow)])
+def order(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def whole(order: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a search that was never stopped."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    search(folder, f"order={order}")
+    return folder
+
+
+def alphas_of(folder: Path) -> dict[str, np.ndarray]:
+    with np.load(folder / "alphas.npz") as alphas:
+        return dict(alphas)
+
+
 def test_two_runs_with_one_seed_end_with_bitwise_equal_alphas_and_different_seeds_do_not(
-    order: str, tmp_path: Path
+    order: str, whole: Path, tmp_path: Path
 ) -> None:
-    one, again = (search(tmp_path / name, f"order={order}", "seed=3") for name in ("one", "again"))
+    one, again = alphas_of(whole), search(tmp_path / "again", f"order={order}")
     other = search(tmp_path / "other", f"order={order}", "seed=4")
     for name in ("normal", "reduce"):
         assert np.array_equal(one[name], again[name])
         assert not np.array_equal(one[name][0], one[name][-1])
         assert not np.array_equal(one[name], other[name])
-    assert rows_without_times(tmp_path / "one") == rows_without_times(tmp_path / "again")
+    assert rows_without_times(whole) == rows_without_times(tmp_path / "again")
 
 
 def stop_after_first_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,59 +76,54 @@ def stop_after_first_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LastCheckpoint, "on_train_epoch_end", save_and_stop)
 
 
-@pytest.mark.parametrize("order", ["first", pytest.param("second", marks=pytest.mark.slow)])
 def test_a_search_continued_after_a_stop_ends_as_one_never_stopped(
-    order: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    order: str, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = search(tmp_path / "whole", f"order={order}")
     with monkeypatch.context() as patch:
         stop_after_first_epoch(patch)
         with pytest.raises(Stopped):
             search(tmp_path / "parts", f"order={order}")
     continued = search(tmp_path / "parts", f"order={order}", "resume=true")
     for name in ("normal", "reduce"):
-        assert np.array_equal(whole[name], continued[name])
-    assert rows_without_times(tmp_path / "whole") == rows_without_times(tmp_path / "parts")
+        assert np.array_equal(alphas_of(whole)[name], continued[name])
+    assert rows_without_times(whole) == rows_without_times(tmp_path / "parts")
     weights = [
-        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-        for name in ("whole", "parts")
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for folder in (whole, tmp_path / "parts")
     ]
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 def test_resuming_a_finished_search_keeps_its_scores_and_fewer_epochs_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    order: str, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    search(tmp_path, "order=first")
-    first, again = {}, {}
-    for summary in (first, again):
-        summary |= json.loads((tmp_path / "summary.json").read_text())
-        summary.pop("seconds")
-        search(tmp_path, "order=first", "resume=true")
+    folder = Path(shutil.copytree(whole, tmp_path / "run"))
+    search(folder, f"order={order}", "resume=true")
+    first, again = (json.loads((one / "summary.json").read_text()) | {"seconds": 0} for one in (whole, folder))
     assert first == again
     assert "search/valid_accuracy" in again
     capsys.readouterr()
-    assert main([*SMALL, "order=first", "search.epochs=1", "resume=true", f"hydra.run.dir={tmp_path}"]) == 2
+    assert main([*SMALL, f"order={order}", "search.epochs=1", "resume=true", f"hydra.run.dir={folder}"]) == 2
     assert "search.epochs=2" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("change", ["damage", "search.init_channels=4"])
 def test_a_damaged_or_foreign_checkpoint_is_refused_and_left_alone(
-    change: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     search(tmp_path, "order=first", "search.epochs=1")
     checkpoint = tmp_path / "checkpoints" / "last.ckpt"
-    if change == "damage":
-        checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    before = checkpoint.read_bytes()
-    arguments = [] if change == "damage" else [change]
-    status = main([*SMALL, "order=first", "search.epochs=2", "resume=true", *arguments, f"hydra.run.dir={tmp_path}"])
-    error = capsys.readouterr().err
-    assert status == 2, error
-    assert "last.ckpt" in error
-    assert "Traceback" not in error
-    assert checkpoint.read_bytes() == before
+    whole = checkpoint.read_bytes()
+    for before, arguments in ((whole, ["search.init_channels=4"]), (whole[:1000], [])):
+        checkpoint.write_bytes(before)
+        capsys.readouterr()
+        command = [*SMALL, "order=first", "search.epochs=2", "resume=true", *arguments]
+        status = main([*command, f"hydra.run.dir={tmp_path}"])
+        error = capsys.readouterr().err
+        assert status == 2, error
+        assert "last.ckpt" in error
+        assert "Traceback" not in error
+        assert checkpoint.read_bytes() == before
 
 
 def test_a_diverged_search_is_refused_without_a_genotype(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -199,7 +199,7 @@ def test_what_makes_no_search_is_refused_in_one_line(arguments, message, refused
 
 def test_costs_are_further_objectives_and_the_front_is_left(tmp_path):
     command = ("task=strategy", "strategy=nsga2", "strategy.population=6", "task.costs=[parameters,multiply_adds]")
-    arguments = ("strategy.objectives=3", "search=nasbench201", "budget.evaluations=24")
+    arguments = ("strategy.objectives=3", "search=nasbench201", "budget.evaluations=12")
     folder = finished(tmp_path, *command, *arguments)
     rows, found = rows_of(folder), {}
     for row in rows:

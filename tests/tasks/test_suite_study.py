@@ -109,6 +109,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One job of the study, as small as it gets."""
     folder = tmp_path_factory.mktemp("study") / "job"
     small = ["search=suite_small_single_all_skip", "search.init_channels=2", "search.epochs=1", "train.epochs=1"]
+    small += ["search.batch_size=240", "train.batch_size=240"]
     return finished(folder, "experiment=study_suite", *small, "method=gdas")
 
 

@@ -1,5 +1,6 @@
 """The suite of variants: sizes against a count by hand, reduction cells by number, extra skip connections."""
 
+import functools
 import itertools
 
 import pytest
@@ -21,6 +22,7 @@ SHAPES = {"wide": (4, 18, 4, (1, 3)), "deep": (18, 7, 4, (6, 12)), "single": (1,
 VARIANTS = ("regular", "no_skip", "all_skip")
 
 
+@functools.cache
 def settings(name):
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         return compose("config", overrides=[f"search={name}", "data=cifar10", "data.path=FILE"])
