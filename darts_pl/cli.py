@@ -86,7 +86,9 @@ def _report_interruption(interruption: Interrupted) -> int:
         lines.append(f"saved {interruption.saved}")
     elif interruption.last is not None:
         lines.append(f"the last checkpoint is {interruption.last}")
-    if (interruption.saved or interruption.last) and ClaimSweepFolder.folder is None:  # a sweep's report says so
+    if interruption.decisions is not None:
+        lines.append(f"the decisions so far are in {interruption.decisions}")
+    if len(lines) > 1 and ClaimSweepFolder.folder is None:  # a sweep's report says so
         lines.append(f"to continue, repeat the command with {interruption.remedy}")
     if is_first():
         print("\n" + "\n".join(lines), file=sys.stderr)
@@ -118,7 +120,7 @@ def _task(config: DictConfig) -> float | None:
         typed = parse_config(config)
         return run_task(typed, config)
     except Interrupted as interruption:
-        interruption.last = run_folder.newest_checkpoint()
+        interruption.last, interruption.decisions = run_folder.newest_checkpoint(), run_folder.newest_decisions()
         interruption.remedy = run_folder.how_to_continue()
         raise
 

@@ -28,6 +28,8 @@ class Interrupted(BaseException):
         self.saved = saved
         #: the newest checkpoint, if none was written because of the signal
         self.last: Path | None = None
+        #: the decisions that a selection rule has recorded, if it was at work
+        self.decisions: Path | None = None
         #: what to add to the command to continue the run
         self.remedy = "resume=true"
 

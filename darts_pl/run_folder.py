@@ -163,6 +163,12 @@ def newest_checkpoint() -> Path | None:
     return newest_file(Path(HydraConfig.get().runtime.output_dir), "**/last.ckpt")
 
 
+def newest_decisions() -> Path | None:
+    """The newest decisions of a selection rule in this command's folder, or in those of its parts, that is at work."""
+    found = newest_file(Path(HydraConfig.get().runtime.output_dir), "**/selection.json")
+    return None if found is None or (found.parent / "genotype.json").exists() else found
+
+
 def is_given(config: DictConfig, key: str) -> bool:
     """Whether the command line gives a key of Hydra's."""
     return any(override.lstrip("+").startswith(f"{key}=") for override in config.hydra.overrides.hydra)

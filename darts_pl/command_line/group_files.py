@@ -19,6 +19,8 @@ from darts_pl.records.run_identity import same_data
 
 #: Groups whose choice belongs to a trained network, in the order in which they are composed.
 RUN_GROUPS = ("train", "data")
+#: Groups that a command on a run may choose otherwise than the run did.
+FREE_GROUPS = ("select",)
 
 
 def config_folder() -> Path:
@@ -49,7 +51,7 @@ def explain_key(key: str, arguments: Sequence[str]) -> str | None:
     chosen = value_in(arguments, group)
     of_run = choices_of_run(run).get(group) if run is not None else None
     names = ", ".join(choices)
-    if run is not None and of_run is not None and chosen in (None, of_run):
+    if run is not None and of_run is not None and chosen in (None, of_run) and group not in FREE_GROUPS:
         if f"{group}={of_run}" in choices:
             return f"{key}: belongs to {names}; the run in {run} has {group}={of_run}: add {group}={of_run}"
         return f"{key}: belongs to {names}, but the run in {run} has {group}={of_run}; leave it out"

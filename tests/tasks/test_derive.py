@@ -3,14 +3,23 @@
 import hashlib
 import html
 import json
+import os
 import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
+from darts_pl.cli import main
 from darts_pl.genotype import parse
+from darts_pl.selection import Trials
 from tests.tasks.conftest import finished
 from tests.tasks.test_text import write
 
+ROOT = Path(__file__).parents[2]
 SEARCH = (
     *("data=digits", "order=first", "search.epochs=1", "search.layers=3", "search.init_channels=2", "search.nodes=2"),
     *(
@@ -116,6 +125,52 @@ def test_shared_weights_rank_on_a_finished_search_and_a_repeated_command_scores_
     assert contents(tmp_path / "derived")["selection.json"] == first
 
 
+def test_an_interrupted_derivation_says_where_its_decisions_are_and_how_to_go_on(
+    searched, tmp_path, summary_of, monkeypatch, capsys
+):
+    command = ("task=derive", f"run={searched}", "select=shared_weights", "select.samples=4")
+    score = Trials.score
+
+    def interrupted(self, *arguments):
+        if len(self.journal) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return score(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trials, "score", interrupted)
+        assert main([*command, f"hydra.run.dir={tmp_path / 'parts'}"]) == 130
+    said = capsys.readouterr().err
+    assert f"the decisions so far are in {tmp_path / 'parts' / 'selection.json'}" in said
+    assert "to continue, repeat the command with resume=true" in said
+    summary_of(tmp_path / "parts", *command, "resume=true")
+    summary_of(tmp_path / "whole", *command)
+    assert decisions(tmp_path / "parts") == decisions(tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", [PERTURBATION, ("select=shared_weights", "select.samples=8")])
+def test_a_killed_derivation_ends_with_the_decisions_and_scores_of_one_that_was_never_stopped(
+    searched, tmp_path, summary_of, rule
+):
+    command = ("task=derive", f"run={searched}", *rule, "hardware=cpu", "hardware.threads=1")
+    whole = summary_of(tmp_path / "whole", *command)
+    parts = tmp_path / "parts"
+    program = [sys.executable, str(ROOT / "run.py"), *command, f"hydra.run.dir={parts}"]
+    with subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 240
+        while not (parts / "selection.json").is_file() or len(decisions(parts)) < 3:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    assert not (parts / "genotype.json").exists()
+    resumed = summary_of(parts, *command, "resume=true")
+    for key in ("genotype", "steps", "images"):
+        assert resumed[key] == whole[key]
+    assert decisions(parts) == decisions(tmp_path / "whole")
+
+
 def test_what_cannot_be_derived_is_refused_in_one_line(searched, tmp_path, refused):
     run = f"run={searched}"
     for arguments, words in (
@@ -127,6 +182,7 @@ def test_what_cannot_be_derived_is_refused_in_one_line(searched, tmp_path, refus
         ((run, "select=magnitude_within"), "give select.max_parameters or select.max_multiply_adds"),
         ((run, "select=skip_limit", "select.max_skips=-1"), "select.max_skips=-1: must be at least 0"),
         ((run, "select=perturbation", "select.fraction=0"), "select.fraction=0"),
+        ((run, "select.samples=5"), "not a key of select=magnitude; it belongs to select=shared_weights: choose it"),
         ((run, "search=nasbench201"), "a search with search.space=cnn, and not nasbench201"),
     ):
         message = refused("task=derive", *arguments)
