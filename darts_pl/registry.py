@@ -24,7 +24,7 @@ import inspect
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, is_dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from darts_pl.errors import UserError
 
@@ -80,7 +80,7 @@ class Registry(Generic[Item]):
         self.check_name(name)
 
         def add(item: Given) -> Given:
-            self.add(name, item, settings=settings, origin=origin)  # type: ignore[arg-type]  # Given is the item's own type
+            self.add(name, cast("Item", item), settings=settings, origin=origin)
             return item
 
         return add

@@ -54,7 +54,7 @@ class RecordTest(Callback):
             self._losses.append((outputs["loss"].detach(), len(batch[1])))
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        arrays: dict[str, np.ndarray] = {}
+        arrays: dict[str, Any] = {}
         if self._confusion is not None:
             total = trainer.strategy.reduce(self._confusion, reduce_op="sum")
             assert isinstance(total, Tensor)
@@ -64,7 +64,7 @@ class RecordTest(Callback):
         if self._losses:
             arrays |= self._along()
         if arrays and trainer.is_global_zero:
-            atomic.write_with(self.folder / FILE, lambda path: np.savez_compressed(path, **arrays))  # type: ignore[arg-type]  # numpy's stubs take the names for flags
+            atomic.write_with(self.folder / FILE, lambda path: np.savez_compressed(path, **arrays))
 
     def _observe_images(self, logits: Tensor, images: Tensor, labels: Tensor, *, alone: bool) -> None:
         classes, predicted = logits.shape[1], logits.argmax(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import re
 from collections.abc import Sequence
 
@@ -53,8 +54,7 @@ def _hydra_message(text: str, arguments: Sequence[str]) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown and "not in struct" in text:
-        import darts_pl.tasks  # noqa: F401 -- registers the sections, whose keys are compared
-
+        importlib.import_module("darts_pl.tasks")  # registers the sections, whose keys are compared
         return _unknown_key(unknown.group(1), arguments)
     missing = re.search(r"Could not (?:find|load) '([^']+)'", text)
     if missing and "/" in missing.group(1):

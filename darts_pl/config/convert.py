@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from darts_pl.errors import UserError
 
 #: OmegaConf's own conversions, such as "3" and "1e-3" to a number.
-_SCALARS = {bool: BooleanNode, int: IntegerNode, float: FloatNode, str: StringNode}
+_SCALARS: Mapping[Any, Callable[..., Any]] = {bool: BooleanNode, int: IntegerNode, float: FloatNode, str: StringNode}
 
 _IN_WORDS = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
 
@@ -88,7 +88,7 @@ def _value(hint: Any, value: Any, key: str) -> Any:
         element = (get_args(kind) or (Any, Any))[1]
         return {name: _value(element, one, _join(key, str(name))) for name, one in value.items()}
     try:
-        return _SCALARS[kind](value=value, is_optional=False)._value()  # type: ignore[abstract]  # every entry of _SCALARS is a concrete class
+        return _SCALARS[kind](value=value, is_optional=False)._value()
     except OmegaConfBaseException:
         raise UserError(f"{key}={value}: must be {_IN_WORDS[kind]}") from None
 

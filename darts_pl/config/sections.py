@@ -195,8 +195,8 @@ def keys_of(schema: type, prefix: str) -> Iterator[str]:
         key = f"{prefix}.{one.name}" if prefix else one.name
         yield key
         _, kind = without_none(hints[one.name])
-        if is_dataclass(kind):
-            yield from keys_of(kind, key)  # type: ignore[arg-type]  # a hint names the class, not an instance
+        if isinstance(kind, type) and is_dataclass(kind):
+            yield from keys_of(kind, key)
 
 
 def with_hint(registry: Registry[Any], message: str) -> str:
@@ -231,4 +231,4 @@ def _with_key(schema: type, key: str) -> type:
 
 
 def _is_frozen(schema: type) -> bool:
-    return bool(schema.__dataclass_params__.frozen)  # type: ignore[attr-defined]  # set by @dataclass
+    return bool(vars(schema)["__dataclass_params__"].frozen)

@@ -173,7 +173,7 @@ class SearchLoaders(DataModule):
         super().__init__(pair, settings, loading)
         self.pair = pair
 
-    def train_dataloader(self) -> _Paired:
+    def train_dataloader(self) -> _Paired | _Plain:
         """Pairs of batches; an epoch is as long as the first loader."""
         return _Paired(self.pair)
 
@@ -190,7 +190,7 @@ class SearchLoaders(DataModule):
 class HalfLoaders(SearchLoaders):
     """A training on the first loader, which the second one validates."""
 
-    def train_dataloader(self) -> _Plain:  # type: ignore[override]  # unpaired batches
+    def train_dataloader(self) -> _Plain:
         """The first loader."""
         return _Plain(self.pair.first, "first")
 

@@ -152,7 +152,11 @@ class SearchModule(pl.LightningModule):
 
     def _plain_optimizers(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
         """Of weights and alphas; steps taken with these do not count in `trainer.global_step`."""
-        weights, alphas = self.optimizers(use_pl_optimizer=False)  # type: ignore[misc]  # with two it is a list
+        optimizers = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizers, list)
+        weights, alphas = optimizers
+        assert isinstance(weights, torch.optim.Optimizer)
+        assert isinstance(alphas, torch.optim.Optimizer)
         return weights, alphas
 
     def alpha_state(self) -> dict[str, Any]:

@@ -135,7 +135,7 @@ class Measure:
         shared = [seed for seed in first if seed in second]
         ours, theirs = (statistics_of([one[seed] for seed in shared]).mean for one in (first, second))
         low, high = difference_of_accuracies(ours, theirs, count)
-        return widened(found, ours - theirs - low, high - ours + theirs)
+        return widened(found, found.mean - low, high - found.mean)
 
 
 @dataclass(frozen=True)

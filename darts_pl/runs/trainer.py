@@ -80,6 +80,7 @@ def build_trainer(
     if hardware.threads is not None:
         torch.set_num_threads(hardware.threads)
     settings: dict[str, Any] = {}
+    precision: Any = hardware.precision  # Lightning checks the value
     epochs = 1 if debug else epochs
     if debug:
         settings = {"limit_train_batches": 1, "limit_val_batches": 1, "limit_test_batches": 1}
@@ -87,7 +88,7 @@ def build_trainer(
         trainer = pl.Trainer(
             accelerator=_accelerator(hardware.accelerator),
             devices=hardware.devices,
-            precision=hardware.precision,  # type: ignore[arg-type]  # Lightning checks the value
+            precision=precision,
             strategy=strategy_of(hardware, unused_weights=unused_weights),
             num_nodes=number_of_nodes(hardware),
             plugins=[PlainFile(), *scheduler()],

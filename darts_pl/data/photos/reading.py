@@ -73,8 +73,7 @@ def _as_rgb(photo: Image.Image) -> Image.Image:
         return _from_floats(np.asarray(photo))
     if photo.has_transparency_data:
         clear = photo.convert("RGBA")
-        low, _ = clear.getchannel("A").getextrema()
-        if low < 255:  # type: ignore[operator]  # one channel: two numbers
+        if np.asarray(clear.getchannel("A")).min() < 255:
             return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
     return photo.convert("RGB")
 

@@ -82,7 +82,7 @@ def log_summary(loggers: Sequence[Logger], summary: Summary) -> None:
 
 
 def log_csv(loggers: Sequence[Logger], key: str, text: str) -> None:
-    """Give a table to the loggers, as the only record of its kind.
+    """Give a table to the loggers of a run.
 
     Args:
         loggers: of a run.

@@ -148,7 +148,7 @@ class WandbSink:
         settings = wandb.Settings(silent=True, console="off")
         if mode == "online":  # records that are not uploaded in time stay on the disk
             settings.init_timeout = settings.finish_timeout = timeout
-        self._run = wandb.init(**arguments, mode=mode, settings=settings)  # type: ignore[arg-type]  # W&B checks it
+        self._run = wandb.init(**{**arguments, "mode": mode, "settings": settings})
         self._run.define_metric("trainer/global_step")
         self._run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         self._logger = WandbLogger(experiment=self._run)

@@ -76,8 +76,8 @@ def _rows(schema: type, prefix: str) -> Iterator[tuple[str, str, str, str]]:
     for one in fields(schema):
         key = f"{prefix}.{one.name}" if prefix else one.name
         _, kind = without_none(hints[one.name])
-        if is_dataclass(kind):
-            yield from _rows(kind, key)  # type: ignore[arg-type]
+        if isinstance(kind, type) and is_dataclass(kind):
+            yield from _rows(kind, key)
         else:
             within = one.metadata.get("range")
             meaning = one.metadata.get("help", "")

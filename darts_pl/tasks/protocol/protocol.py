@@ -60,10 +60,11 @@ def protocol(context: Context) -> Summary:
     measure = Measure("accuracy" if problem.samples == "images" else "perplexity", problem.samples)
     rows = rows_of(plan, measure)
     every = [*rows, *beside]
+    table = protocol_csv(every, measure, task.published)
     for folder in {plan.folder, context.folder.path}:
         atomic.write(folder / ROWS, rows_to_json(rows))
         atomic.write(folder / "table.md", protocol_markdown(every, measure, _title(plan, problem), task.published))
-        atomic.write(folder / "table.csv", protocol_csv(every, measure, task.published))
+        atomic.write(folder / "table.csv", table)
     summary = _summary(plan, rows[0], measure)
     summary["seconds"] = round(time.monotonic() - started, 3)
     if summary["missing"] == 0:
@@ -72,7 +73,7 @@ def protocol(context: Context) -> Summary:
         save_cells(genotype, context.folder.path)
     context.folder.write_summary(summary)
     loggers = build_loggers(config, context.folder, context.resolved, "protocol", plan.folder.name)
-    log_csv(loggers, "protocol/table", protocol_csv(every, measure, task.published))
+    log_csv(loggers, "protocol/table", table)
     log_summary(loggers, summary)
     print(f"\nprotocol: {plan.folder / 'table.md'}", flush=True)
     return summary

@@ -40,7 +40,7 @@ class ProtocolSettings(ReportedTaskSettings):
     strategy_evaluations: int = setting("genotypes among which each of these searches chooses", at_least(1))
     genotypes: list[str] = setting("published genotypes that are trained fully as well, by their names")
     published: str | None = setting(
-        "which published table stands beside the results", or_null(one_of(*SOURCES), "none")
+        "which published table is shown beside the results", or_null(one_of(*SOURCES), "none")
     )
     beside: list[str] = setting("folders of other protocols whose rows stand in the same table")
     stage: str | None = setting("the only stage that this command runs", or_null(one_of(*STAGES), "all"))

@@ -98,7 +98,7 @@ def _collected(rows: Sequence[Mapping[str, str]]) -> list[Block]:
 
 
 def _run_row(row: Mapping[str, str]) -> RunRow:
-    """A line of a collection's table, whose overrides stand before the seed and whose numbers stand behind it."""
+    """A line of a collection's table; its columns before the seed are overrides, those after it are numbers."""
     names = list(row)
     first = names.index("seed")
     return RunRow(
