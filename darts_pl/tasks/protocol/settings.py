@@ -42,7 +42,7 @@ class ProtocolSettings(ReportedTaskSettings):
     published: str | None = setting(
         "which published table is shown beside the results", or_null(one_of(*SOURCES), "none")
     )
-    beside: list[str] = setting("folders of other protocols whose rows stand in the same table")
+    beside: list[str] = setting("folders of other protocols whose rows are shown in the same table")
     stage: str | None = setting("the only stage that this command runs", or_null(one_of(*STAGES), "all"))
     only: list[int] | None = setting(
         "numbers of the parts of that stage that this command runs", or_null(each(at_least(0)), "all")
