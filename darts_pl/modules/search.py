@@ -152,11 +152,8 @@ class SearchModule(pl.LightningModule):
 
     def _plain_optimizers(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
         """Of weights and alphas; steps taken with these do not count in `trainer.global_step`."""
-        optimizers = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizers, list)
+        optimizers: Any = self.optimizers(use_pl_optimizer=False)  # with two it is a list
         weights, alphas = optimizers
-        assert isinstance(weights, torch.optim.Optimizer)
-        assert isinstance(alphas, torch.optim.Optimizer)
         return weights, alphas
 
     def alpha_state(self) -> dict[str, Any]:
