@@ -23,6 +23,7 @@ from darts_pl.spaces import SPACES, SearchSpace
 from darts_pl.strategies import STRATEGIES
 from darts_pl.tasks.declarations.conflicts import misfits_of_rule
 from darts_pl.tasks.execution.context import Context
+from darts_pl.tasks.protocol.costs import seconds_of
 from darts_pl.tasks.protocol.settings import CHOICE, DERIVE, FINAL, SEARCH
 
 #: By stage, the folder of its parts.
@@ -89,14 +90,38 @@ class Plan:
         numbers = {
             SEARCH: dict.fromkeys([SEARCHED, *self.strategies], task.searches),
             DERIVE: dict.fromkeys(self.rules, task.searches),
-            CHOICE: dict.fromkeys([SEARCHED, *self.rules, *self.strategies], task.searches) | {RANDOM: task.random},
+            CHOICE: dict.fromkeys([SEARCHED, *self.rules, *self.strategies], task.searches),
             FINAL: dict.fromkeys(self.rows, task.finals),
         }[stage]
         for row, count in numbers.items():
-            for number in range(count):
-                own = str(number) if row == SEARCHED and stage == SEARCH else f"{row}/{number}"
-                folder = self.folder / FOLDERS[stage] / own
-                yield Part(stage, row, number, self.config.seed + number, folder)
+            yield from self._numbered(stage, row, count)
+        if stage == CHOICE:
+            yield from self._numbered(CHOICE, RANDOM, self.random_cells())
+
+    def _numbered(self, stage: str, row: str, count: int) -> Iterator[Part]:
+        for number in range(count):
+            own = str(number) if row == SEARCHED and stage == SEARCH else f"{row}/{number}"
+            yield Part(stage, row, number, self.config.seed + number, self.folder / FOLDERS[stage] / own)
+
+    def random_cells(self) -> int:
+        """How many random cells are trained: `task.random`, and with `task.random_same_budget` further ones until all
+        of them took the seconds of the searches and their short trainings. The seconds are those that finished parts
+        have written down, so the number grows by one with each random cell that is finished."""
+        least = self.config.task.random
+        searches = [*self._numbered(SEARCH, SEARCHED, self.config.task.searches)]
+        trainings = [*self._numbered(CHOICE, SEARCHED, self.config.task.searches)]
+        budget = seconds_of(part.folder for part in (*searches, *trainings))
+        if not self.config.task.random_same_budget or budget is None:
+            return int(least)
+        count, spent = 0, 0.0
+        while count < least or spent < budget:
+            (*_, last) = self._numbered(CHOICE, RANDOM, count + 1)
+            own = seconds_of([last.folder])
+            count += 1
+            if own is None:
+                break
+            spent += own
+        return max(count, int(least))
 
     def search_of(self, part: Part) -> Part:
         """The search of the same number."""

@@ -53,10 +53,7 @@ def protocol(context: Context) -> Summary:
     check_parts(plan, STAGES)
     _write_plan(plan)
     for stage in stages:
-        parts = [part for part in plan.parts(stage) if task.only is None or part.number in task.only]
-        for part in parts:
-            _check_genotype(plan, part)
-        run_parts(plan, parts, lambda part: _RUN[part.stage](plan, part), wait=task.only is None)
+        _run_stage(plan, stage)
     measure = Measure("accuracy" if problem.samples == "images" else "perplexity", problem.samples)
     rows = rows_of(plan, measure)
     every = [*rows, *beside]
@@ -77,6 +74,19 @@ def protocol(context: Context) -> Summary:
     log_summary(loggers, summary)
     print(f"\nprotocol: {plan.folder / 'table.md'}", flush=True)
     return summary
+
+
+def _run_stage(plan: Plan, stage: str) -> None:
+    """Run the parts of a stage, also those that are added because there is time left for more random cells."""
+    only = plan.config.task.only
+    done: list[Part] = []
+    while len(parts := plan.parts(stage)) > len(done):
+        mine = [part for part in parts if only is None or part.number in only]
+        for part in mine:
+            _check_genotype(plan, part)
+        run_parts(plan, mine, lambda part: _RUN[part.stage](plan, part), wait=only is None)
+        done = parts
+    _write_plan(plan)
 
 
 def _check(plan: Plan) -> Problem:

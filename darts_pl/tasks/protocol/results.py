@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from darts_pl.report.protocol_rows import Cost, Measure, ProtocolRow
 from darts_pl.report.published_results import published_results
 from darts_pl.runs.data_identity import read_data_identity
 from darts_pl.spaces import SearchSpace
+from darts_pl.tasks.protocol.costs import cost_of, metrics_of
 from darts_pl.tasks.protocol.plan import RANDOM, SEARCHED, SHARED, Part, Plan
 from darts_pl.tasks.protocol.settings import CHOICE, DERIVE, FINAL, SEARCH
 from darts_pl.zoo import published
@@ -125,7 +125,7 @@ def _name(plan: Plan, row: str) -> str:
         return f"{method}, {row}"
     if row in plan.strategies:
         return f"{row.removesuffix(SHARED)} with shared weights, best of {config.task.strategy_evaluations}"
-    return f"random, best of {config.task.random}" if row == RANDOM else row
+    return f"random, best of {plan.random_cells()}" if row == RANDOM else row
 
 
 def _summaries(parts: Iterable[Part]) -> dict[Part, Mapping[str, Any]]:
@@ -134,30 +134,7 @@ def _summaries(parts: Iterable[Part]) -> dict[Part, Mapping[str, Any]]:
 
 
 def _cost(summaries: Mapping[Part, Mapping[str, Any]], measure: Measure) -> Cost:
-    return sum(
-        (
-            Cost(
-                max(float(summary.get("seconds") or 0.0), _seconds_of_epochs(part.folder)),
-                int(summary.get("steps") or 0),
-                int(summary.get(measure.samples) or 0),
-            )
-            for part, summary in summaries.items()
-        ),
-        start=Cost(),
-    )
-
-
-def _seconds_of_epochs(folder: Path) -> float:
-    """Seconds of all epochs in `metrics.csv`, which also counts those before a run was continued; a search without
-    gradients has no rows of epochs there."""
-    return sum(float(row.get("seconds") or 0.0) for row in _metrics(folder) if "evaluations" not in row)
-
-
-def _metrics(folder: Path) -> list[dict[str, str]]:
-    try:
-        return list(csv.DictReader((folder / "metrics.csv").read_text(encoding="utf-8").splitlines()))
-    except OSError:
-        return []
+    return cost_of({part.folder: summary for part, summary in summaries.items()}, measure.samples)
 
 
 def _test_count(folder: Path) -> int | None:
@@ -185,7 +162,7 @@ def _entropy_fall(folders: Iterable[Path], cells: SearchSpace) -> float | None:
     """
     falls = []
     for folder in folders:
-        last = (_metrics(folder) or [{}])[-1]
+        last = (metrics_of(folder) or [{}])[-1]
         for name, cell in cells.cells.items():
             largest = sum(math.log(len(edge)) for edge in cell.candidates) / len(cell.candidates)
             entropy = last.get(f"search/entropy_{name}")

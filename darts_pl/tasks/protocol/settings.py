@@ -27,6 +27,9 @@ class ProtocolSettings(ReportedTaskSettings):
     )
     finals: int = setting("how many full trainings of each chosen cell; their seeds count from `seed`", at_least(1))
     random: int = setting("how many random cells are compared", at_least(0))
+    random_same_budget: bool = setting(
+        "whether more random cells follow until they took as many seconds as the searches and their short trainings"
+    )
     rules: list[str] = setting("other selection rules for the same searches")
     rule_settings: dict[str, Any] | None = setting(
         "settings of these rules, such as {perturbation: {tune_epochs: 1}}; null = those of conf/select"
@@ -53,6 +56,8 @@ class ProtocolSettings(ReportedTaskSettings):
         """What does not fit together."""
         if self.only is not None and self.stage is None:
             yield "only", f"needs task.stage, one of {', '.join(STAGES)}"
+        if self.random_same_budget and not self.random:
+            yield "random_same_budget", "needs task.random=1 or more, the least number of random cells"
         for name in ("rules", "strategies", "genotypes"):
             values = getattr(self, name)
             if len(set(values)) < len(values):

@@ -13,7 +13,7 @@ import pytest
 from darts_pl.cli import main
 from darts_pl.problems import image_data
 from tests.tasks.conftest import finished
-from tests.tasks.protocol.parts import SMALL, results, summaries
+from tests.tasks.protocol.parts import SMALL, results, summaries, table
 
 
 def test_every_stage_has_its_parts_and_the_best_cell_on_the_valid_split_is_trained_fully(done):
@@ -141,6 +141,7 @@ def test_what_cannot_be_run_is_refused_in_one_line(images, tmp_path, refused):
         (("task.finals=0",), "task.finals=0: must be at least 1"),
         (("task.choice_epochs=0",), "task.choice_epochs=0: must be at least 1"),
         (("task.random=-1",), "task.random=-1: must be at least 0"),
+        (("task.random=0", "task.random_same_budget=true"), "task.random_same_budget=True: needs task.random=1"),
         (("task.rules=[shared_weigths]", "task.rule_settings=null"), "did you mean 'shared_weights'?"),
         (("task.rules=[magnitude]", "task.rule_settings=null"), "select=magnitude applies this rule already"),
         (("task.rules=[magnitude_within]", "task.rule_settings=null"), "give select.max_parameters"),
@@ -167,3 +168,26 @@ def test_what_cannot_be_run_is_refused_in_one_line(images, tmp_path, refused):
     message = refused(*SMALL, f"data.path={tmp_path / 'no_test.npz'}")
     assert "x_test is empty" in message
     assert not (tmp_path / "refused" / "searches").exists()
+
+
+def test_random_search_with_the_same_budget_ends_with_the_cell_that_uses_it_up(done, images, tmp_path):
+    folder = Path(shutil.copytree(done, tmp_path / "run"))
+    shutil.rmtree(folder / "final" / "random")
+
+    def spend(pattern: str, seconds: float) -> None:
+        for path in folder.glob(f"{pattern}/summary.json"):
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": seconds}))
+
+    spend("searches/*", 1000.0)
+    spend("choice/search/*", 500.0)  # with the searches 3,000 seconds
+    spend("choice/random/*", 999.999)  # of which three cells leave three milliseconds for a fourth one
+    command = (*SMALL, f"data.path={images}", "task.random=1", "task.random_same_budget=true")
+    finished(folder, *command, "resume=true")
+    choice = {path.name: json.loads((path / "summary.json").read_text()) for path in folder.glob("choice/random/*")}
+    assert sorted(choice) == ["0", "1", "2", "3"]
+    assert choice["3"]["seed"] == 3
+    best = max(sorted(choice), key=lambda number: choice[number]["score"])
+    assert json.loads((folder / "final/random/0/summary.json").read_text())["genotype"] == choice[best]["genotype"]
+    row = table(folder)["random, best of 4"]
+    assert float(row["search_seconds"]) >= 3000 > float(row["search_seconds"]) - choice["3"]["seconds"]
+    assert json.loads((folder / "protocol.json").read_text())["parts"]["choice"] == 2 + 2 + 4
