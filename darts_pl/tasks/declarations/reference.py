@@ -157,13 +157,14 @@ def _comments(text: str) -> dict[str, str]:
 
 
 def _first_comment(text: str) -> str:
-    """The comment at the top of a file, in one line, without Hydra's directives."""
+    """The comment at the top of a file, in one line, without Hydra's directives; indented commands become code."""
     lines = []
     for line in text.splitlines():
         if not line.startswith("#"):
             break
         if not line.startswith("# @package"):
-            lines.append(line.lstrip("#").strip())
+            words = line.lstrip("#").strip()
+            lines.append(f"`{words}`" if line.startswith("#   ") else words)
     return " ".join(lines)
 
 
