@@ -11,6 +11,7 @@ from typing import Any
 
 from darts_pl.errors import UserError
 from darts_pl.records.configuration import CONFIG, read_yaml
+from darts_pl.records.objective import sign_of
 
 #: Hydra's file in the folder of a sweep.
 SWEEP_FILE = "multirun.yaml"
@@ -34,7 +35,7 @@ class BestRun:
 
 
 def best_run(sweep: Path) -> BestRun:
-    """The finished run with the largest objective, or the smallest perplexity where that is the objective.
+    """The finished run with the largest objective, or the smallest one where less is better, as of a perplexity.
 
     Args:
         sweep: the folder of a sweep of searches.
@@ -51,8 +52,7 @@ def best_run(sweep: Path) -> BestRun:
             )
     if not found:
         raise UserError(f"genotype={sweep}: no run of this sweep is finished; name a run that left genotype.json")
-    sign = -1 if "perplexity" in found[0][1] else 1
-    folder, name, value = max(found, key=lambda one: sign * one[2])
+    folder, name, value = max(found, key=lambda one: sign_of(one[1]) * one[2])
     return BestRun(folder, name, value, len(found))
 
 
@@ -64,7 +64,7 @@ def _results(sweep: Path) -> Iterator[tuple[Path, str, float]]:
         for name in (objective, objective.replace("accuracy", "perplexity")):
             value = summary.get(name)
             has_genotype = any((file.parent / part / "genotype.json").is_file() for part in (".", "search"))
-            if isinstance(value, float) and math.isfinite(value) and has_genotype:
+            if isinstance(value, int | float) and math.isfinite(value) and has_genotype:
                 yield file.parent, name, value
                 break
 

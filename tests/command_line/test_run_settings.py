@@ -135,6 +135,11 @@ def test_of_perplexities_the_smallest_is_the_best(tmp_path):
     assert best_run(folder).folder.name == "b"
 
 
+def test_of_ranks_the_smallest_is_the_best(tmp_path):
+    folder = sweep(tmp_path / "sweep", {"a": 3, "b": 7}, "table/rank")
+    assert best_run(folder).folder.name == "a"
+
+
 @pytest.mark.parametrize(
     ("scores", "name", "message"),
     [

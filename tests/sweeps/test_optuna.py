@@ -5,7 +5,7 @@ import math
 import optuna
 import pytest
 
-from darts_pl.tasks.execution.run import _objective
+from darts_pl.records.objective import objective_of
 from tests.tiny_sweep import TINY
 
 ARGUMENTS = [*TINY, "data.path=none", "hydra/sweeper=optuna_cnn"]
@@ -99,11 +99,23 @@ def test_a_task_without_an_objective_is_refused(sweep, capsys):
 
 
 def test_every_objective_is_to_be_maximised():
-    assert _objective({"search/valid_accuracy": 0.25, "search/valid_loss": 2.0}, "search/valid_accuracy") == 0.25
-    assert _objective({"search/valid_perplexity": 80.0}, "search/valid_accuracy") == -80.0
-    assert _objective({"retrain/best_valid_perplexity": 70.0, "test/perplexity": 60.0}, "test/accuracy") == -70.0
-    assert _objective({"test/perplexity": 60.0}, "test/accuracy") == -60.0
-    assert _objective({"task": "zoo"}, "") is None
+    assert objective_of({"search/valid_accuracy": 0.25, "search/valid_loss": 2.0}, "search/valid_accuracy") == 0.25
+    assert objective_of({"search/valid_perplexity": 80.0}, "search/valid_accuracy") == -80.0
+    assert objective_of({"retrain/best_valid_perplexity": 70.0, "test/perplexity": 60.0}, "test/accuracy") == -70.0
+    assert objective_of({"test/perplexity": 60.0}, "test/accuracy") == -60.0
+    assert objective_of({"task": "zoo"}, "") is None
+
+
+def test_of_losses_ranks_regrets_sizes_and_times_a_sweep_wants_less():
+    summary = {
+        "search/valid_loss": 2.0,
+        "table/rank": 12,
+        "table/regret": 0.5,
+        "multiply_adds": 9,
+        "table/percentile": 99.0,
+    }
+    assert [objective_of(summary, name) for name in summary] == [-2.0, -12.0, -0.5, -9.0, 99.0]
+    assert objective_of({"seconds": 3.5, "parameters": 4}, "parameters") == -4.0
 
 
 def test_three_real_searches(tmp_path, images, sweep, jobs, capsys):

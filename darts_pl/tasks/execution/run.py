@@ -16,6 +16,7 @@ from darts_pl.errors import UserError
 from darts_pl.interruption import Interrupted
 from darts_pl.records import RunFolder
 from darts_pl.records.folder import Summary
+from darts_pl.records.objective import objective_of
 from darts_pl.runs import finish_loggers, is_rank_zero
 from darts_pl.runs.child_processes import end_children
 from darts_pl.tasks.collect import collect
@@ -106,7 +107,7 @@ def run_and_show(context: Context, task: Callable[[Context], Summary]) -> float 
     finish_loggers(0)
     if is_rank_zero():
         finish(context, summary, started)
-    return _objective(summary, config.task.objective or "")
+    return objective_of(summary, config.task.objective or "")
 
 
 #: The values of a preset that its line shows, by section, where the section has them.
@@ -139,17 +140,3 @@ def _exit_status(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return 128 + signal.SIGINT
     return 2 if isinstance(error, UserError) else 1
-
-
-def _objective(summary: Summary, name: str) -> float | None:
-    """What a sweep maximises; for text, which has no accuracy, a perplexity with a minus sign.
-
-    A trained language model has a perplexity of the valid split, which then replaces that of the test split.
-    """
-    perplexities = ["retrain/best_valid_perplexity"] if name.startswith("test/") else []
-    perplexities.append(name.replace("accuracy", "perplexity"))
-    for candidate, sign in ((name, 1), *((perplexity, -1) for perplexity in perplexities)):
-        value = summary.get(candidate)
-        if isinstance(value, float):
-            return sign * value
-    return None
