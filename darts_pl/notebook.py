@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,15 +38,11 @@ from darts_pl.records import RunFolder
 from darts_pl.records.configuration import CHOICES, CONFIG, OVERRIDES
 from darts_pl.records.folder import Summary
 from darts_pl.run_folder import ClaimRunFolder, Refused
-from darts_pl.runs import finish_loggers
-from darts_pl.runs.child_processes import end_children
 from darts_pl.spaces import Supernet
 from darts_pl.tasks.execution.context import Context
-from darts_pl.tasks.execution.run import print_preset
-from darts_pl.tasks.retrain import find_genotype, train_genotype
+from darts_pl.tasks.execution.run import print_preset, run_and_show
+from darts_pl.tasks.retrain import train_as_told
 from darts_pl.tasks.search import find
-
-Result = TypeVar("Result")
 
 #: What is searched or trained on: a folder of photos, an .npz file or a text; arrays (x, y) or (x, y, x_test, y_test);
 #: a pair of dataloaders.
@@ -90,6 +87,10 @@ class Trained:
     network: nn.Module
     summary: Summary
     folder: Path
+
+
+#: What a call returns.
+Result = TypeVar("Result", Searched, Trained)
 
 
 def search(data: Data, *settings: str, folder: str | Path | None = None) -> Searched:
@@ -146,18 +147,17 @@ def train(
     command = ["task=retrain", argument, *_data_settings(data, settings), *settings]
 
     def run(context: Context) -> Trained:
-        chosen = find_genotype(context.config.genotype)
-        summary = train_genotype(context, chosen, title="retrain")
-        problem = open_problem(context.config)
-        dtype = torch.float64 if context.config.hardware.precision.startswith("64") else torch.float32
-        network = problem.load_network(context.folder.checkpoint, chosen, dtype)
-        return Trained(chosen, _history(context.folder), network, summary, context.folder.path)
+        done, folder = train_as_told(context), context.folder
+        dtype = torch.float64 if done.config.hardware.precision.startswith("64") else torch.float32
+        network = open_problem(done.config).load_network(folder.checkpoint, done.genotype, dtype)
+        return Trained(done.genotype, _history(folder), network, done.summary, folder.path)
 
     return _run(command, folder, run)
 
 
 def _run(arguments: Sequence[str], folder: str | Path | None, function: Callable[[Context], Result]) -> Result:
-    """What a function returns for the context of a command, in a claimed folder with Hydra's files."""
+    """What a function returns for the context of a command, in a claimed folder with Hydra's files; prints and writes
+    at the end what a command does."""
     run_folder.register_resolver()
     plugins.load_plugins()
     with _composed(prepared(arguments), folder) as composed:
@@ -172,14 +172,14 @@ def _run(arguments: Sequence[str], folder: str | Path | None, function: Callable
         _write(place / OVERRIDES, hydra.overrides.task)
         resolved: Any = OmegaConf.to_container(config, resolve=True)
         print_preset(typed)
-        try:
-            result = function(Context(typed, resolved, RunFolder(place)))
-        except BaseException:
-            end_children()
-            finish_loggers(1)
-            raise
-        finish_loggers(0)
-        return result
+        results: list[Result] = []
+
+        def task(context: Context) -> Summary:
+            results.append(function(context))
+            return results[0].summary
+
+        run_and_show(Context(typed, resolved, RunFolder(place)), task)
+        return results[0]
 
 
 @contextmanager
@@ -190,8 +190,7 @@ def _composed(arguments: list[str], folder: str | Path | None) -> Iterator[DictC
     try:
         composed = _compose(arguments)
         if folder is None:
-            folder = Path("outputs") / composed.hydra.runtime.choices["task"] / time.strftime("%Y-%m-%d_%H-%M-%S")
-            run_folder.set_hydra(composed, "run.dir", str(folder))
+            run_folder.set_hydra(composed, "run.dir", str(_new_folder(composed.hydra.runtime.choices["task"])))
         else:
             run_folder.set_hydra(composed, "run.dir", str(folder))
             with open_dict(composed.hydra):
@@ -206,6 +205,13 @@ def _composed(arguments: list[str], folder: str | Path | None) -> Iterator[DictC
         run_folder.end_claim(refused=False)
         HydraConfig.instance().cfg = before
         GlobalHydra.instance().hydra = hydra_before
+
+
+def _new_folder(task: str) -> Path:
+    """The folder of a call that names none; several calls may begin within a second."""
+    first = Path("outputs") / task / time.strftime("%Y-%m-%d_%H-%M-%S")
+    names = (first if number == 1 else first.with_name(f"{first.name}_{number}") for number in count(1))
+    return next(name for name in names if not name.exists())
 
 
 def _compose(arguments: list[str]) -> DictConfig:

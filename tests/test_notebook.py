@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 import darts_pl
+from darts_pl import notebook
 from darts_pl.cli import main
 from darts_pl.errors import UserError
 from darts_pl.spaces import Supernet, count_parameters
@@ -58,14 +59,22 @@ def test_a_training_scores_as_the_command_that_tests_its_folder(arrays, searched
     assert f'"test/accuracy": {trained.summary["test/accuracy"]}' in Path("tested/summary.json").read_text()
 
 
-def test_a_pair_of_dataloaders_is_searched_and_trained(loaders, tmp_path, monkeypatch):
+def test_a_pair_of_dataloaders_is_searched_and_trained(loaders, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     found = darts_pl.search(loaders, *TINY)
+    shown = capsys.readouterr().out
+    assert "  data      loaders; images: 40 train, 40 valid\n" in shown
+    assert f"darts_pl.train((train_loader, test_loader), 'outputs/search/{found.folder.name}')" in shown
     trained = darts_pl.train(loaders, found, *TRAIN, folder="trained")
     assert found.folder.parent == tmp_path / "outputs" / "search"
     logits = trained.network(next(iter(loaders[1]))[0])
     assert logits.shape == (8, 2)
     assert trained.summary["images"] == 10  # one batch of the first loader
+    assert "  data      loaders; images: 40 train, 40 test\n" in capsys.readouterr().out
+    asked = darts_pl.load("trained", mean=[0, 0, 0], std=[1, 1, 1])  # these loaders do not normalise
+    image = np.full((8, 8, 3), 51, np.uint8)
+    expected = trained.network(torch.full((1, 3, 8, 8), 0.2)).softmax(1)[0]
+    torch.testing.assert_close(asked.predict(image).probabilities, expected.detach(), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +98,52 @@ def test_a_batch_that_is_no_pair_of_images_and_labels_is_refused(tmp_path, monke
     flat = DataLoader(TensorDataset(torch.zeros(8, 64), torch.zeros(8, dtype=torch.int64)), batch_size=4)
     with pytest.raises(UserError, match=r"first dataloader: a batch has images \(4, 64\)"):
         darts_pl.search((flat, flat), *TINY)
+
+
+def test_a_call_says_and_leaves_at_its_end_what_a_command_does(arrays, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    sizes = [setting for setting in TINY if setting != "debug=true"]
+    found = darts_pl.search(arrays, *sizes, "search.epochs=1", "search.alphas.lr=1e-5", folder="called")
+    called = capsys.readouterr().out
+    (stored,) = (tmp_path / "outputs" / "arrays").glob("*.npz")
+    command = [*sizes, "search.epochs=1", "search.alphas.lr=1e-5", "data=npz", f"data.path={stored}"]
+    assert main([*command, "hydra.run.dir=commanded"]) == 0
+    commanded = capsys.readouterr().out
+    assert sorted(path.name for path in Path("called").iterdir()) == sorted(
+        path.name for path in Path("commanded").iterdir()
+    )
+    last = [shown.partition("\nwarnings\n")[2].replace("commanded", "called") for shown in (called, commanded)]
+    assert last[0] == last[1]
+    assert "This cell is almost arbitrary" in " ".join(last[0].split())
+    assert "hardly fallen" in str(found.summary["warning/flat_entropy"])
+    assert str(found.summary["warning/flat_entropy"]) in Path("called/README.md").read_text()
+
+
+def test_a_training_compares_and_keeps_to_a_time_where_its_settings_say_so(arrays, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    told = ("compare=shufflenet_v2_x0_5", "time_budget=1h")
+    trained = darts_pl.train(arrays, "darts_v1", *TRAIN, *told, folder="trained")
+    alone = darts_pl.train(arrays, "darts_v1", *TRAIN)
+    again = darts_pl.train(arrays, "darts_v1", *TRAIN)
+    assert "compare/test_accuracy" in trained.summary
+    assert "compare/test_accuracy" not in alone.summary
+    assert '"epochs"' in Path("trained/time_budget.json").read_text()
+    assert alone.folder != again.folder
+
+
+def test_a_time_that_is_too_short_for_a_training_is_refused(arrays, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="time_budget=0m: must be a time such as 90s"):
+        darts_pl.train(arrays, "darts_v1", *TRAIN, "time_budget=0m")
+
+
+def test_calls_that_begin_within_a_second_have_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(notebook.time, "strftime", lambda form: "now")
+    for expected in ("now", "now_2", "now_3"):
+        folder = notebook._new_folder("search")
+        assert folder == Path("outputs/search") / expected
+        folder.mkdir(parents=True)
 
 
 def test_importing_the_package_loads_neither_torch_nor_the_notebook():

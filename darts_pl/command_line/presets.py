@@ -60,7 +60,7 @@ class Amount:
             return None
         number = "few" if self.images <= FEW else "some"
         if not self.photos:
-            return f"{number}_images" if self.side <= SMALL_SIDE else None
+            return f"{number}_images" if self.side <= SMALL_SIDE else f"{number}_large_images"
         return f"{number}_small_photos" if self.side <= SMALL_SIDE else f"{number}_photos"
 
 

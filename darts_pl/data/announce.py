@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 
 from pytorch_lightning.utilities import rank_zero_only
+
+#: Columns of a line, as in `darts_pl.callbacks.screen.lines`; a word, such as a path, is not broken.
+WIDTH = 100
 
 _log = logging.getLogger("darts_pl.data")
 
 
 @rank_zero_only
 def say(line: str) -> None:
-    """Print a line on the first process."""
-    print(line, flush=True)
+    """Print a text on the first process, on as many lines as it needs; further ones are indented."""
+    print(
+        textwrap.fill(line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False), flush=True
+    )
 
 
 @rank_zero_only

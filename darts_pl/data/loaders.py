@@ -27,7 +27,10 @@ class LoaderSettings(DataSettings):
     stem: str = setting("first layers of the networks")
 
 
-DATA_KINDS.add("loaders", LoaderSettings, settings=LoaderSettings)
+#: Their name; what their ``data.path`` names is known to this process alone.
+LOADERS = "loaders"
+
+DATA_KINDS.add(LOADERS, LoaderSettings, settings=LoaderSettings)
 
 #: By ``data.path``, the pairs that this process was given.
 _PAIRS: dict[str, LoaderPair] = {}
@@ -182,6 +185,16 @@ class SearchLoaders(DataModule):
         return _Plain(self.pair.second, "second")
 
     @property
+    def split_sizes(self) -> dict[str, int]:
+        """Of both loaders."""
+        return {"train": int(self.pair.identity["train"]["count"]), "valid": self.valid_size}
+
+    @property
+    def held_back(self) -> int:
+        """There is no third loader."""
+        return 0
+
+    @property
     def valid_size(self) -> int:
         """Samples of the second loader."""
         return int(self.pair.identity["test"]["count"])
@@ -205,6 +218,11 @@ class RetrainLoaders(DataModule):
     def train_dataloader(self) -> _Plain:
         """The first loader."""
         return _Plain(self.pair.first, "first")
+
+    @property
+    def split_sizes(self) -> dict[str, int]:
+        """Of both loaders."""
+        return {name: int(self.pair.identity[name]["count"]) for name in ("train", "test")}
 
     def test_dataloader(self) -> _Plain:
         """The second loader."""

@@ -49,6 +49,11 @@ class DataModule(pl.LightningDataModule):
         """Samples of each split that this module reads."""
         return {}
 
+    @property
+    def held_back(self) -> int:
+        """Samples of the test split, where this module does not read it."""
+        return 0 if "test" in self.split_sizes else int(self.identity.get("test", {}).get("count", 0))
+
     def _device(self) -> torch.device:
         return self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
 

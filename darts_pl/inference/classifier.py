@@ -184,6 +184,8 @@ class ImageClassifier(nn.Module):
     def _pixels(self, image: Any) -> Tensor:
         """uint8 [N, H, W, C]."""
         try:
+            if isinstance(image, (str, Path)) and Path(image).is_dir():
+                raise UserError(f"{image}: is a folder; give a list of its photos, or use task=predict input={image}")
             if isinstance(image, (str, Path)):
                 return self.preparation.file(image)[None]
             if isinstance(image, Image.Image):

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
 
+from darts_pl.data.images.layout import MOST_CHANNELS
 from darts_pl.data.photos.module import evaluation_transform
 from darts_pl.data.photos.reading import read_photo, upright_rgb
 from darts_pl.data.settings import NCHW
@@ -57,8 +58,9 @@ class Preparation:
         """Pixels uint8 [N, H, W, C] of one image or of several.
 
         Args:
-            values: numpy array or tensor, uint8 or floats in [0, 1]: [N, H, W, C] or [H, W, C], without C where the
-                network reads grey images. For a network that was trained with data.layout=nchw, C is before H.
+            values: numpy array or tensor, uint8 or floats in [0, 1]: [N, H, W, C] or [H, W, C], of grey images
+                without C where the network reads grey images or was trained on photos. For a network that was trained
+                with data.layout=nchw, C is before H.
             what: the array is called in messages.
 
         Raises:
@@ -67,8 +69,9 @@ class Preparation:
         array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
         array = _as_bytes(self._channels_last(array, what), what)
         height, width, channels = array.shape[1:]
-        if self.input.photos and channels == 3:
-            return torch.stack([self._pixels(Image.fromarray(one)) for one in array])
+        if self.input.photos and channels in (1, 3):
+            photos = (Image.fromarray(one[..., 0] if channels == 1 else one) for one in array)
+            return torch.stack([self._pixels(photo.convert("RGB")) for photo in photos])
         if (height, width, channels) != (self.height, self.width, self.input.channels):
             raise UserError(
                 f"{what} holds images of {height}x{width} pixels with {_channels(channels)}; this network reads "
@@ -81,14 +84,26 @@ class Preparation:
         return len(shape) == 4 or (len(shape) == 3 and self._is_without_channels(shape))
 
     def _is_without_channels(self, shape: Sequence[int]) -> bool:
-        """Whether it holds grey images [H, W] or [N, H, W]."""
-        return self.input.channels == 1 and (len(shape) == 2 or (len(shape) == 3 and shape[2] != 1))
+        """Whether it holds grey images [H, W] or [N, H, W].
+
+        A network for photos reads grey ones as it reads grey files. Three colour channels [3, H, W] look like three of
+        them, and are none.
+        """
+        if self.input.channels == 1:
+            return len(shape) == 2 or (len(shape) == 3 and shape[2] != 1)
+        return self.input.photos and (
+            len(shape) == 2 or (len(shape) == 3 and shape[0] != 3 and shape[2] > MOST_CHANNELS)
+        )
 
     def _channels_last(self, array: np.ndarray, what: str) -> np.ndarray:
         """[N, H, W, C]."""
         channels, shape = self.input.channels, tuple(array.shape)
         if self._is_without_channels(shape):
             array = array[..., None, :, :] if self.input.layout == NCHW else array[..., None]
+        if self.input.photos and array.ndim == 3 and shape[0] == 3 and shape[2] > MOST_CHANNELS:
+            raise UserError(
+                f"{what} has shape {shape}, which looks like [C, H, W]; give [H, W, C], or grey images as [N, H, W, 1]"
+            )
         if array.ndim == 3:
             array = array[None]
         if array.ndim != 4 or array.size == 0:

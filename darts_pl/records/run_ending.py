@@ -32,9 +32,19 @@ def write_ending(folder: Path, warnings: Sequence[Mapping[str, Any]], commands: 
 
 def read_warnings(folder: Path) -> list[dict[str, Any]]:
     """The warnings about the run in a folder; empty where there are none, or the run is of an earlier version."""
+    return _read(folder, "warnings", "message")
+
+
+def read_commands(folder: Path) -> list[tuple[str, str]]:
+    """What each command that comes next is for, and the command; empty as for `read_warnings`."""
+    return [(str(one.get("what", "")), one["command"]) for one in _read(folder, "next", "command")]
+
+
+def _read(folder: Path, name: str, key: str) -> list[dict[str, Any]]:
+    """The entries of a list that have a text of that key."""
     try:
         found = json.loads((folder / NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    listed = found.get("warnings") if isinstance(found, dict) else None
-    return [one for one in listed or () if isinstance(one, dict) and isinstance(one.get("message"), str)]
+    listed = found.get(name) if isinstance(found, dict) else None
+    return [one for one in listed or () if isinstance(one, dict) and isinstance(one.get(key), str)]

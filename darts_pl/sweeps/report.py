@@ -8,7 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from darts_pl.errors import UserError
+from darts_pl.records.best import best_run
 from darts_pl.records.job_record import FAILED, FINISHED, RUNNING, JobRecord, read_record
+from darts_pl.records.run_ending import read_commands
 from darts_pl.sweeps.hydra_callback import JOBS
 
 
@@ -43,6 +46,7 @@ def report_sweep(sweep: Path, lost: Sequence[str], show_tracebacks: bool) -> int
     print(f"\nsweep                  {counts or 'no job started'}")
     _print_best(sweep, records)
     print(f"folder                 {place}", flush=True)
+    _print_next(sweep)
     for record in failed:
         reason = (record.reason or "").partition("\n")[0]
         print(f"failed: job {record.number}  {' '.join(record.overrides)}: {reason}", file=sys.stderr)
@@ -85,6 +89,18 @@ def _print_best(sweep: Path, records: list[JobRecord]) -> None:
     params = " ".join(f"{name}={value}" for name, value in best.best_params.items())
     job = next((f"job {record.number}  " for record in records if record.objective == best.best_value), "")
     print(f"best                   {best.best_value:.6g}  {job}{params}")
+
+
+def _print_next(sweep: Path) -> None:
+    """Print the command that trains what the best search of several found, if there is such a search."""
+    try:
+        best = best_run(sweep)
+    except UserError:  # no search is finished, or nothing but the test split compares them
+        return
+    command = next((command for _, command in read_commands(best.folder) if "task=retrain" in command.split()), None)
+    if best.runs > 1 and command is not None:
+        found = f"the best of {best.runs} runs by {best.score}, {best.value:.4f}"
+        print(f"\nwhat comes next\n  {command}  # train the cell of {best.folder.name}, {found}", flush=True)
 
 
 def _shown(path: Path) -> str:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -27,8 +28,28 @@ from darts_pl.tasks.execution.time_budget import within_time
 from darts_pl.tasks.execution.warning import warn
 
 
+@dataclass(frozen=True)
+class Retrained:
+    """What a training leaves.
+
+    Args:
+        genotype: of the network.
+        summary: as it was written, with what ``compare=`` adds.
+        config: of the training, with the sizes and epochs that ``time_budget`` chose.
+    """
+
+    genotype: Genotype
+    summary: Summary
+    config: Config
+
+
 def retrain(context: Context) -> Summary:
     """Train what `genotype=` names, and what `compare=` names in the same way; returns the summary."""
+    return train_as_told(context).summary
+
+
+def train_as_told(context: Context) -> Retrained:
+    """The same; returns all that the training leaves."""
     genotype = find_genotype(context.config.genotype)
     check_comparison(context)
     context = training_within_time(context, genotype, trainings=1 if context.config.compare is None else 2)
@@ -36,7 +57,7 @@ def retrain(context: Context) -> Summary:
     compared = train_known_network(context, summary)
     if compared and is_rank_zero():
         context.folder.write_summary(summary | compared)
-    return summary | compared
+    return Retrained(genotype, summary | compared, context.config)
 
 
 def find_genotype(wanted: str | None) -> Genotype:

@@ -148,6 +148,18 @@ def test_the_time_is_estimated_once_from_the_steps_after_the_first(capsys: pytes
     assert printed.count("time") == 1
 
 
+def test_no_time_is_estimated_where_no_step_remains(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    announcement = Announcement("search", lambda _: {}, {}, clock)
+    for step in range(1, 7):
+        clock.now += 0.5
+        state = trainer(done=step, max_epochs=1, num_training_batches=6)
+        announcement.on_train_batch_end(state, CPU, None, None, step - 1)
+    printed = capsys.readouterr().out
+    assert "time" not in printed
+    assert printed.startswith("  memory    ")
+
+
 def test_long_steps_are_not_timed_for_long(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     announcement = Announcement("search", lambda _: {}, {}, clock)

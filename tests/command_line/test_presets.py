@@ -35,7 +35,8 @@ def folder_of(root, count, side):
         (60, 32, False, "few_images"),
         (4_000, 32, False, "some_images"),
         (5_001, 32, False, None),
-        (60, 96, False, None),
+        (60, 96, False, "few_large_images"),
+        (501, 81, False, "some_large_images"),
     ],
 )
 def test_number_and_size_choose_the_preset(images, side, photos, preset):
@@ -54,6 +55,16 @@ def test_a_folder_of_photos_is_measured(tmp_path):
 def test_a_file_is_measured_by_its_header(tmp_path):
     np.savez(tmp_path / "own.npz", x=np.zeros((60, 32, 30, 3), np.uint8), y=np.arange(60) % 2)
     assert preset_for(["data=npz", f"data.path={tmp_path / 'own.npz'}"]) == ["preset=few_images"]
+
+
+def test_large_images_in_a_file_have_a_stem_that_makes_them_small(tmp_path):
+    np.savez(tmp_path / "own.npz", x=np.zeros((20, 96, 100, 3), np.uint8), y=np.arange(20) % 2)
+    command = ["data=npz", f"data.path={tmp_path / 'own.npz'}"]
+    assert preset_for(command) == ["preset=few_large_images"]
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = parse_config(compose("config", overrides=prepared(command)))
+    assert (config.search.stem, config.train.stem) == ("imagenet", "imagenet")
+    assert (config.search.batch_size, config.train.batch_size) == (8, 8)
 
 
 def test_a_batch_larger_than_the_split_is_lowered_unless_the_command_gives_it(tmp_path):

@@ -70,6 +70,24 @@ def test_photos_that_are_asked_about_give_the_loss_of_the_test(photo_run: Path, 
         assert dict(one.top()) == pytest.approx(by_class(row), abs=1e-5)
 
 
+def test_grey_arrays_are_read_as_grey_photos_are(photo_run: Path, photos: Path) -> None:
+    network = darts_pl.load(photo_run)
+    file = photos / "val" / "dog" / "1.jpg"
+    grey = np.asarray(Image.open(file))
+    assert grey.ndim == 2
+    expected = network.predict(file).probabilities
+    given = (grey, grey[..., None], grey[None], np.stack([grey, grey]), grey[None, ..., None], torch.tensor(grey) / 255)
+    for one in given:
+        found = network.predict(one)
+        assert isinstance(found, list) == (one.ndim == 4 or (one.ndim == 3 and one.shape[2] != 1))
+        for answer in found if isinstance(found, list) else [found]:
+            torch.testing.assert_close(answer.probabilities, expected, rtol=0, atol=1e-6)
+    with pytest.raises(UserError, match=r"looks like \[C, H, W\]; give \[H, W, C\]"):
+        network.predict(np.stack([grey] * 3))
+    with pytest.raises(UserError, match="is a folder; give a list of its photos"):
+        network.predict(photos)
+
+
 def test_an_exported_folder_is_loaded_back_with_all_that_it_knows(
     photo_run: Path, photos: Path, tmp_path: Path
 ) -> None:

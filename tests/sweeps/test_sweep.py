@@ -1,6 +1,8 @@
 """Sweeps from the command line: failed jobs, and sweeps that are repeated."""
 
+import json
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -194,3 +196,27 @@ def test_without_the_extra_one_line_names_it(group, option, choice, plugin, swee
     assert len(error.splitlines()) == 1
     assert plugin in error
     assert "[sweep]" in error
+
+
+def test_a_sweep_of_searches_ends_with_the_command_that_trains_the_best_cell(sweep, tmp_path, capsys):
+    write_images(tmp_path / "own.npz")
+    assert sweep(*TINY, f"data.path={tmp_path / 'own.npz'}", "seed=0,1,2") == 0
+    shown = capsys.readouterr().out
+    scores = {
+        file.parent: json.loads(file.read_text())["search/valid_accuracy"]
+        for file in (tmp_path / "sweep").glob("*/summary.json")
+    }
+    best = max(sorted(scores), key=scores.__getitem__)
+    assert len(scores) == 3
+    (line,) = shown.partition("\nsweep ")[2].partition("what comes next\n")[2].splitlines()
+    command, _, purpose = line.strip().partition("  # ")
+    assert purpose == (
+        f"train the cell of {best.name}, the best of 3 runs by search/valid_accuracy, {scores[best]:.4f}"
+    )
+    assert shlex.split(command)[:4] == ["python", "run.py", "task=retrain", f"genotype={best}"]
+
+
+def test_a_sweep_of_one_search_repeats_no_command(sweep, tmp_path, capsys):
+    write_images(tmp_path / "own.npz")
+    assert sweep(*TINY, f"data.path={tmp_path / 'own.npz'}", "seed=0") == 0
+    assert "what comes next" not in capsys.readouterr().out.partition("\nsweep ")[2]

@@ -85,9 +85,10 @@ class Announcement(Callback):
         per_epoch, epochs = int(trainer.num_training_batches), trainer.max_epochs or 0
         done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
         left = max(per_epoch * (epochs - trainer.current_epoch) - done, 0)
-        entries = {"time": f"{per_step(seconds)}, so about {duration(seconds * left)} for the remaining {left:,} steps"}
-        if trainer.enable_validation:
-            entries["time"] += ", without validation"
+        entries = {}
+        if left:
+            text = f"{per_step(seconds)}, so about {duration(seconds * left)} for the remaining {left:,} steps"
+            entries["time"] = f"{text}, without validation" if trainer.enable_validation else text
         used = peak_memory(device)
         if used is not None:
             entries["memory"] = f"{memory(used)} on {'the GPU' if device.type == 'cuda' else 'the CPU'} so far"

@@ -8,7 +8,7 @@ from darts_pl.data.settings import AUTO, NCHW, NHWC
 from darts_pl.errors import UserError
 
 #: Grey, grey with transparency, colour, colour with transparency: an axis this short holds channels.
-_FEW = 4
+MOST_CHANNELS = 4
 
 
 def with_channels_last(array: np.ndarray, layout: str, what: str) -> np.ndarray:
@@ -33,12 +33,12 @@ def with_channels_last(array: np.ndarray, layout: str, what: str) -> np.ndarray:
 
 def _refuse_other_layouts(array: np.ndarray, what: str) -> None:
     _, first, second, last = array.shape
-    square = first > _FEW and first == second != last
-    if last <= _FEW or square:
+    square = first > MOST_CHANNELS and first == second != last
+    if last <= MOST_CHANNELS or square:
         return
     key = what.rpartition(" ")[2]
     transposed = f"{key}.transpose(0, 2, 3, 1), that is [N, H, W, C]"
-    if first <= _FEW:
+    if first <= MOST_CHANNELS:
         raise UserError(
             f"{what} has shape {array.shape}, which looks like [N, C, H, W]; "
             f"set data.layout={NCHW}, or store {transposed}"

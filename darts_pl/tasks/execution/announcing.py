@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from darts_pl.data.loaders import LOADERS
 from darts_pl.records.folder import Summary
 from darts_pl.run_folder import shown
 from darts_pl.tasks.execution.context import Context
@@ -27,7 +28,7 @@ def describe(context: Context, data: Any, facts: Summary, trainer: pl.Trainer) -
     """
     return {
         "data": data_text(context, data),
-        **classes_text(getattr(data, "identity", {})),
+        **classes_text(getattr(data, "identity", {}), getattr(context.config.data, "size", None)),
         "network": network_text(facts),
         "training": training_text(context, trainer, data, facts),
         "device": device_text(trainer),
@@ -37,19 +38,24 @@ def describe(context: Context, data: Any, facts: Summary, trainer: pl.Trainer) -
 
 def data_text(context: Context, data: Any) -> str:
     """Name, place, and the sizes of the splits."""
-    identity, settings = getattr(data, "identity", {}), context.config.data
+    settings = context.config.data
     splits: Mapping[str, int] = getattr(data, "split_sizes", {})  # a plugin's data need not have either
     what = "words" if settings.holds == "text" else "images"
     sizes = [f"{count:,} {split}" for split, count in splits.items()]
-    held_back = identity.get("test", {}).get("count") if "test" not in splits else None
+    held_back: int = getattr(data, "held_back", 0)
     if held_back:
         sizes.append(f"{held_back:,} test, which it does not read")
-    place = f" in {settings.path}" if settings.path else ""
+    place = f" in {settings.path}" if settings.path and settings.name != LOADERS else ""
     return f"{settings.name}{place}; {what}: {', '.join(sizes)}"
 
 
-def classes_text(identity: Mapping[str, Any]) -> dict[str, str]:
-    """How many classes or words there are, and the shape of an image where all have the same."""
+def classes_text(identity: Mapping[str, Any], crop: int | None = None) -> dict[str, str]:
+    """How many classes or words there are, and the shape of an image.
+
+    Args:
+        identity: of the data.
+        crop: side of the crops of photos, which have any size.
+    """
     if "classes" not in identity:
         return {"words": f"{identity['words']:,} different ones"} if "words" in identity else {}
     names = [str(name) for name in identity["classes"]]
@@ -59,6 +65,8 @@ def classes_text(identity: Mapping[str, Any]) -> dict[str, str]:
         channels = identity["channels"]
         colour = {1: "greyscale", 3: "colour"}.get(channels, f"{channels} channels")
         found["images"] = f"{identity['height']}x{identity['width']} pixels, {colour}"
+    elif crop is not None:
+        found["images"] = f"crops of {crop}x{crop} pixels"
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 from darts_pl.config import Config
+from darts_pl.data.loaders import LOADERS
 from darts_pl.genotype import parse
 from darts_pl.quoting import assignment
 from darts_pl.records.configuration import CHOICES, CONFIG, read_configuration, read_yaml
@@ -27,7 +28,7 @@ Command = tuple[str, str]
 
 def next_commands(context: Context, summary: Summary) -> list[Command]:
     """Two or three commands for after a run; none after tasks that leave nothing to go on with."""
-    make = _AFTER.get(context.config.task.name)
+    make = (_AFTER_LOADERS if context.config.data.name == LOADERS else _AFTER).get(context.config.task.name)
     found = [] if make is None else list(make(context, summary))
     return [*found, *_uploads(context.folder.path)]
 
@@ -82,6 +83,17 @@ def _after_training(context: Context, summary: Summary) -> Iterator[Command]:
     yield "one file that runs without this program", _command("task=export", run, "format=pt2")
 
 
+def _search_of_loaders(context: Context, summary: Summary) -> Iterator[Command]:
+    folder = shown(context.folder.path)
+    yield "train this cell from scratch", f"darts_pl.train((train_loader, test_loader), {folder!r})"
+
+
+def _training_of_loaders(context: Context, summary: Summary) -> Iterator[Command]:
+    folder = shown(context.folder.path)
+    load = f"darts_pl.load({folder!r}, mean=[...], std=[...])"
+    yield "ask the network something; mean and standard deviation are those of your loaders", f"{load}.predict(images)"
+
+
 def _after_protocol(context: Context, summary: Summary) -> Iterator[Command]:
     if context.folder.genotype.is_file():  # not before all stages are finished
         yield from _after_genotype(context, summary)
@@ -98,6 +110,12 @@ _AFTER: Mapping[str, Callable[[Context, Summary], Iterator[Command]]] = {
     "retrain": _after_training,
     "search_and_retrain": _after_training,
     "protocol": _after_protocol,
+}
+
+#: After dataloaders, which no command can read; these are lines of Python.
+_AFTER_LOADERS: Mapping[str, Callable[[Context, Summary], Iterator[Command]]] = {
+    "search": _search_of_loaders,
+    "retrain": _training_of_loaders,
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from darts_pl.callbacks.screen.lines import paragraph
 from darts_pl.config import Config
 from darts_pl.errors import UserError
 from darts_pl.interruption import Interrupted
@@ -130,7 +131,7 @@ def print_preset(config: Config) -> None:
         for key in keys
         if hasattr(config.sections[section], key) and not unused.get(section)
     )
-    print(f"preset={config.preset}: {values}", flush=True)
+    print(paragraph(f"preset={config.preset}: ", values), flush=True)
 
 
 def _exit_status(error: BaseException) -> int:
