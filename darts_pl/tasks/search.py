@@ -11,16 +11,17 @@ from typing import Any
 import pytorch_lightning as pl
 
 from darts_pl.callbacks import ArchitectureHistory, ArchitecturePictures, CheckRanksAgree, RunObservers
-from darts_pl.genotype import Genotype, parse
+from darts_pl.genotype import Genotype
 from darts_pl.problems import build_search, build_trials, check_rule, open_problem
 from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
-from darts_pl.selection import RULES, Trained
+from darts_pl.selection import RULES
 from darts_pl.spaces import Supernet, space_of
 from darts_pl.tasks.declarations.sections import PARTS
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record, write_result
 from darts_pl.tasks.execution.resumed import continued
+from darts_pl.tasks.execution.searched import restore
 from darts_pl.tasks.execution.time_budget import within_time
 from darts_pl.tasks.execution.warning import equal_entropies, warn
 
@@ -100,14 +101,11 @@ def find(context: Context, *, fraction: float = 1.0) -> Found:
         callbacks=[history, ArchitecturePictures(history, alphas=config.logger.alphas), CheckRanksAgree()],
         observers=observers,
     )
+    taken = None if observers.stopped is None else restore(module, context.folder.taken_checkpoint)
     entropies = equal_entropies(module.supernet)  # before a selection fixes mixing weights
-    trained = Trained()  # by the rule
-    if observers.stopped is None:
-        trials = build_trials(config, problem, module, data, context.folder.path)
-        genotype = select(module.supernet, trials)
-        trained = trials.trained()
-    else:
-        genotype = parse(history.genotypes[observers.stopped.epoch + 1])  # the first is that before any epoch
+    trials = build_trials(config, problem, module, data, context.folder.path, taken)
+    genotype = select(module.supernet, trials)
+    trained = trials.trained()
     metrics = {name: value for name, value in done.last.items() if name.startswith("search/")}
     summary: Summary = {
         "task": "search",

@@ -1,0 +1,105 @@
+"""A search that is ended early is left as it was in the epoch that it takes; one that goes back may have stages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from darts_pl.cli import main
+from darts_pl.genotype import parse
+from tests.methods.conftest import killed_search, left_by, search
+from tests.methods.test_curvature import COMMON, last, rule
+
+#: Decides after the third epoch to take the first.
+STOPS = (*COMMON, *rule("early_stop"), "observers.early_stop.delta=2", "search.epochs=6", "search.init_channels=4")
+PERTURBATION = ("select=perturbation", "select.tune_epochs=1", "select.criterion=loss")
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a search that was ended early, whose rule trains the supernet."""
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    assert search(folder, *STOPS, *PERTURBATION) == 0
+    return folder
+
+
+def derive(folder: Path, run: Path, *rule: str) -> str:
+    assert main(["task=derive", f"run={run}", *rule, f"hydra.run.dir={folder}"]) == 0
+    return (folder / "genotype.json").read_text()
+
+
+def test_the_state_of_the_epoch_that_is_taken_stays_and_no_other_earlier_one(stopped: Path) -> None:
+    assert sorted(path.name for path in (stopped / "checkpoints").glob("*.ckpt")) == [
+        "last.ckpt",
+        "previous.ckpt",
+        "taken.ckpt",
+    ]
+    taken = torch.load(stopped / "checkpoints" / "taken.ckpt", weights_only=True)
+    assert (taken["epoch"], last(stopped)["epoch"]) == (0, 2)
+    with np.load(stopped / "alphas.npz") as alphas:
+        for name in ("normal", "reduce"):
+            kept, ended = (state["state_dict"][f"supernet.arch.alphas.{name}"] for state in (taken, last(stopped)))
+            assert np.array_equal(kept, alphas[name][1])
+            assert np.array_equal(ended, alphas[name][3])
+            assert not np.array_equal(kept, ended)
+
+
+def test_a_rule_that_trains_the_supernet_goes_on_from_the_epoch_that_is_taken(stopped: Path, tmp_path: Path) -> None:
+    # The same search, killed after that epoch, is the one that the rule has to see.
+    killed_search(tmp_path / "killed", 0, None, *STOPS)
+    (tmp_path / "killed" / "genotype.json").write_text((stopped / "genotype.json").read_text())
+    expected = derive(tmp_path / "expected", tmp_path / "killed", *PERTURBATION)
+    assert parse((stopped / "genotype.json").read_text()) == parse(expected)
+    decided = [json.loads((folder / "selection.json").read_text()) for folder in (stopped, tmp_path / "expected")]
+    for one in decided:
+        del one["settings"]
+    assert len(decided[0]) == 4  # two edges of each cell
+    assert decided[0] == decided[1]
+
+
+def test_a_search_that_was_ended_early_is_derived_again_from_the_epoch_that_it_took(
+    stopped: Path, tmp_path: Path
+) -> None:
+    lines = (stopped / "genotypes.jsonl").read_text().splitlines()
+    assert parse(lines[1]) != parse(lines[3])
+    found = derive(tmp_path / "magnitude", stopped, "select=magnitude")
+    assert parse(found) == parse(lines[1])
+    assert parse(derive(tmp_path / "again", stopped, *PERTURBATION)) == parse((stopped / "genotype.json").read_text())
+
+
+@pytest.mark.parametrize("stages", ["widening", pytest.param("deepening", marks=pytest.mark.slow)])
+def test_a_search_of_stages_goes_back_over_their_border_and_keeps_the_larger_weight_decay(
+    stages: str, tmp_path: Path, assert_same_run: Callable[[Path, Path], None]
+) -> None:
+    own = {
+        "widening": ("edges=partial_channels", "edges.k=2", "stages.k=[1]"),
+        "deepening": ("stages.added_layers=[1]",),
+    }
+    arguments = (
+        *COMMON,
+        *rule("adaptive_decay"),
+        f"stages={stages}",
+        *own[stages],
+        "stages.keep=[2]",
+        "stages.warmup_epochs=0",
+        "search.init_channels=4",
+        "search.epochs=4",
+        "search.weights.weight_decay=3e-3",
+        "observers.adaptive_decay.first_epoch=1",
+    )
+    assert search(tmp_path / "whole", *arguments) == 0
+    state = last(tmp_path / "whole")
+    # Epochs 0, 1, 2, back to the end of 1, then 2 and 3, both in the second stage: nothing larger than 0.03.
+    (observers,) = [one for one in state["callbacks"].values() if "roll_backs" in one]
+    assert (observers["roll_backs"], state["stages"]["index"]) == (1, 1)
+    assert len(observers["observers"]["adaptive_decay"]["values"]) == 5
+    assert state["optimizer_states"][0]["param_groups"][0]["weight_decay"] == pytest.approx(0.03)
+    assert [float(row["search/stage"]) for row in left_by(tmp_path / "whole")["metrics"]] == [0, 0, 1, 1]
+    killed_search(tmp_path / "parts", 2, None, *arguments)  # decided to go back, and not yet done so
+    assert search(tmp_path / "parts", *arguments, "resume=true") == 0
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
