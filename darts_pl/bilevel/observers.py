@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stop:
-    """End the search; its genotype is derived from the supernet as it was after `epoch` (counted from 0)."""
+    """End the search; its genotype is derived from the supernet as it was after `epoch` (counted from 0).
+
+    Where the observer keeps no states so far back (`keeps_epochs`), it is the strongest genotype of that epoch.
+    """
 
     epoch: int
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from darts_pl.bilevel import Observer, SearchStep, Stop
 from darts_pl.cli import main
 from darts_pl.genotype import parse
 from tests.methods.conftest import killed_search, left_by, search
@@ -70,6 +71,41 @@ def test_a_search_that_was_ended_early_is_derived_again_from_the_epoch_that_it_t
     found = derive(tmp_path / "magnitude", stopped, "select=magnitude")
     assert parse(found) == parse(lines[1])
     assert parse(derive(tmp_path / "again", stopped, *PERTURBATION)) == parse((stopped / "genotype.json").read_text())
+
+
+def test_a_search_of_stages_takes_the_last_epoch_of_the_stage_before(tmp_path: Path) -> None:
+    arguments = (*COMMON, *rule("early_stop"), "observers.early_stop.first_epoch=1", "search.epochs=4")
+    own = ("edges=partial_channels", "edges.k=2", "stages=widening", "stages.k=[1]", "stages.keep=[2]")
+    more = ("stages.warmup_epochs=0", "search.init_channels=4", "select=shared_weights", "select.criterion=loss")
+    assert search(tmp_path / "run", *arguments, *own, *more) == 0
+    taken = torch.load(tmp_path / "run" / "checkpoints" / "taken.ckpt", weights_only=True)
+    assert (taken["stages"]["index"], last(tmp_path / "run")["stages"]["index"]) == (0, 1)
+    # All three candidates are there again, and "none" is never chosen.
+    again = derive(tmp_path / "again", tmp_path / "run", *more[-2:])
+    assert parse(again) == parse((tmp_path / "run" / "genotype.json").read_text())
+    lines = (tmp_path / "run" / "genotypes.jsonl").read_text().splitlines()
+    assert parse(derive(tmp_path / "magnitude", tmp_path / "run", "select=magnitude")) == parse(lines[2])
+
+
+class EndsInThe(Observer):
+    """Ends a search after its second epoch with the genotype of some epoch, and keeps no states."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch: int, search: SearchStep) -> Stop | None:
+        return Stop(self.epoch) if epoch == 1 else None
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_an_observer_that_keeps_no_states_gives_the_strongest_genotype_of_its_epoch(
+    epoch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("darts_pl.problems.search.OBSERVERS.build", lambda settings: EndsInThe(epoch))
+    assert search(tmp_path / "run", *COMMON, "observers=[skip_count]", "search.epochs=3") == 0
+    lines = (tmp_path / "run" / "genotypes.jsonl").read_text().splitlines()
+    assert len(lines) == 3
+    assert parse((tmp_path / "run" / "genotype.json").read_text()) == parse(lines[epoch + 1])
 
 
 @pytest.mark.parametrize("stages", ["widening", pytest.param("deepening", marks=pytest.mark.slow)])

@@ -1,4 +1,4 @@
-"""The candidate `noise`, alone and with drop-path, against numbers recorded from the RobustDARTS authors' code, in float64."""
+"""The candidate `noise`, alone and with drop-path, against numbers from the RobustDARTS authors' code, in float64."""
 
 import pytest
 import torch
