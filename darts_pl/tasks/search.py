@@ -65,7 +65,7 @@ def search(context: Context) -> Summary:
 
 
 def earlier_state(module: SearchModule, folder: RunFolder) -> Mapping[str, Any] | None:
-    """Bring a search that was ended early to the epoch that it takes; returns that checkpoint, None where there is none."""
+    """Bring a search that was ended early to the epoch that it takes; returns that checkpoint, or None."""
     return restore(module, folder.taken_checkpoint) if folder.taken_checkpoint.is_file() else None
 
 
