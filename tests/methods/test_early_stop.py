@@ -14,6 +14,7 @@ from darts_pl.bilevel import Observer, SearchStep, Stop
 from darts_pl.cli import main
 from darts_pl.genotype import parse
 from tests.methods.conftest import killed_search, left_by, search
+from tests.methods.test_contracts import METHODS, overrides
 from tests.methods.test_curvature import COMMON, last, rule
 
 #: Decides after the third epoch to take the first.
@@ -137,5 +138,23 @@ def test_a_search_of_stages_goes_back_over_their_border_and_keeps_the_larger_wei
     assert state["optimizer_states"][0]["param_groups"][0]["weight_decay"] == pytest.approx(0.03)
     assert [float(row["search/stage"]) for row in left_by(tmp_path / "whole")["metrics"]] == [0, 0, 1, 1]
     killed_search(tmp_path / "parts", 2, None, *arguments)  # decided to go back, and not yet done so
+    assert search(tmp_path / "parts", *arguments, "resume=true") == 0
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_goes_back_and_resumes_bitwise_where_it_was_killed_before_it_did(
+    method: str, tmp_path: Path, assert_same_run: Callable[[Path, Path], None]
+) -> None:
+    own = [one for one in overrides(method) if not one.startswith("observers.early_stop")]
+    observers = {"oles": "[freeze,adaptive_decay]"}.get(method, "[adaptive_decay]")
+    back = [one for one in rule("adaptive_decay") if not one.startswith("observers=")]
+    arguments = (*own, *back, f"observers={observers}", "search.epochs=4", "search.weights.weight_decay=3e-3")
+    assert search(tmp_path / "whole", *arguments) == 0
+    (found,) = [one for one in last(tmp_path / "whole")["callbacks"].values() if "roll_backs" in one]
+    assert found["roll_backs"] == 1  # with the next one the weight decay would exceed its largest value
+    assert len(left_by(tmp_path / "whole")["metrics"]) == 4
+    killed_search(tmp_path / "parts", 1, None, *arguments)
     assert search(tmp_path / "parts", *arguments, "resume=true") == 0
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
