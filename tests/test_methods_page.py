@@ -80,7 +80,11 @@ def test_every_method_has_a_row_a_section_a_source_and_commands_that_exist(metho
     sections = [one for one in PAGE.split("\n## ") if f"`method={method}`" in one and "\nSource: " in one]
     assert len(sections) == 1, method
     (section,) = sections
-    assert "Published: " in " ".join(section.split())
+    plain = " ".join(section.split())
+    assert "Published: " in plain
+    assert re.search(r"Ours(, [^:]+)?: (\d\d\.\d\d|not measured)", plain)
+    assert re.search(r"\b([Tt]ake|[Uu]se) it\b|[Tt]ake the random form", plain)  # when to take it
+    assert re.search(r"\bcosts?\b|\btakes? [\d.]+\b|of the time\b|as long as|no further pass|affordable", plain)
     assert any("=" in line for line in section.splitlines() if line.startswith("    ") and "run.py" not in line)
     experiments = re.findall(r"experiment=(\w+)", section)
     for name in experiments:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stop:
-    """End the search; its genotype is the one that was derived after `epoch` (counted from 0)."""
+    """End the search; its genotype is derived from the supernet as it was after `epoch` (counted from 0).
+
+    Where the observer keeps no states so far back (`keeps_epochs`), it is the strongest genotype of that epoch.
+    """
 
     epoch: int
 
@@ -40,7 +43,7 @@ class Observer:
 
     #: Whether the gradient of the weights on the valid batch is computed for it.
     needs_valid_weight_gradient = False
-    #: How many epochs a `RollBack` may go back; their checkpoints are kept.
+    #: How many epochs a `RollBack` or a `Stop` may go back; their checkpoints are kept.
     keeps_epochs = 0
 
     def start(self, epochs: int) -> None:

@@ -16,6 +16,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from darts_pl import atomic
 from darts_pl.bilevel import Observer, RollBack, Stop
 from darts_pl.callbacks.checkpoint import LastCheckpoint
+from darts_pl.records.folder import RunFolder
 
 
 class RunObservers(Checkpoint):
@@ -93,6 +94,20 @@ class RunObservers(Checkpoint):
         state["callbacks"][self.state_key] = self.state_dict()
         atomic.write_with(checkpoint, lambda path: torch.save(state, path))
 
+    def keep_taken(self, folder: RunFolder) -> None:
+        """Where a search was ended early, keep the state of the epoch that it takes, and of no other earlier one.
+
+        Args:
+            folder: of the run, beside whose checkpoint `KeepEpochs` left the states of earlier epochs.
+        """
+        if self.stopped is None:
+            return
+        earlier = kept(folder.checkpoint, self.stopped.epoch)
+        if earlier.exists():  # else a resumed run has kept it already
+            earlier.replace(folder.taken_checkpoint)
+        for path in folder.checkpoint.parent.glob("epoch_*.ckpt"):
+            path.unlink()
+
 
 def _valid_batch(trainer: pl.Trainer) -> Any:
     """The first valid batch of the epoch, on the device of the search; a resumed run reads the same."""
@@ -102,7 +117,7 @@ def _valid_batch(trainer: pl.Trainer) -> Any:
 
 
 class KeepEpochs(Checkpoint):
-    """Keeps the checkpoints of the last epochs, to which an observer may go back.
+    """Keeps the checkpoints of the last epochs, to which an observer may go back or whose genotype it may take.
 
     It comes after the `LastCheckpoint`.
 

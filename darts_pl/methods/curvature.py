@@ -112,6 +112,7 @@ class EarlyStop(Observer):
         self.first_epoch = settings.first_epoch
         #: how many epochs the search goes back
         self.back = settings.every * (settings.delta + settings.window // 2)
+        self.keeps_epochs = self.back
 
     def start(self, epochs: int) -> None:
         self.curvature.start(epochs)
@@ -175,7 +176,6 @@ class AdaptiveDecay(EarlyStop):
     def __init__(self, settings: AdaptiveDecaySettings) -> None:
         super().__init__(settings)
         self.multiply, self.largest, self.forget = settings.multiply, settings.largest, settings.forget
-        self.keeps_epochs = self.back
 
     def action(self, epoch: int | None, search: SearchStep) -> Stop | RollBack | None:
         if epoch is None:

@@ -24,6 +24,18 @@ def cosine_of(recipe: WeightRecipe, optimizer: Optimizer, epochs: int) -> Cosine
     return WarmCosine(optimizer, epochs, recipe.lr_min, recipe.warmup_epochs)
 
 
+def take_over(before: Optimizer, after: Optimizer, *, rates: bool) -> None:
+    """Give the optimizer of a new stage the settings of the one before, such as a weight decay that a roll-back raised.
+
+    Args:
+        before, after: of the weights, with as many groups.
+        rates: whether the learning rate goes on as well; otherwise the new schedule sets it.
+    """
+    own = ("params",) if rates else ("params", "lr", "initial_lr")
+    for group, then in zip(after.param_groups, before.param_groups, strict=True):
+        group.update({name: value for name, value in then.items() if name not in own})
+
+
 class WarmCosine(CosineAnnealingLR):
     """A cosine times a factor that rises in equal steps to 1 (PC-DARTS's search on ImageNet, authors' code).
 

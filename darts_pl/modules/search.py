@@ -24,7 +24,7 @@ from darts_pl.bilevel import (
 )
 from darts_pl.genotype import Genotype
 from darts_pl.modules.running import DivergedError, FiniteWatch, Mean, load_metric_states, metric_states, reset_metrics
-from darts_pl.modules.schedule import cosine_of
+from darts_pl.modules.schedule import cosine_of, take_over
 from darts_pl.modules.scores import Scores
 from darts_pl.modules.stage_run import StageRun
 from darts_pl.modules.validation import validated
@@ -203,13 +203,13 @@ class SearchModule(pl.LightningModule):
         old, optimizers, schedule = self.supernet, self._plain_optimizers(), self.lr_schedulers()
         new = self.supernet = _like(self.stages.advance(old), old).train()
         self.trainer.strategy.setup_optimizers(self.trainer)
-        if not self.stages.plan[self.stages.index].fresh_lr:
+        fresh = self.stages.plan[self.stages.index].fresh_lr
+        if not fresh:
             continued = self.lr_schedulers()
             assert isinstance(continued, CosineAnnealingLR)
             assert isinstance(schedule, CosineAnnealingLR)
             continued.load_state_dict(schedule.state_dict())
-            for group, before in zip(self._plain_optimizers()[0].param_groups, optimizers[0].param_groups, strict=True):
-                group["lr"] = before["lr"]
+        take_over(optimizers[0], self._plain_optimizers()[0], rates=not fresh)
         self.stages.carry(old, new, optimizers, self._plain_optimizers())
 
     def on_train_epoch_end(self) -> None:

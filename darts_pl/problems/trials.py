@@ -55,7 +55,12 @@ class Ended:
 
 
 def build_trials(
-    config: Config, problem: Problem, module: SearchModule, data: pl.LightningDataModule, folder: Path
+    config: Config,
+    problem: Problem,
+    module: SearchModule,
+    data: pl.LightningDataModule,
+    folder: Path,
+    taken: Mapping[str, Any] | None = None,
 ) -> Trials:
     """What a selection rule may try out at the end of a search, on all ranks together.
 
@@ -65,14 +70,16 @@ def build_trials(
         module: the search, whose supernet is trained.
         data: its data; the valid half is what is scored.
         folder: of the run, where the decisions are recorded.
+        taken: the checkpoint of an earlier epoch that the module was brought back to; None = the search ran to its
+            end.
     """
     trainer = module.trainer
     module.supernet.to(trainer.strategy.root_device)  # Lightning moves it to the CPU when fitting ends
     ended = Ended(
         module,
         data,
-        module.alpha_state(),
-        Start(module.stages.total, trainer.global_step),
+        module.alpha_state() if taken is None else taken["optimizer_states"][1],
+        Start(module.stages.total, trainer.global_step if taken is None else int(taken["global_step"])),
         mean=module.mean,
         writes=trainer.is_global_zero,
         ranks=trainer.world_size,

@@ -44,7 +44,7 @@ FILES = (
     ),
     *(PROTOCOL, "table.md", "table.csv", "rows.json"),
 )
-CHECKPOINTS = ("last.ckpt", "previous.ckpt", ".writing.last.ckpt")
+CHECKPOINTS = ("last.ckpt", "previous.ckpt", "taken.ckpt", ".writing.last.ckpt")
 #: Folders that loggers fill, and what task=export format=folder writes.
 FOLDERS = ("wandb", "tensorboard", "mlflow", "comet", "network")
 #: Folders of the parts of a run, each with the files of a run.

@@ -26,6 +26,7 @@ FILE_HELP = {
     "cells.svg": "the same drawing, to be scaled",
     "checkpoints/last.ckpt": "weights, optimizers and positions after the last epoch; `resume=` goes on from here",
     "checkpoints/previous.ckpt": "the checkpoint before it, in case that one is damaged",
+    "checkpoints/taken.ckpt": "the checkpoint of the earlier epoch whose cell a search took that was ended early",
     "runs.csv": "the runs that were collected, one row each",
     "runs.md": "the same as a table to read, with the genotypes",
     "run.json": "whether the run finished, why not, when, on which device and with which versions",

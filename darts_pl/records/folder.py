@@ -37,6 +37,11 @@ class RunFolder:
         return previous(self.checkpoint)
 
     @property
+    def taken_checkpoint(self) -> Path:
+        """The checkpoint of the earlier epoch whose genotype a search took; only where an observer ended it early."""
+        return self.checkpoint.with_name("taken.ckpt")
+
+    @property
     def metrics(self) -> Path:
         """One row per epoch."""
         return self.path / "metrics.csv"

@@ -12,8 +12,9 @@ import pytorch_lightning as pl
 
 from darts_pl.callbacks import ArchitectureHistory, ArchitecturePictures, CheckRanksAgree, RunObservers
 from darts_pl.genotype import Genotype, parse
+from darts_pl.modules import SearchModule
 from darts_pl.problems import build_search, build_trials, check_rule, open_problem
-from darts_pl.records.folder import Summary
+from darts_pl.records.folder import RunFolder, Summary
 from darts_pl.records.run_identity import settings_of
 from darts_pl.selection import RULES, Trained
 from darts_pl.spaces import Supernet, space_of
@@ -21,6 +22,7 @@ from darts_pl.tasks.declarations.sections import PARTS
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record, write_result
 from darts_pl.tasks.execution.resumed import continued
+from darts_pl.tasks.execution.searched import restore
 from darts_pl.tasks.execution.time_budget import within_time
 from darts_pl.tasks.execution.warning import equal_entropies, warn
 
@@ -62,6 +64,11 @@ def search(context: Context) -> Summary:
     return find(context).summary
 
 
+def earlier_state(module: SearchModule, folder: RunFolder) -> Mapping[str, Any] | None:
+    """Bring a search that was ended early to the epoch that it takes; returns that checkpoint, or None."""
+    return restore(module, folder.taken_checkpoint) if folder.taken_checkpoint.is_file() else None
+
+
 def supernet_sizes(supernet: Supernet) -> Summary:
     """How many weights and architecture parameters a supernet has."""
     return {
@@ -100,13 +107,14 @@ def find(context: Context, *, fraction: float = 1.0) -> Found:
         callbacks=[history, ArchitecturePictures(history, alphas=config.logger.alphas), CheckRanksAgree()],
         observers=observers,
     )
+    taken = earlier_state(module, context.folder) if observers.stopped is not None else None
     entropies = equal_entropies(module.supernet)  # before a selection fixes mixing weights
     trained = Trained()  # by the rule
-    if observers.stopped is None:
-        trials = build_trials(config, problem, module, data, context.folder.path)
+    if observers.stopped is None or taken is not None or observers.stopped.epoch + 1 == done.trainer.current_epoch:
+        trials = build_trials(config, problem, module, data, context.folder.path, taken)
         genotype = select(module.supernet, trials)
         trained = trials.trained()
-    else:
+    else:  # an observer that keeps no states
         genotype = parse(history.genotypes[observers.stopped.epoch + 1])  # the first is that before any epoch
     metrics = {name: value for name, value in done.last.items() if name.startswith("search/")}
     summary: Summary = {

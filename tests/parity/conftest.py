@@ -69,6 +69,7 @@ KINDS: dict[str, Callable[[], list[Path]]] = {
     "stop_file": lambda: sorted(FOLDER.glob("family/rdarts_stop*.json")),
     "oles_file": lambda: matching("family/oles*.pt", present=("as_in_code",)),
     "oles_genotypes_file": lambda: sorted(FOLDER.glob("family/oles_genotypes*.json")),
+    "r_darts_genotypes_file": lambda: sorted(FOLDER.glob("family/rdarts_genotypes*.json")),
     "noise_file": lambda: matching("family/rdarts_*.pt", present=("noise",)),
     "perturbation_file": lambda: sorted(FOLDER.glob("perturbation_*.pt")),
     "network_file": lambda: [

@@ -45,7 +45,8 @@ class DropPathEdges(MixedEdges):
         parts = super().forward(node, weights, alive, edges)
         if not self.drop.training or self.drop.p == 0:
             return parts
-        masks = self.drop(torch.ones(self.edges, len(node), 1, 1, 1, device=node.device))
+        exact = torch.promote_types(node.dtype, torch.float32)  # 1 / (1 - p) is not rounded to less than float32
+        masks = self.drop(torch.ones(self.edges, len(node), 1, 1, 1, device=node.device, dtype=exact))
         return [None if part is None else part * mask.to(part) for part, mask in zip(parts, masks, strict=True)]
 
 

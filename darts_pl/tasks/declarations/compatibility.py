@@ -269,6 +269,7 @@ if __name__ == "__main__":
     from darts_pl.tasks import TASKS  # registers all components and sections
 
     assert TASKS
+    torch.set_num_threads(1)  # the tensors are tiny: more threads would only wait for each other
     inside = Path(__file__).parents[2] / "conf"
     folder = inside if inside.is_dir() else Path(__file__).parents[3] / "conf"
     page, made = Path(sys.argv[1]), table(list(outcomes(bases_of(folder), folder)))

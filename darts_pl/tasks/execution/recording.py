@@ -119,12 +119,23 @@ def fit_and_record(
         _print_joint_batch(trainer, data, title)
         fit(trainer, module, data, folder, resume, settings)
         if observers is None or observers.pending is None:
+            if observers is not None:
+                _take_earlier(trainer, folder, observers, title)
             return Fitted(trainer, table.rows, table.last, samples.samples, sum(row["seconds"] for row in table.rows))
         if trainer.is_global_zero:
             print(f"{title}: back to epoch {observers.pending.epoch + 1}, with {observers.pending.changes}", flush=True)
             observers.roll_back(folder.checkpoint)
         trainer.strategy.barrier("roll-back")
         resume = True
+
+
+def _take_earlier(trainer: pl.Trainer, folder: RunFolder, observers: RunObservers, title: str) -> None:
+    """Where an observer has ended a search, say so and keep the state of the epoch that it takes."""
+    if observers.stopped is not None and trainer.is_global_zero:
+        ended, taken = trainer.current_epoch, observers.stopped.epoch + 1
+        print(f"{title}: ended early after epoch {ended}; the cell is that of epoch {taken}", flush=True)
+        observers.keep_taken(folder)
+    trainer.strategy.barrier("taken")
 
 
 def _print_joint_batch(trainer: pl.Trainer, data: Any, title: str) -> None:

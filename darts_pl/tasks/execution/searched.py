@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,30 +79,44 @@ def find_searched(context: Context, *, paths: bool = False) -> Searched:
     module, data = build_search(config, problem)
     dtype = torch.float64 if config.hardware.precision.startswith("64") else torch.float32
     module.supernet.to(dtype)  # before the weights are copied into it, which would else be rounded
-    checkpoint = dict(interop.read(folder.checkpoint))
-    module.on_load_checkpoint(checkpoint)
-    try:
-        module.load_state_dict(checkpoint["state_dict"])
-    except (KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise UserError(f"{folder.checkpoint}: not the checkpoint of this search ({reason})") from None
+    file = folder.taken_checkpoint if folder.taken_checkpoint.is_file() else folder.checkpoint
+    checkpoint = restore(module, file)
     gpu = torch.cuda.is_available() and config.hardware.accelerator in ("auto", "gpu", "cuda")
     device = torch.device("cuda" if gpu else "cpu")
     module.supernet.to(device)
-    place = checkpoint.get("epoch")
-    if isinstance(place, int):
-        where = module.stages.place(place)
-        module.supernet.start_epoch(where.epoch, where.stage.epochs)
     module.supernet.end_search()
 
     def batches() -> Iterable[Any]:
         return (_cast(move_data_to_device(batch, device), dtype) for batch in data.val_dataloader())
 
-    checksum = hashlib.sha256(folder.checkpoint.read_bytes()).hexdigest()
+    checksum = hashlib.sha256(file.read_bytes()).hexdigest()
     states = checkpoint.get("optimizer_states") or [{}, {}]
     start = Start(module.stages.total, int(checkpoint.get("global_step") or 0))
     ended = Ended(module, data, states[1], start, identity={"checkpoint": checksum})
     return Searched(module, config, problem, batches, checksum, ended)
+
+
+def restore(module: SearchModule, file: Path) -> Mapping[str, Any]:
+    """Bring a search to the state in a checkpoint: its stage, its epoch, weights and architecture parameters.
+
+    Args:
+        module: of the same configuration.
+        file: the checkpoint.
+
+    Returns:
+        The content of the file.
+
+    Raises:
+        UserError: if the file is damaged, or not the checkpoint of this search.
+    """
+    checkpoint = dict(interop.read(file))
+    try:
+        module.on_load_checkpoint(checkpoint)
+        module.load_state_dict(checkpoint["state_dict"])
+    except (KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(f"{file}: not the checkpoint of this search ({reason})") from None
+    return checkpoint
 
 
 def refuse_unfinished(run: Path) -> None:
