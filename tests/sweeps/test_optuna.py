@@ -5,7 +5,7 @@ import math
 import optuna
 import pytest
 
-from darts_pl.records.objective import objective_of
+from darts_pl.records.best import objective_of
 from tests.tiny_sweep import TINY
 
 ARGUMENTS = [*TINY, "data.path=none", "hydra/sweeper=optuna_cnn"]

@@ -16,8 +16,8 @@ from darts_pl.config import Config
 from darts_pl.errors import UserError
 from darts_pl.interruption import Interrupted
 from darts_pl.records import RunFolder
+from darts_pl.records.best import objective_of
 from darts_pl.records.folder import Summary
-from darts_pl.records.objective import objective_of
 from darts_pl.runs import finish_loggers, is_rank_zero
 from darts_pl.runs.child_processes import end_children
 from darts_pl.tasks.collect import collect
