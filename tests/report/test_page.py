@@ -287,3 +287,13 @@ def test_the_cost_of_a_protocol_is_that_of_all_its_parts(run):
 
 def _svg_texts(page: Page) -> list[str]:
     return [text for element, text in page.texts if element == "text"]
+
+
+def test_a_comparison_of_spaces_shows_the_entropy_of_the_cells_of_each(run):
+    other = RunFiles(Path("b"), metrics={"epoch": [0, 1], "search/entropy_cell": [0.5, 0.25]},
+                     arrays={"cell": np.zeros((3, 6, 5))})  # fmt: skip
+    for runs in ([("a", run), ("b", other)], [("b", other), ("a", run)]):
+        sections = {one.key: one for one in build_sections(Report(runs[0][1], compared=runs))}
+        plots = {block.name: block.series for block in sections["search_curves"].blocks}
+        assert [one.name for one in plots["search_entropy_normal"]] == ["a"]
+        assert [list(one.y) for one in plots["search_entropy_cell"]] == [[0.5, 0.25]]

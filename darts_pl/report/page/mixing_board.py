@@ -22,7 +22,7 @@ MOST_PREVIEWS = 48
 
 def draw_mixing(block: MixingHistory) -> Markup:
     """Slider, preview cells, weights at the chosen epoch (without JavaScript: the last one), and the panels."""
-    ends = _ends(block)
+    ends = ends_of(block)
     previews, shown = _previews(block.genotypes)
     parts: list[Markup | None] = [_slider(block)]
     if previews:
@@ -115,8 +115,8 @@ def colours_of(candidates: Sequence[str]) -> dict[str, str]:
     return {name: kinds.get(name, "none") for name in candidates}
 
 
-def _ends(block: MixingHistory) -> tuple[float, float]:
-    """The mixing weights at the ends of all axes: 0, or the lowest where all lie close together, and the largest."""
+def ends_of(block: MixingHistory) -> tuple[float, float]:
+    """The mixing weights at the ends of all axes of a run: 0 or, where all lie close together, the lowest; the largest."""
     values = [
         value
         for edges in block.cells.values()
