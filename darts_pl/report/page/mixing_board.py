@@ -116,7 +116,7 @@ def colours_of(candidates: Sequence[str]) -> dict[str, str]:
 
 
 def ends_of(block: MixingHistory) -> tuple[float, float]:
-    """The mixing weights at the ends of all axes of a run: 0 or, where all lie close together, the lowest; the largest."""
+    """The mixing weights at the ends of all axes: 0 or, where all lie close together, the lowest; and the largest."""
     values = [
         value
         for edges in block.cells.values()
