@@ -38,6 +38,7 @@ nb_merge_streams = True
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_inherit_docstrings = False
 autodoc_preserve_defaults = True
+highlight_language = "text"  # what a program prints is no Python; blocks of code name their language
 default_role = "code"  # docstrings mark code with single backticks, as Markdown does
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False

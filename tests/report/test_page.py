@@ -3,19 +3,32 @@
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from darts_pl.report.page import SECTIONS, Report, RunFiles, Section, build_sections, render_page
-from darts_pl.report.page.blocks import Curves, Interval, Intervals, Matrix, Paragraph, Series, Table
+from darts_pl.report.page.blocks import (
+    Curves,
+    EdgeHistory,
+    Facts,
+    Interval,
+    Intervals,
+    Matrix,
+    MixingHistory,
+    Paragraph,
+    Series,
+    Table,
+)
 from darts_pl.report.page.markup import VOID, tag
 from darts_pl.report.page.page import render_block
 from darts_pl.report.page.scale import fitting, tick_text
 from darts_pl.report.page.sections.registry import Entry
 from darts_pl.report.page.sections.strategy import pareto
-from tests.report.made_up_run import HOSTILE, made_up_run
+from tests.report.made_up_run import HOSTILE, genotypes, made_up_run
 
 
 class Page(HTMLParser):
@@ -207,3 +220,80 @@ def test_a_method_s_own_quantity_has_a_plot(run):
     (plot,) = [block for block in sections["search_curves"].blocks if block.name == "search_my_quantity"]
     assert list(plot.series[0].y) == run.parts["search"].metrics["search/my_quantity"]
     assert re.fullmatch("My quantity", plot.title)
+
+
+def test_the_test_section_is_of_the_training_of_the_found_cell(run):
+    other, trained = made_up_run(nodes=2).parts["retrain"], run.parts["retrain"]
+    wrong = replace(other, genotype=genotypes(1, seed=5)[0], test={"confusion": np.array([[0, 40], [0, 0]])})
+    parts = {"final/random/0": wrong, "final/search/0": trained}
+    sections = {one.key: one for one in build_sections(Report(replace(run, parts=parts)))}
+    (matrix,) = [block for block in sections["test"].blocks if isinstance(block, Matrix)]
+    assert matrix.title == "Confusion matrix: 33 right, 7 wrong"
+    assert sections["test"].blocks[0] == Paragraph("Of 2 tested networks this is the one in final/search/0.")
+
+
+def test_the_network_that_a_training_was_compared_with_stands_beside_it(run):
+    summary = {"task": "retrain", "test/accuracy": 0.5, "test/images": 400, "compare/network": "resnet18",
+               "compare/test_accuracy": 0.75, "compare/conclusion": "It is worse."}  # fmt: skip
+    sections = {one.key: one for one in build_sections(Report(replace(run, summary=summary, parts={})))}
+    conclusion, plot = sections["scores"].blocks
+    assert conclusion == Paragraph("It is worse.")
+    assert [(row.label, row.value) for row in plot.rows] == [("this training", 0.5), ("resnet18", 0.75)]
+    # Wilson's interval of 300 of 400, from the formula with z = 1.96
+    centre, half = (0.75 + 1.96**2 / 800) / (1 + 1.96**2 / 400), 1.96 * math.sqrt(0.75 * 0.25 / 400 + 1.96**2 / 640000)
+    half /= 1 + 1.96**2 / 400
+    assert (plot.rows[1].low, plot.rows[1].high) == pytest.approx((centre - half, centre + half), abs=1e-4)
+
+
+def test_names_of_a_matrix_leave_room_for_each_other_and_for_the_axis():
+    names = ["n01440764", "a class with a name of forty letters, or so"]
+    drawn = Page(render_block(Matrix("a", "b", names, names, [[1.0, 2.0]] * 2, "class", "predicted")))
+    left = min(float(one["x"]) for one in drawn.of("rect"))
+    longest = max(len(text) for element, text in drawn.texts if element == "text")
+    assert longest == 22
+    assert left - 6 - 7 * longest > 11  # "class" stands upright at 11, and no letter is wider than 7
+    turned = [one["transform"] for one in drawn.of("text") if "rotate(-46)" in one.get("transform", "")]
+    start = float(turned[0].split()[1].rstrip(")"))
+    assert start - 7 * longest * math.sin(math.radians(46)) > 12  # "predicted" stands on 12
+
+
+def test_a_logarithmic_axis_names_round_values():
+    assert fitting([0.001006, 0.025], 0, 1, log=True).ticks() == pytest.approx([0.002, 0.005, 0.01, 0.02])
+    assert fitting([0.0009, 2.0], 0, 1, log=True).ticks() == pytest.approx([0.001, 0.01, 0.1, 1])
+
+
+def test_numbers_of_many_digits_leave_room_for_the_label_of_their_axis():
+    drawn = Page(render_block(Curves("a", "b", y_label="nats", series=[Series("", [1, 2], [1.609434, 1.609438])])))
+    numbers = [(one, text) for one, text in zip(drawn.of("text"), _svg_texts(drawn), strict=True) if "1.6094" in text]
+    assert numbers
+    assert all(float(one["x"]) - 6.5 * len(text) > 14 for one, text in numbers)
+
+
+def test_mixing_weights_that_lie_close_together_fill_the_axis_and_the_squares():
+    edge = EdgeHistory("0 -> 1", ["a", "b"], [[0.5, 0.5], [0.55, 0.45]], 0)
+    drawn = Page(render_block(MixingHistory({"cell": [edge]}, [], ["a", "b"], [0, 1])))
+    assert [float(one["fill-opacity"]) for one in drawn.of("rect", class_="square")] == [1.0, 0.0]
+    stored = json.loads(next(text for element, text in drawn.texts if element == "script"))
+    assert (stored["lowest"], stored["largest"], stored["weights"]) == (0.45, 0.55, [[0.5, 0.5], [1.0, 0.0]])
+    assert "mixing weight from 0.45 to 0.55" in " ".join(text for _, text in drawn.texts)
+
+
+def test_the_cost_of_a_protocol_is_that_of_all_its_parts(run):
+    parts = {f"searches/{seed}": RunFiles(Path(f"{seed}"), summary={"steps": 10, "images": 640}) for seed in range(3)}
+    sections = {one.key: one for one in build_sections(Report(replace(run, parts=parts)))}
+    facts = dict(next(block for block in sections["run"].blocks if isinstance(block, Facts)).rows)
+    assert (facts["steps, all parts"], facts["images, all parts"]) == (30, 1920)
+
+
+def _svg_texts(page: Page) -> list[str]:
+    return [text for element, text in page.texts if element == "text"]
+
+
+def test_a_comparison_of_spaces_shows_the_entropy_of_the_cells_of_each(run):
+    other = RunFiles(Path("b"), metrics={"epoch": [0, 1], "search/entropy_cell": [0.5, 0.25]},
+                     arrays={"cell": np.zeros((3, 6, 5))})  # fmt: skip
+    for runs in ([("a", run), ("b", other)], [("b", other), ("a", run)]):
+        sections = {one.key: one for one in build_sections(Report(runs[0][1], compared=runs))}
+        plots = {block.name: block.series for block in sections["search_curves"].blocks}
+        assert [one.name for one in plots["search_entropy_normal"]] == ["a"]
+        assert [list(one.y) for one in plots["search_entropy_cell"]] == [[0.5, 0.25]]

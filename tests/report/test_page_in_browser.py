@@ -26,11 +26,16 @@ addEventListener("load", () => {{
   const last = squares();
   slider.value = 0;
   slider.dispatchEvent(new Event("input"));
-  const header = inner.querySelector("#numbers th button");
+  const table = [...inner.querySelectorAll("table")].find((one) => one.textContent.includes("fraction right"));
+  const button = table.querySelectorAll("th button")[2], column = () =>
+    [...table.tBodies[0].rows].map((row) => Number(row.cells[2].dataset.value).toFixed(2)).join();
+  button.click();
+  const rising = column();
+  button.click();
   document.body.dataset.result = [
     inner.documentElement.scrollWidth - inner.documentElement.clientWidth, wide.length,
     slider.parentElement.hidden, last !== squares(),
-    inner.querySelectorAll(".preview:not([hidden])").length, header !== null,
+    inner.querySelectorAll(".preview:not([hidden])").length, rising, column(),
   ].join(" ");
 }});
 </script></body>"""
@@ -82,9 +87,10 @@ def test_without_javascript_every_section_is_shown(page):
 
 
 @pytest.mark.parametrize("width", [360, 1200])
-def test_nothing_is_wider_than_the_window_and_the_slider_moves_weights_and_preview(page, width):
+def test_nothing_is_wider_than_the_window_the_slider_moves_weights_and_preview_and_tables_are_sorted(page, width):
     outer = page.parent / f"outer_{width}.html"
     outer.write_text(MEASURE.format(page=page.name, width=width))
     document, _ = browse(outer, "--window-size=1300,3000")
     result = re.search(r'data-result="([^"]*)"', document).group(1).split()
-    assert result == ["0", "0", "false", "true", "1", "true"]
+    assert result[:5] == ["0", "0", "false", "true", "1"]
+    assert result[5:] == ["0.77,0.79,0.92", "0.92,0.79,0.77"]  # 10 of 13, 11 of 14 and 12 of 13 in the made-up matrix

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from matplotlib.text import Text
 
-from darts_pl.report.page.blocks import Curves, Interval, Intervals, Series
+from darts_pl.report.page.blocks import Curves, EdgeHistory, Interval, Intervals, MixingHistory, Series
 from darts_pl.report.page.plots import draw_intervals, two_lines
 from darts_pl.report.page.vector_figures import figures_of
 
@@ -36,3 +37,21 @@ def test_lines_of_a_label_are_at_most_28_letters_long(label: str) -> None:
     assert len(lines) <= 2
     assert all(0 < len(line) <= 28 for line in lines)
     assert label.startswith(lines[0])
+
+
+def test_a_title_beside_long_labels_stays_inside_the_column() -> None:
+    rows = [Interval("darts, first order, perturbation", 0.5521)]
+    title = "Cells of the searches, valid split, with the 95 % interval"
+    ((_, figure),) = figures_of(Intervals("scores", title, rows=rows))
+    figure.canvas.draw()
+    drawn = next(text for text in figure.findobj(Text) if text.get_text() == title)
+    assert drawn.get_window_extent().x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize(("weights", "ends"), [([0.5, 0.45, 0.55], (0.45, 0.555)), ([0.5, 0.1, 0.8], (0, 0.84))])
+def test_panels_of_mixing_weights_that_lie_close_together_are_filled(
+    weights: list[float], ends: tuple[float, float]
+) -> None:
+    edge = EdgeHistory("0 -> 1", ["a"], [[value] for value in weights], None)
+    ((_, figure),) = figures_of(MixingHistory({"cell": [edge]}, [], ["a"], [0, 1, 2]))
+    assert figure.axes[0].get_ylim() == pytest.approx(ends)

@@ -15,7 +15,9 @@ import pytest
 
 from darts_pl.cli import main
 from darts_pl.genotype import parse
+from darts_pl.report.page import read_run_files
 from darts_pl.selection import Trials
+from darts_pl.tasks.execution.reporting import report_of
 from tests.tasks.conftest import finished
 from tests.tasks.test_text import write
 
@@ -142,6 +144,9 @@ def test_an_interrupted_derivation_says_where_its_decisions_are_and_how_to_go_on
     said = capsys.readouterr().err
     assert f"the decisions so far are in {tmp_path / 'parts' / 'selection.json'}" in said
     assert "to continue, repeat the command with resume=true" in said
+    assert json.loads((tmp_path / "parts" / "run.json").read_text())["state"] == "interrupted"
+    continued = [command for what, command in report_of(read_run_files(tmp_path / "parts")).next_commands]
+    assert continued == [f"python run.py {' '.join(command)} resume={tmp_path / 'parts'}"]
     summary_of(tmp_path / "parts", *command, "resume=true")
     summary_of(tmp_path / "whole", *command)
     assert decisions(tmp_path / "parts") == decisions(tmp_path / "whole")

@@ -150,6 +150,7 @@ class Matrix(Plot):
         row_label, column_label: what the names are.
         chosen: (row, column) of squares that are marked.
         digits: decimals of the numbers in the squares; None = no numbers.
+        lowest, largest: values of an empty and a full square; None = of the largest value.
     """
 
     rows: Sequence[str] = ()
@@ -159,6 +160,8 @@ class Matrix(Plot):
     column_label: str = ""
     chosen: frozenset[tuple[int, int]] = frozenset()
     digits: int | None = None
+    lowest: float = 0.0
+    largest: float | None = None
 
 
 @dataclass(frozen=True)
@@ -220,7 +223,7 @@ class Stage:
 
     Args:
         name: such as "cell 3".
-        kind: such as "normal" or "stem"; equal kinds are drawn alike.
+        kind: "normal" or "reduction" of a cell, which are drawn differently; "" = no cell.
         shape: of the output, such as "36x16x16".
         parameters: number of weights.
         multiply_adds: for one sample; None = not counted.

@@ -123,17 +123,18 @@ def _name_width(name: str) -> float:
 
 
 def draw_network(block: Network) -> Markup:
-    """The stages in a row of boxes whose height is their map's, above a table of their sizes."""
+    """The stages as a row of boxes that name their sizes."""
     boxes = [_stage(stage, index) for index, stage in enumerate(block.stages)]
-    return tag("figure", tag("figcaption", block.title), tag("ol", boxes, class_="network"), class_="wide")
+    return tag("figure", tag("figcaption", block.title), tag("ol", boxes, class_="network"), class_="wide network")
 
 
 def _stage(stage: Stage, index: int) -> Markup:
-    parts = [tag("b", stage.name), tag("span", stage.kind, class_="kind"), tag("span", stage.shape)]
+    kind = tag("span", stage.kind, class_="kind") if stage.kind else None
+    parts = [tag("b", stage.name), kind, tag("span", stage.shape)]
     parts.append(tag("span", f"{_short(stage.parameters)} parameters"))
     if stage.multiply_adds is not None:
         parts.append(tag("span", f"{_short(stage.multiply_adds)} multiply-adds"))
-    kinds = {"normal": "k0", "reduction": "k1", "cell": "k0"}
+    kinds = {"normal": "k0", "reduction": "k1"}
     return tag("li", *parts, class_=kinds.get(stage.kind, "k2"), value=index + 1)
 
 

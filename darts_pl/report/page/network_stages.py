@@ -14,6 +14,8 @@ from darts_pl.genotype import Genotype
 from darts_pl.report.page.blocks import Stage
 from darts_pl.spaces import NETWORKS, build, count_parameters, space_of
 
+#: What a page calls a part whose name in the network says little.
+TITLES = {"lastact": "last normalization"}
 #: Words of a sequence that a language model reads here.
 WORDS = 2
 
@@ -75,7 +77,7 @@ def network_stages(network: nn.Module, facts: Mapping[str, int]) -> list[Stage]:
         module, tensor = stages[name], _tensor(output)
         smaller = side is not None and tensor.ndim == 4 and tensor.shape[-1] < side
         side = tensor.shape[-1] if tensor.ndim == 4 else side
-        kind = ("reduction" if smaller else "normal") if name.startswith("cells.") else type(module).__name__
+        kind = ("reduction" if smaller else "normal") if name.startswith("cells.") else ""
         shape = "\N{MULTIPLICATION SIGN}".join(map(str, tensor.shape[1:]))
         count = None if "vocabulary" in facts else flops
         found.append(Stage(_title(name), kind, shape, count_parameters(module), count))
@@ -108,7 +110,7 @@ def _inputs(facts: Mapping[str, int]) -> list[Tensor]:
 
 def _title(name: str) -> str:
     head, _, number = name.partition(".")
-    return f"{head.removesuffix('s')} {int(number) + 1}" if number else head
+    return f"{head.removesuffix('s')} {int(number) + 1}" if number else TITLES.get(head, head)
 
 
 def _tensor(output: Any) -> Tensor:

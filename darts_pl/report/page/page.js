@@ -27,7 +27,7 @@ if (stored) {
   const data = JSON.parse(stored.textContent);
   const slider = document.getElementById("epoch"), board = slider.closest(".mixing");
   const squares = board.querySelectorAll(".at-epoch .square"), cursors = board.querySelectorAll(".cursor");
-  const previews = board.querySelectorAll(".preview"), captions = board.querySelectorAll(".at-epoch figcaption");
+  const previews = board.querySelectorAll(".preview"), captions = board.querySelectorAll(".at-epoch figcaption, .of-epoch");
   const titles = [...captions].map((caption) => caption.textContent.replace(/ after epoch \d+$/, ""));
   const show = () => {
     const row = Number(slider.value), part = data.epochs.length > 1 ? row / (data.epochs.length - 1) : 1;
@@ -36,7 +36,7 @@ if (stored) {
     squares.forEach((square, index) => {
       const strength = data.weights[row][index], hint = square.firstElementChild;
       square.setAttribute("fill-opacity", strength);
-      hint.textContent = hint.textContent.replace(/[^:]*$/, ` ${(strength * data.largest).toFixed(3)}`);
+      hint.textContent = hint.textContent.replace(/[^:]*$/, ` ${(data.lowest + strength * (data.largest - data.lowest)).toFixed(3)}`);
     });
     cursors.forEach((cursor) => {
       const start = Number(cursor.dataset.from), x = start + part * (Number(cursor.dataset.to) - start);

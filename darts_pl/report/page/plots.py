@@ -11,10 +11,12 @@ from darts_pl.report.page.scale import Scale, fitting, tick_text
 
 WIDTH, HEIGHT = 420, 250
 LEFT, RIGHT, TOP, BOTTOM = 60, 12, 10, 40
-#: Widths of a letter in a label.
-LETTER = 6.1
+#: Width of a letter in a label, of a digit in the widest of the fonts that the page names.
+LETTER = 7.0
 #: Letters of a label on one line.
 LONG = 28
+#: Letters of the name of a row or a column.
+LONGEST_NAME = 22
 #: Series that are told apart by colour and dashes; a plot with more draws all alike, without a legend.
 DISTINCT = 8
 #: A line of at most so many points shows them.
@@ -29,11 +31,12 @@ def draw_curves(plot: Curves) -> Markup:
     values += [value for _, value in plot.references]
     places = [value for one in series for value in one.x]
     whole = all(float(value).is_integer() for value in places) and not plot.log_x
-    x = fitting(places, LEFT, WIDTH - RIGHT, log=plot.log_x, whole=whole and max(places, default=0) < 1e5)
     y = fitting(values, HEIGHT - BOTTOM, TOP, log=plot.log_y)
+    left = max(LEFT, 24 + 6.5 * max(len(text) for _, text in _named_ticks(y, 4)))
+    x = fitting(places, left, WIDTH - RIGHT, log=plot.log_x, whole=whole and max(places, default=0) < 1e5)
     alike = len(series) > DISTINCT
     drawn = [_series(one, "alike" if alike else f"s{index}", x, y) for index, one in enumerate(series)]
-    body = [_axes(x, y, plot.x_label, plot.y_label, whole=whole), *_references(plot.references, y), *drawn]
+    body = [_axes(x, y, plot.x_label, plot.y_label, whole=whole), *_references(plot.references, x, y), *drawn]
     legend = tag("p", f"{len(series)} lines, all drawn alike", class_="note") if alike else _legend(series)
     return figure(plot.title, join(body), WIDTH, HEIGHT, legend)
 
@@ -92,36 +95,44 @@ def two_lines(label: str) -> list[str]:
 
 def draw_matrix(plot: Matrix) -> Markup:
     """Squares whose colour is the stronger, the larger the value; marked ones have a frame."""
-    names = [str(name) for name in plot.rows]
+    names, columns = ([_shortened(str(name)) for name in given] for given in (plot.rows, plot.columns))
     side_x = max(18.0, 24.0 if plot.digits is None else 7.0 * (plot.digits + 3))
     side_y = 20.0 if len(names) <= 30 else 14.0
-    longest = max([LETTER * len(name) for name in plot.columns], default=0.0)
+    longest = max([LETTER * len(name) for name in columns], default=0.0)
     slanted = longest > side_x
-    left = min(max([LETTER * len(name) for name in names], default=0.0), 160) + 10 + (18 if plot.row_label else 0)
-    top = (0.72 * min(longest, 150) + 12 if slanted else 18) + (18 if plot.column_label else 0)
-    right = 0.72 * min(longest, 150) * slanted
-    width, height = left + side_x * len(plot.columns) + right, top + side_y * len(names) + 4
-    largest = max((value for row in plot.values for value in row if value is not None), default=1.0) or 1.0
+    left = max([LETTER * len(name) for name in names], default=0.0) + 10 + (18 if plot.row_label else 0)
+    top = (0.72 * longest + 16 if slanted else 18) + (18 if plot.column_label else 0)
+    right = 0.72 * longest * slanted
+    width, height = left + side_x * len(columns) + right, top + side_y * len(names) + 4
+    largest = plot.largest
+    if largest is None:
+        largest = max((value for row in plot.values for value in row if value is not None), default=1.0) or 1.0
     body: list[Markup] = []
     if plot.row_label:
         body.append(_turned(plot.row_label, 11, top + side_y * len(names) / 2))
     if plot.column_label:
-        body.append(tag("text", plot.column_label, x=place(left + side_x * len(plot.columns) / 2), y=12, class_="mid"))
-    for column, name in enumerate(plot.columns):
-        at = left + side_x * (column + 0.5)
+        body.append(tag("text", plot.column_label, x=place(left + side_x * len(columns) / 2), y=12, class_="mid label"))
+    for column, name in enumerate(columns):
+        at, hint = left + side_x * (column + 0.5), tag("title", plot.columns[column])
         if slanted:
             turn = f"translate({place(at)} {place(top - 6)}) rotate(-46)"
-            body.append(tag("text", name[:24], transform=turn))
+            body.append(tag("text", name, hint, transform=turn))
         else:
-            body.append(tag("text", name, x=place(at), y=place(top - 6), class_="mid"))
+            body.append(tag("text", name, hint, x=place(at), y=place(top - 6), class_="mid"))
     for row, name in enumerate(names):
         middle = top + side_y * (row + 0.5)
-        body.append(tag("text", name[:26], x=place(left - 6), y=place(middle + 4), class_="end"))
+        hint = tag("title", plot.rows[row])
+        body.append(tag("text", name, hint, x=place(left - 6), y=place(middle + 4), class_="end"))
         for column, value in enumerate(plot.values[row]):
             if value is not None:
                 corner = left + side_x * column, top + side_y * row
-                body.append(_square(plot, row, column, value / largest, corner, (side_x, side_y)))
+                strength = (value - plot.lowest) / (largest - plot.lowest)
+                body.append(_square(plot, row, column, strength, corner, (side_x, side_y)))
     return figure(plot.title, join(body), width, height)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _square(
@@ -188,38 +199,40 @@ def _stepped(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
 
 
 def _axes(x: Scale, y: Scale, x_label: str, y_label: str, *, whole: bool) -> Markup:
-    ticks = y.ticks(4)
     parts = [_x_axis(x, x_label, HEIGHT, whole=whole)]
-    for tick in ticks:
+    for tick, written in _named_ticks(y, 4):
         at = y(tick)
-        parts.append(_line(LEFT, at, WIDTH - RIGHT, at, "grid"))
-        written = f"{tick:,.4g}" if y.log else tick_text(tick, ticks)
-        parts.append(tag("text", written, x=LEFT - 6, y=place(at + 4), class_="end"))
+        parts.append(_line(x.start, at, x.end, at, "grid"))
+        parts.append(tag("text", written, x=place(x.start - 6), y=place(at + 4), class_="end"))
     parts.append(_turned(y_label, 11, (TOP + HEIGHT - BOTTOM) / 2) if y_label else Markup(""))
     return tag("g", *parts)
 
 
+def _named_ticks(scale: Scale, count: int, *, whole: bool = False) -> list[tuple[float, str]]:
+    """About `count` round values of an axis, each with its text."""
+    ticks = scale.ticks(count)
+    if whole:
+        ticks = [tick for tick in ticks if float(tick).is_integer()] or [scale.low]
+    return [(tick, f"{tick:,.4g}" if scale.log else tick_text(tick, ticks)) for tick in ticks]
+
+
 def _x_axis(x: Scale, label: str, height: float, *, whole: bool = False) -> Markup:
     bottom = height - BOTTOM
-    ticks = x.ticks(5)
-    if whole:
-        ticks = [tick for tick in ticks if float(tick).is_integer()] or [x.low]
     parts = [_line(x.start, bottom, x.end, bottom, "axis")]
-    for tick in ticks:
+    for tick, written in _named_ticks(x, 5, whole=whole):
         at = x(tick)
         parts.append(_line(at, bottom, at, bottom + 4, "axis"))
-        written = f"{tick:,.4g}" if x.log else tick_text(tick, ticks)
         parts.append(tag("text", written, x=place(at), y=place(bottom + 17), class_="mid"))
     parts.append(tag("text", label, x=place((x.start + x.end) / 2), y=place(height - 6), class_="mid label"))
     return tag("g", *parts)
 
 
-def _references(references: Sequence[tuple[str, float]], y: Scale) -> list[Markup]:
+def _references(references: Sequence[tuple[str, float]], x: Scale, y: Scale) -> list[Markup]:
     found = []
     for label, value in references:
         at = y(value)
-        found.append(_line(LEFT, at, WIDTH - RIGHT, at, "reference"))
-        found.append(tag("text", label, x=WIDTH - RIGHT - 2, y=place(at - 4), class_="end note"))
+        found.append(_line(x.start, at, x.end, at, "reference"))
+        found.append(tag("text", label, x=place(x.end - 2), y=place(at - 4), class_="end note"))
     return found
 
 

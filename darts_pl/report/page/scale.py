@@ -35,9 +35,12 @@ class Scale:
         """About `count` round values from `low` to `high`."""
         if self.log:
             first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
-            found = [10.0**power for power in range(first, last + 1)]
-            inside = [value for value in found if self.low * 0.999 <= value <= self.high * 1.001]
-            return inside if len(inside) >= 2 else [self.low, self.high]
+            for factors in ((1,), (1, 2, 5)):
+                found = [factor * 10.0**power for power in range(first - 1, last + 1) for factor in factors]
+                inside = [value for value in found if self.low * 0.999 <= value <= self.high * 1.001]
+                if len(inside) >= 2:
+                    return inside
+            return [self.low, self.high]
         step = _round_step((self.high - self.low) / max(count, 1))
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)

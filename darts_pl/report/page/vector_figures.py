@@ -20,6 +20,7 @@ from darts_pl import atomic
 from darts_pl.genotype import NONE
 from darts_pl.report.cells import draw_cell_in_column
 from darts_pl.report.page.blocks import Block, Cells, Curves, EdgeHistory, Intervals, Matrix, MixingHistory, Section
+from darts_pl.report.page.mixing_board import ends_of
 from darts_pl.report.page.plots import two_lines
 
 #: Width of a column of text in the usual two-column papers, in inches.
@@ -143,7 +144,7 @@ def _intervals(plot: Intervals) -> Figure:
     axes.set_yticks([-index for index in range(len(plot.rows))], labels)
     axes.set(xlabel=plot.x_label, ylim=(-len(plot.rows) + 0.4, 0.6))
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_title(_short(plot.title), loc="left")
+    figure.suptitle(_short(plot.title), x=0.01, ha="left", fontsize=7.5)  # a title of the axes would leave the column
     axes.grid(axis="x", alpha=0.25, linewidth=0.5)
     return figure
 
@@ -194,8 +195,8 @@ def _mixing(block: MixingHistory, edges: Sequence[EdgeHistory]) -> Figure:
         if place + across >= len(edges):  # nothing is below it
             panel.set_xlabel("epoch", fontsize=6, labelpad=1)
             panel.tick_params(labelbottom=True)
-    values = [value for edge in edges for row in edge.weights for value in row if value is not None]
-    panels[0].set_ylim(0, 1.05 * max(values, default=1.0))
+    low, high = ends_of(block)
+    panels[0].set_ylim(low, high + 0.05 * (high - low))
     figure.supylabel("mixing weight", fontsize=6)
     return figure
 

@@ -19,7 +19,7 @@ from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.reporting import write_report
 
 #: Files of which a run writes one or more as soon as it has begun.
-WRITTEN = ("alphas.npz", "metrics.csv", "history.jsonl", "last.ckpt")
+WRITTEN = ("alphas.npz", "metrics.csv", "history.jsonl", "selection.json", "last.ckpt")
 
 
 def finish_report(context: Context, started: datetime, error: BaseException | None = None) -> Path | None:

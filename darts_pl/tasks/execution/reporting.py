@@ -16,6 +16,7 @@ from darts_pl import __version__, atomic
 from darts_pl.config import flatten
 from darts_pl.quoting import assignment
 from darts_pl.report.page import Report, RunFiles, build_sections, read_run_files, render_page
+from darts_pl.report.page.sections.overview import duration
 from darts_pl.report.page.sections.registry import measure_of
 from darts_pl.run_folder import shown as shown_path
 from darts_pl.spaces import SPACES
@@ -83,7 +84,8 @@ def title_of(run: RunFiles) -> str:
     """What was run, in a few words."""
     name = TITLES.get(run.task, run.task)
     without_data = run.task in ("collect", "correlate") or (run.history and run.setting("evaluator.name") == "table")
-    data = None if without_data else run.setting("data.name", run.summary.get("data"))
+    named = None if run.task == "derive" else run.setting("data.name")  # derive reads the data of another run
+    data = None if without_data else named or run.summary.get("data")
     seed = run.setting("seed", run.summary.get("seed"))
     parts = [name if data is None else f"{name} on {data}"]
     if run.history and run.choices.get("strategy"):
@@ -109,12 +111,13 @@ def command_of(run: RunFiles, *others: str) -> str:
 
 def _next_commands(run: RunFiles) -> Iterator[tuple[str, str]]:
     folder = shown_path(run.folder)
-    if run.state != "finished" and next(run.folder.glob("**/last.ckpt"), None) is not None:
+    begun = run.selection or run.history or next(run.folder.glob("**/last.ckpt"), None) is not None
+    if run.state != "finished" and begun:
         yield "Continue it", command_of(run, assignment("resume", folder))
     if run.state != "finished":
         return
     data = [shlex.quote(one) for one in run.overrides if one.startswith(("data=", "data."))]
-    if run.task in ("search", "derive", "strategy", "random"):
+    if run.task in ("search", "derive", "strategy", "random", "protocol"):
         yield (
             "Train the network of this cell",
             " ".join(["python run.py task=retrain", assignment("genotype", folder), *data]),
@@ -122,10 +125,19 @@ def _next_commands(run: RunFiles) -> Iterator[tuple[str, str]]:
     if run.task == "search" and (space := run.setting("search.space")) in SPACES:
         again = " ".join(perturbation_of(folder, SPACES.get(space)))
         yield "Choose another cell with the same supernet", f"python run.py {again}"
-    if run.task in ("retrain", "search_and_retrain"):
-        yield "Score the trained network again", f"python run.py task=test {assignment('run', folder)}"
-        yield "Export it", f"python run.py task=export {assignment('run', folder)} format=onnx"
+    if (trained := _trained(run)) is not None:
+        network = assignment("run", shown_path(trained.folder))
+        yield "Score the trained network again", f"python run.py task=test {network}"
+        yield "Export it", f"python run.py task=export {network} format=onnx"
     yield "All plots as vector files", f"python run.py task=figures {assignment('run', folder)} format=pdf"
+
+
+def _trained(run: RunFiles) -> RunFiles | None:
+    """The run whose network may be scored: this one, or a full training of the cell that a protocol chose."""
+    if run.task in ("retrain", "search_and_retrain"):
+        return run
+    finals = [part for name, part in run.parts.items() if name.startswith("final/") and part.summary]
+    return next((part for part in finals if part.genotype == run.genotype), None)
 
 
 def _headline(run: RunFiles) -> Iterator[tuple[str, str, str]]:
@@ -142,6 +154,8 @@ def _headline(run: RunFiles) -> Iterator[tuple[str, str, str]]:
     found.sort(key=lambda pair: not pair[0].startswith("test"))  # the sort is stable
     for label, value in found[:MOST_HEADLINES]:
         number, _, remark = value.partition("  (")
+        if label == "seconds":
+            label, number = "time", duration(summary["seconds"])
         yield label, number, remark.removesuffix(")")
 
 

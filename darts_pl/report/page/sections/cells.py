@@ -61,7 +61,8 @@ def network(report: Report) -> Sequence[Block]:
     trained = any(report.trainings)
     text = "" if trained else "This run does not train it. It is what the settings of train build from the found cell. "
     if "vocabulary" in facts:
-        text += "Encoder and decoder share their weights, which count once. "
+        text += "Sizes are texts side by side and features; multiply-adds are not counted. "
+        text += "Encoder and decoder share their weights, which count once."
     else:
         text += "Sizes are channels, height and width; multiply-adds are those of convolutions and linear layers. "
     total = sum(stage.parameters for stage in stages)

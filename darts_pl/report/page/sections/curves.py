@@ -80,9 +80,10 @@ def _of_one(prefix: str, run: RunFiles) -> Iterator[Curves]:
 def _of_several(prefix: str, file: str, runs: Named) -> Iterator[Curves]:
     """One plot per metric, with a line per run."""
     columns = dict.fromkeys(name for _, run in runs for name in run.metrics if name.startswith(f"{prefix}/"))
+    cell_types = list(dict.fromkeys(name for _, run in runs for name in run.arrays))
     for column in columns:
         name = column.removeprefix(f"{prefix}/")
-        stem, label = stem_of(name, list(runs[0][1].arrays))
+        stem, label = stem_of(name, cell_types)
         if name not in COMPARED and stem != "entropy":
             continue
         title, y_label = KNOWN.get(stem, (stem, ""))

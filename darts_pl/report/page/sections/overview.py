@@ -79,6 +79,8 @@ def hidden_groups(run: RunFiles) -> tuple[str, ...]:
 def _choices(run: RunFiles) -> list[tuple[str, Value]]:
     rows: list[tuple[str, Value]] = [("task", run.task)]
     hidden = hidden_groups(run)
+    if run.task == "strategy" and run.setting("evaluator.name") != "train":  # nothing is trained by the recipe
+        hidden = (*hidden, "train")
     for name, label in CHOICES.items():
         if run.choices.get(name) and name not in hidden:
             rows.append((label, str(run.choices[name])))
@@ -89,6 +91,8 @@ def _choices(run: RunFiles) -> list[tuple[str, Value]]:
 def _data(run: RunFiles) -> list[tuple[str, Value]]:
     name = run.setting("data.name", run.summary.get("data"))
     data = next((part.data for _, part in run.everything if part.data), {})
+    if data and not data.get("height") and (side := run.setting("data.size")):  # photos, scaled to squares
+        data = {**data, "height": side, "width": side}
     reads = run.task not in ("strategy", "random", "collect", "correlate", "derive") or bool(data)
     return [("data", f"{name}{_described(data)}")] if name and reads else []
 
@@ -115,7 +119,7 @@ def _cost(run: RunFiles) -> list[tuple[str, Value]]:
         if part_name and "/" not in part_name and part.summary.get("seconds"):
             rows.append((f"time of {part_name}", duration(part.summary["seconds"])))
     for name in ("epochs", "steps", "images", "words"):
-        values = [part.summary.get(name) for key, part in run.everything if key and "/" not in key]
+        values = [part.summary.get(name) for part in run.parts.values()]
         counted = [value for value in values if isinstance(value, int)]
         total = sum(counted) if counted else run.summary.get(name)
         if isinstance(total, int) and not isinstance(total, bool):

@@ -30,7 +30,8 @@ def protocol(report: Report) -> Sequence[Block]:
     for split, title in (("valid", "Cells of the searches, valid split"), ("test", "Full trainings, test split")):
         lines = list(_intervals(rows, split, measure))
         if lines:
-            blocks.append(Intervals(f"protocol_{split}", title, x_label=f"{measure.name}{unit}", rows=lines))
+            label = f"{measure.name}{unit}" + (", mean ± std" if any(line.points for line in lines) else "")
+            blocks.append(Intervals(f"protocol_{split}", title, x_label=label, rows=lines))
     blocks.append(_table(rows, measure))
     verdicts: list[list[Value]] = [
         [one.first, one.second, one.split, measure.difference(one.difference.mean),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from darts_pl.report.page.blocks import Block, Curves, Series, Table
+from darts_pl.report.page.blocks import Block, Curves, Paragraph, Series, Table
 from darts_pl.report.page.run_files import RunFiles
 from darts_pl.report.page.sections.registry import Report, section
 
@@ -21,9 +21,8 @@ def strategy(report: Report) -> Sequence[Block]:
     runs = [(name, run) for name, run in (report.compared or [("", report.run)]) if run.history]
     if not runs:
         return []
-    blocks: list[Block] = [
-        _best(runs, "evaluations", "Best score so far", "evaluations", lambda row: row["evaluations"])
-    ]
+    blocks: list[Block] = [Paragraph(text)] if (text := _scored_by(runs[0][1])) else []
+    blocks += [_best(runs, "evaluations", "Best score so far", "evaluations", lambda row: row["evaluations"])]
     for key, label in (("simulated_seconds", "simulated hours"), ("seconds", "hours")):
         if all(run.history[-1][key] >= 60 for _, run in runs):
             blocks.append(_best(runs, key, f"Best score so far, {label}", label, lambda row, key=key: row[key] / 3600))
@@ -31,6 +30,19 @@ def strategy(report: Report) -> Sequence[Block]:
         blocks += _fronts(report.run)
         blocks += _ranked(report.run)
     return blocks
+
+
+def _scored_by(run: RunFiles) -> str:
+    """What a score is, for the evaluators of this program; "" for any other."""
+    epochs = run.setting("evaluator.epochs")
+    measure = "minus the perplexity" if run.setting("search.space") == "rnn" else "the accuracy"
+    known = {
+        "table": f"The score is the validation accuracy, in percent, that the table has after {epochs} epochs.",
+        "train": f"The score is {measure} on the valid split after a training.",
+        "shared_weights": f"The score is {measure} on the valid split with the weights of a supernet.",
+        "zero_cost": f"The score is {run.setting('evaluator.score')}, computed without a training.",
+    }
+    return known.get(str(run.setting("evaluator.name")), "")
 
 
 def _best(

@@ -20,8 +20,14 @@ def test(report: Report) -> Sequence[Block]:
     """Of the training of the found cell."""
     if report.compared:
         return []
-    run = next((part for _, part in report.run.everything if part.test), None)
-    return [] if run is None else [*_confusion(run), *_worst(run), *_along(run)]
+    tested = [(name, part) for name, part in report.run.everything if part.test]
+    if not tested:
+        return []
+    name, run = next((pair for pair in tested if pair[1].genotype == report.run.genotype), tested[0])
+    blocks: list[Block] = [*_confusion(run), *_worst(run), *_along(run)]
+    if blocks and len(tested) > 1:
+        blocks.insert(0, Paragraph(f"Of {len(tested)} tested networks this is the one in {name or 'this folder'}."))
+    return blocks
 
 
 def _names(run: RunFiles, count: int) -> list[str]:
