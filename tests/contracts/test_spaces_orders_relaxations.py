@@ -22,7 +22,8 @@ CONF = str(Path(__file__).parents[2] / "conf")
 FACTS = {"classes": 3, "channels": 1, "height": 8, "width": 8, "vocabulary": 7}
 #: Small values of settings that a space may have.
 SMALL: dict[str, Any] = {"layers": 3, "init_channels": 4, "cells": 1, "units": 5, "bptt": 4, "nodes": 2}
-SMALL["candidates"] = {"cnn": ["none", "skip_connect", "avg_pool_3x3", "sep_conv_3x3"]}
+FEW = ["none", "skip_connect", "avg_pool_3x3", "sep_conv_3x3"]
+SMALL["candidates"] = {"cnn": FEW, "cnn_fixed_reduction": FEW}
 SMALL |= dict.fromkeys(("dropout", "dropout_hidden", "dropout_input", "dropout_embedding", "dropout_word"), 0.25)
 
 
