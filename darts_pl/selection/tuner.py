@@ -106,19 +106,22 @@ class Tuner:
         supernet, carried, moves = self.step.supernet, dict[str, Any](), self.move_alphas
         training = supernet.training
         supernet.train()
-        losses: list[torch.Tensor] = []
+        total, count = (
+            torch.zeros((), dtype=torch.float64),
+            0,
+        )  # a list of tensors would keep each step's memory in pieces
         for batch in self.batches(epoch):
             train, valid = (supernet.with_carry(batch[one], carried.get(one)) for one in ("train", "valid"))
             with self.context():
                 result = self.step(train, valid, self.number, moves)
             self.number += 1
             self.samples += self.ranks * sum(int(one[1].numel()) for one in ((train, valid) if moves else (train,)))
-            losses.append(result.train.loss.detach())
+            total, count = total.to(result.train.loss.device) + result.train.loss.detach().double(), count + 1
             carried["train"] = result.train.carry
             if result.valid is not None:
                 carried["valid"] = result.valid.carry
         supernet.train(training)
-        loss = float(torch.stack(losses).double().mean()) if losses else float("nan")
+        loss = float(total) / count if count else float("nan")
         if not torch.tensor(loss).isfinite():
             raise UserError(f"the loss is not finite after {self.done + 1} epochs of tuning; lower select.tune_lr")
         return loss

@@ -1,5 +1,6 @@
 """What a test leaves for the report."""
 
+import gc
 from types import SimpleNamespace
 
 import numpy as np
@@ -47,3 +48,21 @@ def test_the_loss_along_a_text_keeps_the_mean_over_all_words(tmp_path):
     sizes = np.diff(found["place_words"], prepend=0)
     np.testing.assert_allclose(np.average(found["place_loss"], weights=sizes), losses.double().mean(), rtol=1e-6)
     assert found["place_words"][-1] == 250 * 35
+
+
+def test_no_tensor_of_a_batch_is_kept(tmp_path):
+    trainer = SimpleNamespace(world_size=1, is_global_zero=True)
+    callback = RecordTest(tmp_path)
+    callback.on_test_start(trainer, None)
+
+    def tensors():
+        gc.collect()
+        return sum(isinstance(one, torch.Tensor) for one in gc.get_objects())
+
+    before = tensors()
+    for index in range(30):
+        callback.on_test_batch_end(trainer, None, {"loss": torch.rand(())}, (None, torch.zeros(35, 2)), index)
+    assert tensors() == before
+    images = torch.randn(100, 3, 8, 8)
+    callback.on_test_batch_end(trainer, None, {"logits": torch.randn(100, 4)}, (images, torch.arange(100) % 4), 0)
+    assert all(image.untyped_storage().nbytes() == 3 * 8 * 8 * 4 for *_, image in callback._worst)
