@@ -70,11 +70,15 @@ def read_folders(folders: Sequence[Path]) -> tuple[list[Row], list[Row]]:
             for row in epochs
         ]
         curves += curve
+        taken = sum(float(row.get("seconds") or 0) for row in epochs)  # also of epochs before a search was continued
+        summary["seconds"] = round(max(float(summary["seconds"]), taken), 3)
         cells.append(_cell(name, _rule(file.parent), summary, curve))
         for derived in sorted(file.parent.glob("*/summary.json")):
             found = _summary(derived.parent)
             if found.get("task") == "derive":
-                cells.append(_cell(name, found["select"], found, curve))
+                cells.append(
+                    _cell(name, found["select"], found | {"seed": summary["seed"]}, curve)
+                )  # pairs are of searches
     return cells, curves
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import inspect
 import os
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from lightning_fabric.plugins.environments import ClusterEnvironment, SLURMEnvironment
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 from torch.nn.parallel import DistributedDataParallel
@@ -32,7 +35,20 @@ def strategy_of(hardware: HardwareSettings, *, unused_weights: bool = False) -> 
     if hardware.strategy == "auto" and one:
         return "auto"
     stay: dict[str, Any] = {_STAY: False}
+    _leave_at_exit()
     return DDPStrategy(find_unused_parameters=unused_weights, **stay)
+
+
+@functools.cache
+def _leave_at_exit() -> None:
+    """Have this process leave its process group before Python ends. Lightning does so for NCCL alone; the threads of a
+    gloo group that is still there may abort a process whose run has finished."""
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def number_of_nodes(hardware: HardwareSettings) -> int:

@@ -151,7 +151,8 @@ def _about_text(model: TextModel, path: Path, top: int) -> Summary:
     if found.unknown:
         what = "left out" if found.left_out else "read as <unk>"
         shown = ", ".join(found.unknown[:5]) + (", ..." if len(found.unknown) > 5 else "")
-        print(f"{len(found.unknown)} words are not in the vocabulary and were {what}: {shown}")
+        many = "1 word is" if len(found.unknown) == 1 else f"{len(found.unknown)} words are"
+        print(f"not in the vocabulary: {many} {what}: {shown}")
     print("likely next words")
     for word, probability in found.top(top):
         print(f"  {probability:.4f}  {word}")

@@ -35,7 +35,7 @@ def strategy(report: Report) -> Sequence[Block]:
 def _scored_by(run: RunFiles) -> str:
     """What a score is, for the evaluators of this program; "" for any other."""
     epochs = run.setting("evaluator.epochs")
-    measure = "minus the perplexity" if run.setting("search.space") == "rnn" else "the accuracy"
+    measure = "the accuracy, or minus the perplexity of a text,"
     known = {
         "table": f"The score is the validation accuracy, in percent, that the table has after {epochs} epochs.",
         "train": f"The score is {measure} on the valid split after a training.",
