@@ -191,3 +191,32 @@ def test_random_search_with_the_same_budget_ends_with_the_cell_that_uses_it_up(d
     row = table(folder)["random, best of 4"]
     assert float(row["search_seconds"]) >= 3000 > float(row["search_seconds"]) - choice["3"]["seconds"]
     assert json.loads((folder / "protocol.json").read_text())["parts"]["choice"] == 2 + 2 + 4
+
+
+@pytest.mark.slow
+def test_a_strategy_with_shared_weights_is_a_row_with_as_many_steps_as_the_searches(done, images, tmp_path):
+    own = ("task.strategies=[random]", "task.strategy_evaluations=3", "task.rules=[]", "task.rule_settings=null")
+    folder = Path(shutil.copytree(done, tmp_path / "run"))
+    for stage in ("derived", "choice/shared_weights", "final/shared_weights"):
+        shutil.rmtree(folder / stage)
+    finished(folder, *SMALL, *own, f"data.path={images}", "resume=true")
+    found = summaries(folder)
+    rows = {row["name"]: row for row in json.loads((folder / "rows.json").read_text())}
+    row = rows["random with shared weights, best of 3"]
+    searched = next(one for name, one in rows.items() if "first order" in name or "second order" in name)
+    assert row["method"] == "without gradients, shared weights"
+    assert row["search"]["steps"] == searched["search"]["steps"]
+    for number in range(2):
+        search = folder / "searches" / "random_shared" / str(number)
+        ranking = [json.loads(line) for line in (search / "history.jsonl").read_text().splitlines()]
+        assert len(ranking) == 3
+        assert (
+            found[f"choice/random_shared/{number}"]["genotype"] == found[f"searches/random_shared/{number}"]["genotype"]
+        )
+    best = max(range(2), key=lambda number: found[f"choice/random_shared/{number}"]["score"])
+    assert {found[f"final/random_shared/{number}"]["genotype"] for number in range(2)} == {
+        found[f"choice/random_shared/{best}"]["genotype"]
+    }
+    assert {part: one for part, one in found.items() if "random_shared" not in part} == {
+        part: one for part, one in summaries(done).items() if "shared_weights" not in part
+    }
