@@ -20,6 +20,7 @@ from darts_pl import cli
 from darts_pl.cli import config_folder
 from darts_pl.config import parse_config
 from darts_pl.genotype import KINDS
+from darts_pl.ops import CANDIDATES
 from darts_pl.strategies import STRATEGIES
 from darts_pl.tasks import TASKS
 from tests.documentation.pages import DOCS, EVERY_PAGE, PAGES, ROOT, blocks, commands, label, markdown
@@ -104,7 +105,7 @@ def examples_importable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     for folder in (EXAMPLES, tmp_path):
         monkeypatch.syspath_prepend(str(folder))
     own = {path.stem for folder in (EXAMPLES, tmp_path) for path in folder.glob("*.py")}
-    with forgotten_after(monkeypatch, (KINDS, STRATEGIES), lambda name: name in own):
+    with forgotten_after(monkeypatch, (KINDS, CANDIDATES, STRATEGIES), lambda name: name in own):
         yield
 
 
