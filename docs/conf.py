@@ -1,5 +1,6 @@
 """How the site is built from this folder: `make docs`. Nothing is downloaded, neither now nor by a reader."""
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -8,12 +9,10 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent / "_extensions")]
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])  # for the notebooks' kernel
 
-from darts_pl import __version__  # noqa: E402  (of this checkout, whatever is installed)
-
 project = "darts_pl"
 author = "The darts_pl authors"
 copyright = "the darts_pl authors"
-version = release = __version__
+version = release = importlib.import_module("darts_pl").__version__  # of this checkout, whatever is installed
 
 extensions = [
     "sphinx.ext.autodoc",

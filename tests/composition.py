@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -127,5 +128,5 @@ def plain_composition() -> Iterator[None]:
     """Within it, Hydra works as it is, in spite of `quick_composition`."""
     with pytest.MonkeyPatch.context() as patch:
         for owner, name, shorter in SHORTER:
-            patch.setattr(owner, name, shorter.__wrapped__)  # type: ignore[attr-defined]
+            patch.setattr(owner, name, inspect.unwrap(shorter))
         yield

@@ -63,7 +63,7 @@ def real_data() -> Callable[[str], Path]:
         folder = os.environ.get("DARTS_DATA")
         path = Path(folder or "") / name
         if not folder or not path.exists():
-            pytest.skip(f"DARTS_DATA does not hold {name}")  # not ours to ship
+            pytest.skip(f"DARTS_DATA does not hold {name}, and the project ships no real data")
         return path
 
     return find

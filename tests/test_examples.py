@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,8 +76,8 @@ def test_a_method_of_ones_own_searches_resumes_bitwise_and_learns_its_second_par
     run(own, tmp_path / "whole", "method=own_method", *SMALL)
     save = LastCheckpoint.on_train_epoch_end
 
-    def save_and_die(self: LastCheckpoint, *arguments: object) -> None:
-        save(self, *arguments)  # type: ignore[arg-type]
+    def save_and_die(self: LastCheckpoint, trainer: Any, module: Any) -> None:
+        save(self, trainer, module)
         raise Killed
 
     with monkeypatch.context() as patch:

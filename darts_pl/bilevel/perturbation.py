@@ -35,13 +35,14 @@ class Perturbation(ABC):
             mean: mean over ranks.
         """
 
-    def start_epoch(self, epoch: int, epochs: int) -> None:  # noqa: B027 -- most perturbations need none
+    def start_epoch(self, epoch: int, epochs: int) -> None:
         """Set what depends on the epoch, such as a radius.
 
         Args:
             epoch: of the stage, counted from 0.
             epochs: number of epochs of the stage.
         """
+        return  # most perturbations are the same in every epoch
 
     def metrics(self) -> Mapping[str, float]:
         """Numbers to log at the end of the epoch, by name, such as the radius."""

@@ -81,7 +81,7 @@ class Stages(ABC):
         """
         return {}
 
-    def carry(  # noqa: B027 -- a stage may start fresh
+    def carry(
         self,
         index: int,
         old: Supernet,
@@ -98,6 +98,7 @@ class Stages(ABC):
             old, new: the supernets.
             old_optimizers, new_optimizers: of weights and of architecture parameters.
         """
+        return
 
 
 #: By name, what makes `Stages`; given its settings where it has some.

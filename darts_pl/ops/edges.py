@@ -56,11 +56,14 @@ class EdgeOperation(nn.Module, ABC):
         edges: K, the number of edges.
     """
 
-    shared = False
-
     def __init__(self, edges: int = 1) -> None:
         super().__init__()
         self.edges = edges
+
+    @property
+    def shared(self) -> bool:
+        """Whether one map serves all edges."""
+        return False
 
     @abstractmethod
     def on_edges(self, node: NodeOutput, scale: Tensor | None = None) -> Tensor:

@@ -101,13 +101,10 @@ def _on_meta(call: Callable[[], Any], label: str) -> None:
     """
     try:
         found = call()
-    except RuntimeError as error:
-        # torch raises NotImplementedError, a RuntimeError, where an operation does not run on this device.
-        if "device" not in str(error) or isinstance(error, NotImplementedError):
-            return
-        elsewhere = True
-    except Exception:
-        return
+    except Exception as error:
+        # Only a plain RuntimeError of torch is about devices that differ. It raises a subclass where an operation does
+        # not run on this device.
+        elsewhere = type(error) is RuntimeError and "device" in str(error)
     else:
         elsewhere = isinstance(found, Tensor) and found.device.type != "meta"
     if elsewhere:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from darts_pl.callbacks import BestWeights, weight_average
 from darts_pl.config import Config
-from darts_pl.data import PhotoFolders, describe
+from darts_pl.data import PhotoFolders, ValidatedImages, ValidatedPhotos, describe
 from darts_pl.data.identity import Identity
 from darts_pl.data.loaders import LoaderPair
 from darts_pl.genotype import Genotype
@@ -117,8 +117,9 @@ class ImageProblem(Problem):
             )
         whole = retrain_data(self.config, self.images, smallest)
         description = None if genotype is None else self.describe(genotype, whole)
-        if train.valid_fraction:
+        if isinstance(whole, ValidatedImages | ValidatedPhotos):
             module = self._module(network, ValidatedClassifierModule)
+            sizes["valid_samples"] = whole.valid_size
             return _validated(Training(module, whole, sizes, description=description, **parts))
         return Training(self._module(network), whole, sizes, tests_checkpoint=True, description=description, **parts)
 
@@ -215,7 +216,6 @@ PROBLEMS.add("loaders", ImageProblem)
 def _validated(training: Training) -> Training:
     """The same training with the weights of its best epoch kept, by the part of the data that validates."""
     best = BestWeights()
-    sizes = training.facts | {"valid_samples": training.data.valid_size}  # type: ignore[attr-defined]  # data with a part that validates
 
     def after() -> Summary:
         return {
@@ -225,4 +225,4 @@ def _validated(training: Training) -> Training:
         }
 
     callbacks = [*training.callbacks, best]
-    return replace(training, facts=sizes, callbacks=callbacks, after=after, tests_checkpoint=True)
+    return replace(training, callbacks=callbacks, after=after, tests_checkpoint=True)

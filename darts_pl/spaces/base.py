@@ -150,13 +150,16 @@ class Space(ABC):
         Raises:
             UserError: if this space does not say where its operations are.
         """
-        self.check_latency_is_measured()
-        raise NotImplementedError  # only in a space that says it is measured, but does not say where its operations are
+        raise UserError(self._no_latency)
 
     def check_latency_is_measured(self) -> None:
         """Raise UserError unless this space says where its operations are, through `computed_pairs`."""
         if type(self).computed_pairs is Space.computed_pairs:
-            raise UserError(f"search.space={self.name}: the latency of {self.adjective} networks is not measured")
+            raise UserError(self._no_latency)
+
+    @property
+    def _no_latency(self) -> str:
+        return f"search.space={self.name}: the latency of {self.adjective} networks is not measured"
 
     @property
     def no_network(self) -> str:

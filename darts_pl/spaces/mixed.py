@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_pl.ops import NONE, EdgeOperation, NodeOutput, Subset, build_edges
-from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges
+from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges, Part
 from darts_pl.spaces.mixing import Alive
 from darts_pl.spaces.skip import Skip
 
@@ -91,7 +91,7 @@ class MixedEdges(LeavingEdges):
 
     def forward(
         self, node: Tensor, weights: Tensor, alive: Alive | None = None, edges: Tensor | None = None
-    ) -> list[Tensor | None]:
+    ) -> list[Part | None]:
         """For each edge the map [B, C, H', W'] that it adds to its target node; None adds nothing."""
         if edges is not None:
             weights = weights * edges.unsqueeze(1)

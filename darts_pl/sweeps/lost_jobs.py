@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableSequence
+from typing import Any
 
 
 def wait_for_all(lost: MutableSequence[str]) -> None:
@@ -26,4 +27,5 @@ def wait_for_all(lost: MutableSequence[str]) -> None:
             return [JobReturn(status=JobStatus.COMPLETED)]  # a job without a score, like one that failed
 
     results.__dict__["theirs"] = theirs
-    setattr(Job, "results", results)  # noqa: B010 -- type checkers refuse a plain assignment
+    job: Any = Job  # whose method is replaced
+    job.results = results

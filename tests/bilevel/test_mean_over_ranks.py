@@ -18,8 +18,8 @@ from darts_pl.bilevel import (
 )
 
 
-class Unknown(Exception):  # noqa: N818 -- not an error: it hands over what a rank would have sent
-    """A rank asks for a mean that is not known yet."""
+class UnknownMeanError(Exception):
+    """A rank asks for a mean that is not known yet; it hands over what the rank would have sent."""
 
     def __init__(self, tensors):
         super().__init__()
@@ -41,12 +41,12 @@ def on_ranks(order, net, trains, valids, inner):
             def mean(tensors, answers=answers):
                 answer = next(answers, None)
                 if answer is None:
-                    raise Unknown(copy.deepcopy(tensors))
+                    raise UnknownMeanError(copy.deepcopy(tensors))
                 return [values.clone() for values in answer]
 
             try:
                 results.append(order(net, train, valid, inner, mean))
-            except Unknown as unknown:
+            except UnknownMeanError as unknown:
                 sent.append(unknown.tensors)
         if not sent:
             return results, known

@@ -14,4 +14,5 @@ def end_and_die(self: LastCheckpoint, trainer: Any, module: Any) -> None:
         os._exit(9)
 
 
-LastCheckpoint.on_train_epoch_end = end_and_die  # type: ignore[method-assign]  # that is its purpose
+hooks: Any = LastCheckpoint  # whose method is replaced
+hooks.on_train_epoch_end = end_and_die

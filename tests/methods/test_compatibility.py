@@ -30,7 +30,7 @@ def works(space: str) -> dict[str, bool]:
     """By part whether the page says that it works in a space, in all orders."""
     rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in shown().splitlines() if line[:1] == "|"]
     column = rows[0].index(f"`{space}`")
-    cells = {re.match(r"`([^`]+)`", row[0])[1]: row[column] for row in rows[2:]}  # type: ignore[index]  # a part is quoted
+    cells = {re.findall(r"^`([^`]+)`", row[0])[0]: row[column] for row in rows[2:]}
     assert all(cell == "all orders" or re.fullmatch(r"no( \(\d+\))+", cell) for cell in cells.values()), cells
     return {part: cell == "all orders" for part, cell in cells.items()}
 

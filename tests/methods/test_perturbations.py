@@ -102,7 +102,8 @@ def test_a_perturbation_acts_on_the_mixing_weights_of_the_weight_step_and_is_und
     loss = SmoothNet.loss
     for net, used in zip(nets, (None, perturbation), strict=True):
         step = SearchStep(net, order=first_order, perturbation=used, **optimizers_of(net))
-        net.loss = lambda batch, mixing, net=net: (seen.append(mixing), loss(net, batch, mixing))[1]  # type: ignore[method-assign]  # to watch it
+        watched: Any = net
+        watched.loss = lambda batch, mixing, net=net: (seen.append(mixing), loss(net, batch, mixing))[1]
         step(train, valid, 0)
     plain, moved = nets
     for name, alphas in plain.alphas.items():
@@ -119,7 +120,8 @@ def test_noise_is_uniform_in_the_radius_and_added_before_the_rows_become_mixing_
     perturbation = random(0.05)
     drawn: list[Tensor] = []
     draw = perturbation.draw
-    perturbation.draw = lambda like, generator: (drawn.append(draw(like, generator)), drawn[-1])[1]  # type: ignore[method-assign]  # to watch it
+    watched: Any = perturbation
+    watched.draw = lambda like, generator: (drawn.append(draw(like, generator)), drawn[-1])[1]
     net = Linear({})
     for alphas in net.alphas.values():
         nn.init.normal_(alphas)

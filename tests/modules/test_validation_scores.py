@@ -138,14 +138,15 @@ def test_a_single_drawn_path_is_drawn_for_each_batch_of_all() -> None:
 @pytest.mark.parametrize("candidates", [CANDIDATES, ("noise", "sep_conv_3x3")])
 def test_a_score_leaves_no_trace_in_buffers_modes_and_random_state(candidates: tuple[str, ...]) -> None:
     module, data = module_of(mixed=True, candidates=candidates), data_of(40, mixed=True)
-    module.trainer = SimpleNamespace(world_size=1, global_rank=0, current_epoch=0)  # type: ignore[assignment]
-    module.log = lambda *_, **__: None  # type: ignore[method-assign]
+    watched: Any = module  # without a Trainer
+    watched.trainer = SimpleNamespace(world_size=1, global_rank=0, current_epoch=0)
+    watched.log = lambda *_, **__: None
     net = module.supernet.eval()
     before = copy.deepcopy(net.state_dict())
     random, modes = torch.get_rng_state(), [one.training for one in net.modules()]
     losses = []
     for _ in range(2):
-        module.valid_metrics.loss.reset()  # type: ignore[operator, union-attr]
+        watched.valid_metrics["loss"].reset()
         for index, (x, y) in enumerate(data.val_dataloader()):
             module.validation_step((x.double(), y), index)
         losses.append(float(module.valid_metrics["loss"].compute()))

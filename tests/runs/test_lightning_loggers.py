@@ -7,7 +7,7 @@ import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import pytorch_lightning.loggers
@@ -16,7 +16,7 @@ import pytorch_lightning.loggers
 class Recorded:
     """Stands for a logger of Lightning and for the client inside it: keeps every call."""
 
-    made: list[Recorded] = []  # noqa: RUF012 -- emptied by the fixture
+    made: ClassVar[list[Recorded]] = []  # emptied by the fixture
 
     def __init__(self, **arguments: Any) -> None:
         self.arguments = arguments

@@ -135,8 +135,8 @@ def _open_archive(file: Path, stream: BinaryIO) -> Any:
     try:
         archive = np.load(stream, allow_pickle=False)
     except Exception as error:  # zipfile and numpy raise whatever the damaged place makes them stumble over
-        # zipfile raises these two for files that it cannot read: an unknown compression, an encrypted member.
-        reason = f" ({_reason(error)})" if isinstance(error, (NotImplementedError, RuntimeError)) else ""
+        # zipfile raises a RuntimeError for files that it cannot read: an unknown compression, an encrypted member.
+        reason = f" ({_reason(error)})" if isinstance(error, RuntimeError) else ""
         raise UserError(f"{file}: not an npz file, or a truncated one{reason}; write it with numpy.savez") from None
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise UserError(f"{file}: holds a single array; write {', '.join(REQUIRED)} with numpy.savez")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from darts_pl.data.loader import BatchLoader
@@ -47,7 +49,8 @@ class TextData(DataModule):
     def setup(self, stage: str) -> None:
         """Called by the Trainer before it asks for a dataloader."""
         if self.trainer is not None:
-            self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]  # set elsewhere in it
+            trainer: Any = self.trainer  # Lightning declares this setting in no class
+            trainer.reload_dataloaders_every_n_epochs = 1
 
     def val_dataloader(self) -> BatchLoader:
         """The validation text, in order."""

@@ -53,7 +53,7 @@ class PartialEdges(MixedEdges):
         self.stride = stride
         self.k = k
 
-    def forward(  # type: ignore[override]  # a part of another kind, for the `finish` of the same kind of edges
+    def forward(
         self, node: Tensor, weights: Tensor, alive: Alive | None = None, edges: Tensor | None = None
     ) -> list[PartialPart | None]:
         """What each edge hands over; an edge of which no candidate is alive, "none" included, hands over nothing."""

@@ -43,7 +43,7 @@ class DrawnEdges(MixedEdges):
         super().__init__(candidates, channels, stride, skip)
         self.stride = stride
 
-    def forward(  # type: ignore[override]  # a part of another kind, for the `finish` of the same kind of edges
+    def forward(
         self, node: Tensor, weights: Tensor, alive: Alive | None = None, edges: Tensor | None = None
     ) -> list[DrawnPart | None]:
         """What each edge hands over; an edge of which nothing is alive, "none" included, hands over nothing."""

@@ -67,7 +67,7 @@ class DroppedIdentity(EdgeOperation):
         self.rate = rate
 
     @property
-    def shared(self) -> bool:  # type: ignore[override]  # it changes with the rate
+    def shared(self) -> bool:
         """Whether one map serves all edges."""
         return not self.training or self.rate.now == 0
 

@@ -146,7 +146,8 @@ class StrategyTurns(Callback):
         self.samples = state_dict["samples"]
 
     def _batches(self, trainer: pl.Trainer) -> Callable[[int], Any]:
-        loader: Any = trainer.datamodule.val_dataloader()  # type: ignore[attr-defined]  # set by `fit`
+        fitted: Any = trainer  # `fit` gives it the datamodule
+        loader = fitted.datamodule.val_dataloader()
 
         def batch(number: int) -> Any:
             found = loader.batches(0, number % len(loader))
