@@ -76,9 +76,8 @@ def read_folders(folders: Sequence[Path]) -> tuple[list[Row], list[Row]]:
         for derived in sorted(file.parent.glob("*/summary.json")):
             found = _summary(derived.parent)
             if found.get("task") == "derive":
-                cells.append(
-                    _cell(name, found["select"], found | {"seed": summary["seed"]}, curve)
-                )  # pairs are of searches
+                found["seed"] = summary["seed"]  # differences are paired by search
+                cells.append(_cell(name, found["select"], found, curve))
     return cells, curves
 
 

@@ -106,17 +106,18 @@ class Tuner:
         supernet, carried, moves = self.step.supernet, dict[str, Any](), self.move_alphas
         training = supernet.training
         supernet.train()
-        total, count = (
-            torch.zeros((), dtype=torch.float64),
-            0,
-        )  # a list of tensors would keep each step's memory in pieces
+        total: torch.Tensor | float = (
+            0.0  # a list of all losses would keep the memory of every step from being used again
+        )
+        count = 0
         for batch in self.batches(epoch):
             train, valid = (supernet.with_carry(batch[one], carried.get(one)) for one in ("train", "valid"))
             with self.context():
                 result = self.step(train, valid, self.number, moves)
             self.number += 1
             self.samples += self.ranks * sum(int(one[1].numel()) for one in ((train, valid) if moves else (train,)))
-            total, count = total.to(result.train.loss.device) + result.train.loss.detach().double(), count + 1
+            total = total + result.train.loss.detach().double()
+            count += 1
             carried["train"] = result.train.carry
             if result.valid is not None:
                 carried["valid"] = result.valid.carry

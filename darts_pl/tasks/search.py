@@ -12,9 +12,8 @@ import pytorch_lightning as pl
 
 from darts_pl.callbacks import ArchitectureHistory, ArchitecturePictures, CheckRanksAgree, RunObservers
 from darts_pl.genotype import Genotype, parse
-from darts_pl.modules import SearchModule
 from darts_pl.problems import build_search, build_trials, check_rule, open_problem
-from darts_pl.records.folder import RunFolder, Summary
+from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
 from darts_pl.selection import RULES, Trained
 from darts_pl.spaces import Supernet, space_of
@@ -64,11 +63,6 @@ def search(context: Context) -> Summary:
     return find(context).summary
 
 
-def earlier_state(module: SearchModule, folder: RunFolder) -> Mapping[str, Any] | None:
-    """Bring a search that was ended early to the epoch that it takes; returns that checkpoint, or None."""
-    return restore(module, folder.taken_checkpoint) if folder.taken_checkpoint.is_file() else None
-
-
 def supernet_sizes(supernet: Supernet) -> Summary:
     """How many weights and architecture parameters a supernet has."""
     return {
@@ -107,7 +101,8 @@ def find(context: Context, *, fraction: float = 1.0) -> Found:
         callbacks=[history, ArchitecturePictures(history, alphas=config.logger.alphas), CheckRanksAgree()],
         observers=observers,
     )
-    taken = earlier_state(module, context.folder) if observers.stopped is not None else None
+    early = context.folder.taken_checkpoint  # of the epoch that a search takes which was ended early
+    taken = restore(module, early) if observers.stopped is not None and early.is_file() else None
     entropies = equal_entropies(module.supernet)  # before a selection fixes mixing weights
     trained = Trained()  # by the rule
     if observers.stopped is None or taken is not None or observers.stopped.epoch + 1 == done.trainer.current_epoch:

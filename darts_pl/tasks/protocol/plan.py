@@ -90,38 +90,40 @@ class Plan:
         numbers = {
             SEARCH: dict.fromkeys([SEARCHED, *self.strategies], task.searches),
             DERIVE: dict.fromkeys(self.rules, task.searches),
-            CHOICE: dict.fromkeys([SEARCHED, *self.rules, *self.strategies], task.searches),
+            CHOICE: dict.fromkeys([SEARCHED, *self.rules, *self.strategies], task.searches)
+            | {RANDOM: self.random_cells()},
             FINAL: dict.fromkeys(self.rows, task.finals),
         }[stage]
         for row, count in numbers.items():
-            yield from self._numbered(stage, row, count)
-        if stage == CHOICE:
-            yield from self._numbered(CHOICE, RANDOM, self.random_cells())
+            for number in range(count):
+                yield self._part(stage, row, number)
 
-    def _numbered(self, stage: str, row: str, count: int) -> Iterator[Part]:
-        for number in range(count):
-            own = str(number) if row == SEARCHED and stage == SEARCH else f"{row}/{number}"
-            yield Part(stage, row, number, self.config.seed + number, self.folder / FOLDERS[stage] / own)
+    def _part(self, stage: str, row: str, number: int) -> Part:
+        own = str(number) if row == SEARCHED and stage == SEARCH else f"{row}/{number}"
+        return Part(stage, row, number, self.config.seed + number, self.folder / FOLDERS[stage] / own)
 
     def random_cells(self) -> int:
         """How many random cells are trained: `task.random`, and with `task.random_same_budget` further ones until all
         of them took the seconds of the searches and their short trainings. The seconds are those that finished parts
         have written down, so the number grows by one with each random cell that is finished."""
-        least = self.config.task.random
-        searches = [*self._numbered(SEARCH, SEARCHED, self.config.task.searches)]
-        trainings = [*self._numbered(CHOICE, SEARCHED, self.config.task.searches)]
-        budget = seconds_of(part.folder for part in (*searches, *trainings))
-        if not self.config.task.random_same_budget or budget is None:
-            return int(least)
+        task = self.config.task
+        least = int(task.random)
+        if not task.random_same_budget:
+            return least
+        searches = (
+            self._part(stage, SEARCHED, number) for stage in (SEARCH, CHOICE) for number in range(task.searches)
+        )
+        budget = seconds_of(part.folder for part in searches)
+        if budget is None:
+            return least
         count, spent = 0, 0.0
-        while count < least or spent < budget:
-            (*_, last) = self._numbered(CHOICE, RANDOM, count + 1)
-            own = seconds_of([last.folder])
+        while spent < budget:
+            own = seconds_of([self._part(CHOICE, RANDOM, count).folder])
             count += 1
-            if own is None:
+            if own is None:  # the next cell
                 break
             spent += own
-        return max(count, int(least))
+        return max(count, least)
 
     def search_of(self, part: Part) -> Part:
         """The search of the same number."""
