@@ -11,7 +11,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from darts_pl.cli import main
 from darts_pl.genotype import parse
@@ -60,6 +62,29 @@ def test_a_rule_decides_on_a_finished_search_as_at_the_end_of_it_and_leaves_its_
     assert decisions(tmp_path / "derived") == decisions(tmp_path / "search")
     assert len(decisions(tmp_path / "derived")) == 2 * (5 + 1)
     assert (tmp_path / "derived" / "genotype.json").read_text() == (tmp_path / "search" / "genotype.json").read_text()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_finished_search_is_read_with_the_threads_of_the_command(searched, tmp_path, summary_of, threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(3 - threads)
+    try:
+        command = ("task=derive", f"run={searched}", "hardware=cpu", f"hardware.threads={threads}")
+        summary_of(tmp_path / "derived", *command)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a machine without a GPU is what is tested")
+def test_hardware_that_the_command_names_replaces_that_of_the_search(searched, tmp_path, summary_of, refused):
+    for override in ("hardware=gpu", "hardware.accelerator=gpu"):
+        assert "no CUDA device is visible" in refused("task=derive", f"run={searched}", override)
+    exact = finished(tmp_path / "exact", *SEARCH, "hardware.precision=64-true")
+    summary_of(tmp_path / "derived", "task=derive", f"run={exact}", "hardware=cpu", *PERTURBATION)
+    edges = [decision["removed"] for name, decision in decisions(tmp_path / "derived").items() if "edge" in name]
+    losses = [tried["loss"] for removed in edges for tried in removed.values()]
+    assert all(loss != float(np.float32(loss)) for loss in losses)  # the precision stays that of the search
 
 
 def test_magnitude_derives_what_the_search_has_derived(searched, tmp_path, summary_of):

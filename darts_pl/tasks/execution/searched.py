@@ -20,6 +20,7 @@ from darts_pl.modules import SearchModule
 from darts_pl.problems import Ended, Problem, build_search, open_problem
 from darts_pl.records import CONFIG, RunFolder, read_configuration
 from darts_pl.runs.data_identity import refuse_other_data
+from darts_pl.runs.hardware import device_of_hardware
 from darts_pl.selection import Start, Trials
 from darts_pl.tasks.execution.context import Context
 
@@ -34,7 +35,7 @@ class Searched:
     Args:
         module: with the trained supernet.
         config: of the run; single values of the data and the hardware that the command gives replace those of the
-            run.
+            run, and `hardware=NAME` replaces all of its hardware but the precision, which belongs to the search.
         problem: the data.
         batches: those of the valid split, unaugmented, as `search.valid_statistics` says.
         checksum: of the checkpoint file, SHA-256.
@@ -62,8 +63,8 @@ def find_searched(context: Context, *, paths: bool = False) -> Searched:
             architecture parameters mean nothing.
 
     Raises:
-        UserError: if there is none, it left no whole checkpoint, the command would write into its folder, or the
-            data are not those of the run.
+        UserError: if there is none, it left no whole checkpoint, the command would write into its folder, the data are
+            not those of the run, or there is no such device.
     """
     if context.config.run is None:
         raise UserError("run is missing; give run=FOLDER of a finished search")
@@ -81,8 +82,7 @@ def find_searched(context: Context, *, paths: bool = False) -> Searched:
     module.supernet.to(dtype)  # before the weights are copied into it, which would else be rounded
     file = folder.taken_checkpoint if folder.taken_checkpoint.is_file() else folder.checkpoint
     checkpoint = restore(module, file)
-    gpu = torch.cuda.is_available() and config.hardware.accelerator in ("auto", "gpu", "cuda")
-    device = torch.device("cuda" if gpu else "cpu")
+    device = device_of_hardware(config.hardware)
     module.supernet.to(device)
     module.supernet.end_search()
 
@@ -146,12 +146,16 @@ def _folder(path: Path, *, paths: bool = False) -> RunFolder:
 
 
 def _configuration(folder: RunFolder, context: Context) -> Config:
-    """What the search was started with, and over it the command's own values of `data`, `hardware` and `train`."""
+    """What the search was started with, and over it the command's own hardware, and its own values of `data` and
+    `train`."""
     run = read_configuration(folder.path)
     if run is None:
         raise UserError(f"{folder.path / CONFIG}: not the configuration of a run")
     settings = OmegaConf.create(dict(context.resolved) | run)
-    for override in HydraConfig.get().overrides.task:
+    given = HydraConfig.get().overrides.task
+    if any(override.startswith("hardware=") for override in given):
+        settings.hardware = {**context.resolved["hardware"], "precision": settings.hardware.precision}
+    for override in given:
         key, _, value = override.lstrip("+").partition("=")
         if key.startswith(("data.", "hardware.", "train.")):
             OmegaConf.update(settings, key, OmegaConf.from_dotlist([f"value={value}"]).value)
