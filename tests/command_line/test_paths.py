@@ -113,13 +113,19 @@ CALL = f"Genotype({', '.join(f'{name}={value}' for name, value in FIELDS.items()
 CELL_TEXT = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
 
 
-@pytest.mark.parametrize(
-    "text",
-    [CELL_TEXT, f" {CELL_TEXT} ", f"epoch 3, loss = 0.1\ngenotype: {CELL_TEXT}\n", f"`{CELL_TEXT}`",
-     CALL, f"genotypes.{CALL}", f"MINE = {CALL}", f"epoch 3, loss = 0.1\ngenotype = {CALL}\n", str(FIELDS),
-     json.dumps(FIELDS)],
+TEXTS = (
+    CELL_TEXT, f" {CELL_TEXT} ", f"epoch 3, loss = 0.1\ngenotype: {CELL_TEXT}\n", f"`{CELL_TEXT}`",
+    CALL, f"genotypes.{CALL}", f"MINE = {CALL}", f"epoch 3, loss = 0.1\ngenotype = {CALL}\n", str(FIELDS),
+    json.dumps(FIELDS),
 )  # fmt: skip
-@pytest.mark.parametrize("quote", ["", "'", '"'])
+QUOTED = [
+    pytest.param(quote, text, marks=() if quote == "'" or text == CELL_TEXT else pytest.mark.slow)
+    for quote in ("", "'", '"')
+    for text in TEXTS
+]
+
+
+@pytest.mark.parametrize(("quote", "text"), QUOTED)
 def test_the_text_of_a_genotype_is_read_with_any_quotes_around_it(quote, text, tmp_path, monkeypatch):
     calls = put_in_place_of_tasks(monkeypatch, lambda context: {})
     arguments = ["task=retrain", f"genotype={quote}{text}{quote}", f"hydra.run.dir={tmp_path / 'run'}"]

@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from darts_pl.cli import config_folder
 from darts_pl.config import known_keys
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 
+@pytest.mark.slow
 def test_the_page_is_what_the_settings_and_the_files_in_conf_say() -> None:
     # In a process of its own, in which no other test has registered a component.
     code = "import runpy\nfrom tests.composition import quick_composition\nwith quick_composition():\n"

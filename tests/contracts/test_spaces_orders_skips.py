@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from darts_pl.bilevel import ORDERS
 from darts_pl.errors import UserError
 from darts_pl.spaces import SKIPS, SPACES, Parts, Supernet
-from tests.contracts.test_spaces_orders_relaxations import FACTS, composed, gradient
+from tests.contracts.test_spaces_orders_relaxations import FACTS, combinations, composed, gradient
 
 #: Spaces whose edges are no feature maps; their edges pass inputs on by a gate.
 REFUSE = {("rnn", "auxiliary"), ("rnn", "dropout")}
 CHANGED = [(space, skip) for space in SPACES for skip in SKIPS if skip != "plain" and (space, skip) not in REFUSE]
 #: Without a treatment the combination is one of test_spaces_orders_relaxations.
-COMBINATIONS = [(space, order, skip) for space in SPACES for order in ORDERS for skip in SKIPS if skip != "plain"]
+TREATMENTS = [skip for skip in SKIPS if skip != "plain"]
 
 
 def settings_of(skip: str) -> Any:
@@ -38,7 +37,7 @@ def built(space: str, skip: str) -> Supernet:
     return supernet
 
 
-@pytest.mark.parametrize(("space", "order", "skip"), COMBINATIONS)
+@pytest.mark.parametrize(("space", "order", "skip"), combinations(TREATMENTS))
 def test_one_batch_gives_the_same_gradient_twice_and_leaves_no_trace_or_is_refused_in_one_line(
     space: str, order: str, skip: str
 ) -> None:
