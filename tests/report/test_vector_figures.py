@@ -55,3 +55,13 @@ def test_panels_of_mixing_weights_that_lie_close_together_are_filled(
     edge = EdgeHistory("0 -> 1", ["a"], [[value] for value in weights], None)
     ((_, figure),) = figures_of(MixingHistory({"cell": [edge]}, [], ["a"], [0, 1, 2]))
     assert figure.axes[0].get_ylim() == pytest.approx(ends)
+
+
+def test_figures_of_one_cell_type_share_its_name() -> None:
+    edge = EdgeHistory("0 -> 1", ["a"], [[0.5]], None)
+    cells, titles = {"normal": [edge], "reduce": [edge]}, {"normal": "normal cell", "reduce": "reduction cell"}
+    history = MixingHistory(cells, [], ["a"], [0], titles)
+    assert [name for name, _ in figures_of(history)] == ["mixing_normal", "mixing_reduce"]
+    assert [title for title, _ in history.titled()] == ["normal cell", "reduction cell"]
+    ((only, _),) = figures_of(MixingHistory({"recurrent": [edge]}, [], ["a"], [0]))
+    assert only == "mixing"

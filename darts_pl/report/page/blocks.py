@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from darts_pl.genotype import Genotype
@@ -205,16 +205,23 @@ class MixingHistory:
     """How the mixing weights of all edges moved, with the preview genotype of every epoch.
 
     Args:
-        cells: by title of a cell type its edges.
+        cells: by cell type its edges.
         genotypes: of every row; empty where they are not known.
         candidates: all names, which decide the colours.
         epochs: number of the epoch of each row, from 0 (before training).
+        titles: by cell type what stands above its panels; the cell type itself where none is given.
     """
 
     cells: Mapping[str, Sequence[EdgeHistory]]
     genotypes: Sequence[Genotype]
     candidates: Sequence[str]
     epochs: Sequence[int]
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def titled(self) -> Iterator[tuple[str, Sequence[EdgeHistory]]]:
+        """The edges of every cell type after its title."""
+        for cell_type, edges in self.cells.items():
+            yield self.titles.get(cell_type, cell_type), edges
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def draw_mixing(block: MixingHistory) -> Markup:
         drawn = [tag("div", one, class_="preview", hidden=index != last) for index, one in enumerate(previews)]
         title = f"What would be derived after epoch {block.epochs[-1]}"
         parts.append(tag("figure", tag("figcaption", title, class_="of-epoch"), drawn, class_="cells previews"))
-    weights = [_weights(title, edges, block, ends) for title, edges in block.cells.items()]
+    weights = [_weights(title, edges, block, ends) for title, edges in block.titled()]
     parts.append(tag("div", weights, class_="plots"))
     parts.append(_legend(block))
     parts.append(
@@ -42,7 +42,7 @@ def draw_mixing(block: MixingHistory) -> Markup:
             class_="note",
         )
     )
-    for title, edges in block.cells.items():
+    for title, edges in block.titled():
         panels = [_panel(edge, block, ends) for edge in edges]
         parts.append(tag("div", tag("h3", title), tag("div", panels, class_="panels")))
     parts.append(_data(block, ends, shown))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +86,15 @@ def figures_of(block: Block) -> Iterator[tuple[str, Figure]]:
         yield block.name, _matrix(block)
     elif isinstance(block, Cells):
         for cell_type in block.genotype.cells:
-            suffix = f"_{cell_type}" if len(block.genotype.cells) > 1 else ""
+            suffix = _suffix(cell_type, block.genotype.cells)
             yield f"{block.name}{suffix}", draw_cell_in_column(block.genotype, cell_type, COLUMN, block.strengths)
     elif isinstance(block, MixingHistory):
-        for title, edges in block.cells.items():
-            yield f"mixing_{title.split()[0]}", _mixing(block, edges)
+        for cell_type, edges in block.cells.items():
+            yield f"mixing{_suffix(cell_type, block.cells)}", _mixing(block, edges)
+
+
+def _suffix(cell_type: str, cell_types: Collection[str]) -> str:
+    return f"_{cell_type}" if len(cell_types) > 1 else ""
 
 
 def _new(height: float = HEIGHT) -> Figure:

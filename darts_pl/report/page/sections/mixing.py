@@ -43,14 +43,15 @@ def history_of(mixed: Mixed, genotypes: Sequence[Genotype], genotype: Genotype |
         genotypes: the previews, one per row of the weights; others are not shown.
         genotype: whose candidates are marked; None = none.
     """
-    cells, names = {}, []
+    cells, names, titles = {}, [], {}
     rows = 0
     for cell_type, cell in mixed.space.cells.items():
         weights = mixed.weights[cell_type]
         rows = len(weights)
         labels = edge_labels(mixed.space.kind, cell)
         names += [name for candidates in cell.candidates for name in candidates]
-        cells[cell_title(mixed.space.kind, cell_type)] = [
+        titles[cell_type] = cell_title(mixed.space.kind, cell_type)
+        cells[cell_type] = [
             EdgeHistory(
                 labels[edge],
                 cell.candidates[edge],
@@ -60,7 +61,7 @@ def history_of(mixed: Mixed, genotypes: Sequence[Genotype], genotype: Genotype |
             for edge in range(len(cell.edges))
         ]
     previews = list(genotypes) if len(genotypes) == rows else []
-    return MixingHistory(cells, previews, list(dict.fromkeys(names)), range(rows))
+    return MixingHistory(cells, previews, list(dict.fromkeys(names)), range(rows), titles)
 
 
 def _plain(weights: np.ndarray) -> list[list[float | None]]:
