@@ -18,10 +18,13 @@ from darts_pl.bilevel.inner import Mean, identity_mean
 from darts_pl.callbacks import SelectionProgress
 from darts_pl.config import Config
 from darts_pl.data import SearchHalves
+from darts_pl.genotype import Genotype
 from darts_pl.latency import FinalNetworks
 from darts_pl.modules import SearchModule
 from darts_pl.problems.base import Problem
 from darts_pl.selection import Dealt, Start, Trials, Tuner, TuningSettings
+from darts_pl.selection.score import Size
+from darts_pl.spaces import Supernet
 
 #: File in a run's folder with the decisions of its selection rule.
 JOURNAL = "selection.json"
@@ -89,17 +92,20 @@ def build_trials(
     return trials
 
 
-def check_rule(rule: Any, problem: Problem) -> None:
-    """Raise UserError where a rule does not fit the final networks of a problem. Rules with a method `check` are asked,
-    so that this is known before the search.
+def check_rule(rule: Any, problem: Problem, supernet: Supernet) -> None:
+    """Raise UserError where a rule does not fit the supernet or the final networks of a problem. Rules with a method
+    `check` are asked, so that this is known before the search.
 
     Args:
         rule: as `RULES.build` gives it.
         problem: builds the final networks.
+        supernet: which is not trained yet; it stays as it is.
     """
-    check: Callable[[Callable[[], FinalNetworks]], None] | None = getattr(rule, "check", None)
+    check: Callable[[Supernet, Callable[[], FinalNetworks], Callable[[Genotype], Size]], None] | None
+    check = getattr(rule, "check", None)
     if check is not None:
-        check(problem.final_networks)
+        with torch.random.fork_rng(devices=[]):  # the search draws what it would draw without the check
+            check(supernet, problem.final_networks, problem.size)
 
 
 def trials_of(config: Config, problem: Problem, ended: Ended, folder: Path) -> Trials:

@@ -20,6 +20,7 @@ from darts_pl.latency import (
 )
 from darts_pl.selection.magnitude import strengths
 from darts_pl.selection.rules import RULES
+from darts_pl.selection.score import Size
 from darts_pl.selection.sizes import PairSizes, refuse_other_size
 from darts_pl.selection.strongest_within import strongest_within
 from darts_pl.selection.trials import Trials
@@ -37,6 +38,15 @@ class Limited(NamedTuple):
     key: str
     unit: str
     write: Callable[[int], str]
+
+
+class Choices(NamedTuple):
+    """What the limits choose from: all options, how sizes are measured, what each option adds, and to what."""
+
+    units: Sequence[Unit]
+    sizes: PairSizes
+    added: Sequence[Sequence[Amounts]]
+    base: Amounts
 
 
 LIMITED = (
@@ -104,10 +114,20 @@ class MagnitudeWithin:
         )
         self.latencies = None if settings.latency is None else LatencyTable.read(settings.latency)
 
-    def check(self, networks: Callable[[], FinalNetworks]) -> None:
-        """Raise UserError unless the table of latencies holds for these networks."""
+    def check(
+        self, supernet: Supernet, networks: Callable[[], FinalNetworks], size: Callable[[Genotype], Size]
+    ) -> None:
+        """Raise UserError unless the table of latencies holds for these networks, and one of them is within the limits.
+
+        Args:
+            supernet: trained or not.
+            networks: gives the final networks.
+            size: of a genotype's final network.
+        """
         if self.latencies is not None:
             self.latencies.check(networks().identity)
+        choices = self._choices(supernet, size)
+        strongest_options(choices.units, choices.added, choices.base, self.limits)
 
     def __call__(self, supernet: Supernet, trials: Trials) -> Genotype:
         """The genotype, its pairs listed strongest first. What the limits cost is recorded and told.
@@ -115,14 +135,10 @@ class MagnitudeWithin:
         Raises:
             UserError: if no genotype is within the limits; the message has the smallest possible amount.
         """
-        self.check(trials.final_networks)
-        space, units = supernet.space, units_of(supernet, strengths(supernet))
-        sizes = PairSizes(space, trials.size)
-        if self.limits[1] is not None and not sizes.counts_multiply_adds:
-            raise UserError("select.max_multiply_adds: nobody counts multiply-adds here; use select.max_parameters")
-        inputs = KINDS.get(space.kind).input_nodes
-        added = [[self._amounts(sizes, unit, option, inputs) for option in unit.options] for unit in units]
-        base = (*sizes.base, self._base(sizes))
+        if self.latencies is not None:
+            self.latencies.check(trials.final_networks().identity)
+        space = supernet.space
+        units, sizes, added, base = self._choices(supernet, trials.size)
         best = strongest_options(units, added, base, self.limits)
         found = assemble(space, units, best, ranked=True)
         amounts = _total(units, added, best, base)
@@ -151,13 +167,21 @@ class MagnitudeWithin:
             trials.tell(_latency_words(milliseconds(amounts[2]), recorded))
         return found
 
+    def _choices(self, supernet: Supernet, size: Callable[[Genotype], Size]) -> Choices:
+        units, sizes = units_of(supernet, strengths(supernet)), PairSizes(supernet.space, size)
+        if self.limits[1] is not None and not sizes.counts_multiply_adds:
+            raise UserError("select.max_multiply_adds: nobody counts multiply-adds here; use select.max_parameters")
+        inputs = KINDS.get(supernet.space.kind).input_nodes
+        added = [[self._amounts(sizes, unit, option, inputs) for option in unit.options] for unit in units]
+        return Choices(units, sizes, added, (*sizes.base, self._base()))
+
     def _amounts(self, sizes: PairSizes, unit: Unit, option: Option, inputs: int) -> Amounts:
         time = 0
         if self.latencies is not None:
             time = sum(self.latencies.of_pair(unit.cell_type, pair, inputs) for pair in option.pairs)
         return (*sizes.of_pairs(unit, option.pairs), time)
 
-    def _base(self, sizes: PairSizes) -> int:
+    def _base(self) -> int:
         return 0 if self.latencies is None else self.latencies.base.median
 
     def _measured(self, genotype: Genotype, trials: Trials) -> dict[str, Any]:

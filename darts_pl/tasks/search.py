@@ -86,7 +86,7 @@ def find(context: Context, *, fraction: float = 1.0) -> Found:
     problem = open_problem(config)
     module, data = build_search(config, problem)
     select = RULES.build(config.select)  # what fails here fails before the search
-    check_rule(select, problem)
+    check_rule(select, problem, module.supernet)
     history = ArchitectureHistory(context.folder.path)
     sizes = supernet_sizes(module.supernet)
     observers = RunObservers(dict(zip(config.observers, module.observers, strict=True)))

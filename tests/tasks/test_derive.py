@@ -4,6 +4,7 @@ import hashlib
 import html
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -234,3 +235,19 @@ def test_a_rule_that_a_space_does_not_have_is_refused_before_the_search(refused)
     assert "has no skip connections; use select=magnitude" in refused(*text, "select=skip_limit")
     limits = ("select=magnitude_within", "select.max_multiply_adds=5")
     assert "nobody counts multiply-adds on text" in refused(*text, *limits)
+
+
+def test_a_limit_that_no_cell_keeps_is_refused_before_the_search_and_one_that_is_kept_changes_nothing_of_it(
+    searched, tmp_path, refused
+):
+    rule = (*SEARCH, "select=magnitude_within")
+    message = refused(*rule, "select.max_parameters=30")
+    assert "select.max_parameters=30: the smallest final network of this search has" in message
+    assert not list((tmp_path / "refused").rglob("*.ckpt"))
+    least = re.search(r"give at least (\d+)", message)[1]
+    assert "the smallest final network" in refused(*rule, f"select.max_parameters={int(least) - 1}")
+    found = finished(tmp_path / "found", *rule, f"select.max_parameters={least}")
+    assert json.loads((found / "selection.json").read_text())["limits"]["parameters"] == int(least)
+    with np.load(found / "alphas.npz") as ours, np.load(searched / "alphas.npz") as theirs:
+        assert ours.files == theirs.files
+        assert all(np.array_equal(ours[name], theirs[name]) for name in ours.files)
