@@ -44,7 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _status(argv, show_traceback)
         if ClaimSweepFolder.folder is None:
             return status
-        of_jobs = report_sweep(ClaimSweepFolder.folder, ClaimSweepFolder.lost, show_traceback)
+        of_jobs = report_sweep(
+            ClaimSweepFolder.folder, ClaimSweepFolder.lost, show_traceback, ClaimSweepFolder.answered
+        )
         return status or of_jobs
     finally:
         run_folder.end_claim(refused=status == 2)
@@ -68,7 +70,7 @@ def _status(argv: Sequence[str] | None, show_traceback: bool) -> int:
     except Interrupted as interruption:
         return _report_interruption(interruption)
     except (Exception, Refused) as raised:
-        if all_failed(ClaimSweepFolder.folder):
+        if ClaimSweepFolder.answered is None and all_failed(ClaimSweepFolder.folder):
             return 0  # the sweeper complains that there is nothing to compare; the report says more
         error = raised.error if isinstance(raised, Refused) else raised
         message = user_message(error, sys.argv[1:] if argv is None else argv)

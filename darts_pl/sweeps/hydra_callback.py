@@ -43,10 +43,14 @@ class ClaimSweepFolder(Callback):
     #: One line for each job that the launcher lost.
     lost: ClassVar[list[str]] = []
 
+    #: Numbers of the jobs whose end, also a failure, is an answer to a search without gradients. None = the jobs of
+    #: the sweep are no questions of such a search.
+    answered: ClassVar[set[int] | None] = None
+
     @classmethod
     def forget(cls) -> None:
         """Return to the state before any sweep."""
-        cls.folder, cls.claim, cls.lost = None, None, []
+        cls.folder, cls.claim, cls.lost, cls.answered = None, None, [], None
 
     @classmethod
     def end(cls, *, refused: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from darts_pl.errors import UserError
@@ -21,24 +21,29 @@ def all_failed(sweep: Path | None) -> bool:
     return bool(records) and all(record.state == FAILED for record in records)
 
 
-def report_sweep(sweep: Path, lost: Sequence[str], show_tracebacks: bool) -> int:
+def report_sweep(
+    sweep: Path, lost: Sequence[str], show_tracebacks: bool, answered: Collection[int] | None = None
+) -> int:
     """Print how the jobs ended and return the exit status.
 
     Args:
         sweep: the folder of the sweep.
         lost: one line for each job that the launcher lost.
-        show_tracebacks: also of failures that the user can fix.
+        show_tracebacks: also of failures that the user can fix, or that are answers.
+        answered: numbers of the jobs whose end, also a failure, is an answer to a search without gradients, which has
+            told it already; None = the jobs are no questions of such a search.
 
     Returns:
-        0 if all jobs finished, 2 if the user can fix the cause of every failure, else 1.
+        0 if all jobs finished or are answers, 2 if the user can fix the cause of every other failure, else 1.
     """
     records = _records(sweep)
     if not records and not lost:
         return 0
     by_state = {state: [record for record in records if record.state == state] for state in (FINISHED, FAILED, RUNNING)}
-    failed, unfinished = by_state[FAILED], by_state[RUNNING]
-    for record in failed:
-        if record.details and (show_tracebacks or not record.fixable):
+    told = answered or ()
+    failed, unfinished = ([one for one in by_state[state] if one.number not in told] for state in (FAILED, RUNNING))
+    for record in by_state[FAILED]:
+        if record.details and (show_tracebacks or (record in failed and not record.fixable)):
             print(f"\njob {record.number}\n{record.details}", file=sys.stderr, end="")
     words = {FINISHED: "finished", FAILED: "failed", RUNNING: "not finished"}
     counts = ", ".join(f"{len(found)} {words[state]}" for state, found in by_state.items() if found)
@@ -54,6 +59,7 @@ def report_sweep(sweep: Path, lost: Sequence[str], show_tracebacks: bool) -> int
         print(f"not finished: job {record.number}  {' '.join(record.overrides)}", file=sys.stderr)
     for line in lost:
         print(line, file=sys.stderr)
+    lost = lost if answered is None else ()
     if failed or unfinished or lost:
         print(
             f"to run the jobs that have not finished, repeat the command with hydra.sweep.dir={place} resume=true",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import importlib
-import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,8 +19,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from darts_pl import plugins
 from darts_pl.errors import UserError
-from darts_pl.records.job_record import read_record
-from darts_pl.sweeps.hydra_callback import JOBS
+from darts_pl.sweeps.evaluations import read_evaluations
+from darts_pl.sweeps.hydra_callback import ClaimSweepFolder
 
 if TYPE_CHECKING:
     from darts_pl.strategies.evaluators import Evaluation
@@ -36,8 +35,8 @@ class StrategySweeper(Sweeper):
 
     The folder of the sweep receives what task=strategy leaves in the folder of a run, and a folder for each job, which
     is task=evaluate of one genotype. What is found depends on the seed and on `batch`, and not on which job is done
-    first. With resume=true a stopped search continues: answered questions are not asked again, and finished jobs of an
-    open batch return their answers.
+    first. A job that fails counts as the worst score. With resume=true a stopped search continues: answered questions
+    are not asked again, and finished jobs of an open batch return their answers.
 
     Args:
         batch: how many questions are open at once.
@@ -49,6 +48,7 @@ class StrategySweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Remember the command; called by Hydra."""
         self.command = config
+        ClaimSweepFolder.answered = set()
         self.jobs = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -57,7 +57,8 @@ class StrategySweeper(Sweeper):
         """Run the whole search; called by Hydra with the overrides of the command.
 
         Raises:
-            UserError: if the command is not one of task=strategy, or a job failed for a reason that is no answer.
+            UserError: if the command is not one of task=strategy, or its first jobs all fail for a reason that the
+                user can fix.
         """
         # Imported here so that --help and tab completion stay quick.
         from darts_pl.config import parse_config
@@ -134,7 +135,7 @@ class StrategySweeper(Sweeper):
         return [*kept, "task=evaluate", f"evaluator={chosen}", *_costs(self.command)]
 
     def _evaluate(self, questions: Sequence[Question]) -> list[Evaluation]:
-        """The evaluations of some questions, each by a job."""
+        """The evaluations of some questions, each by a job; see `read_evaluations` for jobs that fail."""
         # Every job so far has one answer, whoever ran it: an earlier command, or this one.
         first = len(self.answers.known)
         jobs = [
@@ -147,26 +148,9 @@ class StrategySweeper(Sweeper):
             for question in questions
         ]
         self.jobs.launch(jobs, initial_job_idx=first)
-        return [self._answer(first + index) for index in range(len(jobs))]
-
-    def _answer(self, job: int) -> Evaluation:
-        """The evaluation that a job has left.
-
-        Raises:
-            UserError: if it left none.
-        """
-        from darts_pl.strategies.evaluators import Evaluation
-        from darts_pl.tasks.evaluate import EVALUATION
-
-        place = self.folder / JOBS / f"{job}.json"
-        folder = self.folder / json.loads(place.read_text(encoding="utf-8")) if place.is_file() else None
-        record = None if folder is None else read_record(folder)
-        if folder is None or record is None or record.state != "finished":
-            reason = "it left no result" if record is None or not record.reason else record.reason.splitlines()[0]
-            raise UserError(f"job {job} of the search is not finished: {reason}")
-        found: Mapping[str, Any] = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
-        scores = None if found["scores"] is None else tuple(found["scores"])
-        return Evaluation(scores, found["simulated_seconds"], found["failure"], facts=found["facts"])
+        numbers = range(first, first + len(jobs))
+        ClaimSweepFolder.answered = {*(ClaimSweepFolder.answered or ()), *numbers}
+        return read_evaluations(self.folder, numbers, first=first == 0)
 
 
 #: Hydra takes plugins from its namespace package only; this module is known under a name in it as well, the one that

@@ -11,7 +11,7 @@ from darts_pl.settings import check
 from darts_pl.strategies import STRATEGIES, Question, build_strategy
 from tests.strategies.conftest import CONF, DIFFERENT, ENCODINGS, FILES, settings_of, small
 
-QUESTIONS = 20
+QUESTIONS = 15
 
 
 def score(question: Question) -> tuple[float, ...]:
@@ -109,19 +109,10 @@ def test_stopped_after_any_answer_it_goes_on_as_if_it_had_not_been(file, encodin
 
 
 @pytest.mark.parametrize("file", DIFFERENT)
-def test_a_state_equals_that_of_a_strategy_told_the_same_again(file):
-    encoding = ENCODINGS["cnn"]
-    original, replayed = small(file, encoding), small(file, encoding)
-    advance(original, QUESTIONS)
-    advance(replayed, QUESTIONS)
-    assert replayed.state_dict() == original.state_dict()
-
-
-@pytest.mark.parametrize("file", DIFFERENT)
 def test_several_questions_may_be_open_and_are_so_after_a_restart(file, encoding):
     def batches(strategy, restart):
         found = []
-        for _ in range(6):
+        for _ in range(4):
             questions = [strategy.ask() for _ in range(4)]
             found += [question.integers for question in questions]
             if restart:
@@ -137,7 +128,7 @@ def test_several_questions_may_be_open_and_are_so_after_a_restart(file, encoding
 @pytest.mark.parametrize("file", DIFFERENT)
 @pytest.mark.parametrize("scores", [None, (math.nan, math.nan), (-math.inf, 0.0), ()], ids=str)
 def test_a_strategy_survives_that_everything_fails(file, scores):
-    encoding = ENCODINGS["cnn"]
+    encoding = ENCODINGS["rnn"]
     strategy = small(file, encoding)
     for _ in range(QUESTIONS):
         question = strategy.ask()

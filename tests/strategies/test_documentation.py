@@ -1,15 +1,18 @@
 """docs/strategies.md names what there is, and its examples do what it says."""
 
+import csv
 import re
 from pathlib import Path
 
 import pytest
+from scipy.stats import kendalltau, spearmanr
 
 from darts_pl.strategies import STRATEGIES
 from tests.strategies.conftest import ENCODINGS, FILES
 from tests.strategies.test_contract import advance
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "strategies.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs" / "strategies.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", DOCUMENT, flags=re.DOTALL)
 
 
@@ -18,6 +21,17 @@ def test_every_strategy_has_a_paragraph_and_a_command():
     paragraphs = re.findall(r"^\*\*(\w+)\*\*", section, flags=re.MULTILINE)
     assert re.findall(r"^python run\.py task=strategy strategy=(\w+) ", section, flags=re.MULTILINE) == paragraphs
     assert set(paragraphs) == set(STRATEGIES.list())
+
+
+def test_the_rank_correlations_of_the_scores_are_those_of_the_rows():
+    rows = list(csv.DictReader((ROOT / "docs" / "results" / "zero_cost.csv").read_text().splitlines()))
+    accuracies = [float(row["score"]) for row in rows]
+    table = re.findall(r"^\| `(\w+)` \| ([\d.]+) \([^|]*\| [^|]*\| ([\d.]+) \(", DOCUMENT, flags=re.MULTILINE)
+    assert {name for name, _, _ in table} == set(rows[0]) - {"genotype", "score"}
+    for name, rho, tau in table:
+        scores = [float(row[name] or "-inf") for row in rows]  # a cell without a score counts as the worst
+        assert f"{spearmanr(scores, accuracies).statistic:.2f}" == rho
+        assert f"{kendalltau(scores, accuracies).statistic:.2f}" == tau
 
 
 def test_every_file_of_settings_is_mentioned():

@@ -13,9 +13,9 @@ from sklearn.linear_model import Ridge
 import strategies
 from darts_pl.strategies import CachedEvaluator, Features
 from strategy_objectives import FULL_EPOCHS, Surrogate, Synthetic, Table, convolutional_encoding
-from strategy_report import interval, paired_lines, table_lines
 from tests.strategies.conftest import TABLE_OPERATIONS
 from tests.strategies.test_race import question
+from tests.strategies.test_study_report import texts_of
 
 
 @pytest.fixture(scope="module")
@@ -172,29 +172,10 @@ def test_a_stopped_comparison_is_continued_and_reported(table_file, tmp_path, mo
     written = (tmp_path / "strategies.md").read_text()
     mean = np.mean([float(row["test"]) for row in rows if row["strategy"] == "random"])
     assert f"| `random` | {mean:.2f} ±" in written
-    assert (tmp_path / "strategies_nasbench201.svg").read_text().count("<svg") == 1
-
-
-def test_the_tables_state_intervals_and_the_paired_test():
-    rows = [
-        {"strategy": name, "seed": str(seed), "best_100": "0.5", "best_300": str(value + 0.02 * seed)}
-        for name, value in (("random", 0.5), ("evolution", 0.6))
-        for seed in range(10)
-    ]
-    lines = list(paired_lines(rows, 2))
-    assert lines[2].startswith("| `evolution` | 0.50 ± 0.00 | 0.69 ± 0.06 | 0.10 to 0.10 |")
-    assert lines[2].endswith("| yes |")
-    values = np.array([1.0, 2.0, 3.0, 4.0])
-    assert interval(values) == pytest.approx(3.1824 * np.sqrt(5 / 3) / 2, abs=1e-3)  # t of 3 degrees of freedom
-    table = list(
-        table_lines(
-            [
-                {"strategy": "random", "seed": "0", "test": "93", "evaluations": "9"},
-                {"strategy": "random", "seed": "1", "test": "94", "evaluations": "11"},
-            ]
-        )
-    )
-    assert table[2] == "| `random` | 93.50 ± 0.71 | 87.15 to 99.85 | 93.70 ± 0.36 | 10 | 2 |"
+    picture = (tmp_path / "strategies_nasbench201.svg").read_bytes()
+    assert {"evolution_small (3)", "random (3 searches)"} <= set(texts_of(picture))
+    command("report")
+    assert (tmp_path / "strategies_nasbench201.svg").read_bytes() == picture
 
 
 def better_than_random(name, seeds, evaluations, monkeypatch) -> float:

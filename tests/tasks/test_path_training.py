@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -59,44 +60,86 @@ def test_enas_chooses_the_best_of_its_samples_after_the_shared_weights_are_train
     assert (state["turns"], state["batch"]) == (2, [])  # the answers of the final choice teach nothing
 
 
-def test_an_epoch_trains_the_drawn_paths_only(tmp_path, digits, monkeypatch):
-    """Without momentum and decay, a weight moves exactly where its operation was drawn."""
-    drawn, train_paths = [], PathModule.train_paths
+@pytest.fixture
+def trainings(monkeypatch) -> list:
+    """Per training of shared weights: the module, its weights before the first step, and the paths of its steps."""
+    found, train_paths = [], PathModule.train_paths
 
     def recorded(self, draw, epochs):
+        before = {name: value.clone() for name, value in self.supernet.state_dict().items()}
+        paths: list = []
+        found.append((self, before, paths))
+
         def noted(seed):
             genotype = draw(seed)
             if self.training:
-                drawn.append(genotype)
+                paths.append(genotype)
             return genotype
 
-        self.before = {name: value.clone() for name, value in self.supernet.state_dict().items()}
-        modules.append(self)
         train_paths(self, noted, epochs)
 
-    modules: list = []
     monkeypatch.setattr(PathModule, "train_paths", recorded)
+    return found
+
+
+def weights_by_edge(weights) -> dict:
+    """The weights of a supernet of 3 cells with 2 nodes by (layer, node, source, operation, name); of weights that
+    belong to no edge by their names. Edges that leave one source share a tensor, one block of channels per node."""
+    found = {}
+    for name, weight in weights.items():
+        edge = re.fullmatch(r"cells\.(\d)\.mixed\.(\d)\.operations\.(\w+)\.(.*)", name)
+        if edge is None:
+            found[name] = weight
+            continue
+        layer, source = int(edge[1]), int(edge[2])
+        nodes = [node for node in range(2) if source < node + 2]
+        for node, block in zip(nodes, weight.chunk(len(nodes)), strict=True):
+            found[layer, node, source, edge[3], edge[4]] = block
+    return found
+
+
+def is_on_path(key, genotype) -> bool:
+    """Whether the path of a genotype uses a weight of `weights_by_edge`: those of no edge always."""
+    if isinstance(key, str):
+        return True
+    layer, node, source, operation, _ = key
+    cell = genotype.cells[("normal", "reduce", "reduce")[layer]]  # reductions at a third and two thirds of the depth
+    return (operation, source) in [(pair.operation, pair.source) for pair in cell.nodes[node]]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_step_trains_the_weights_of_the_drawn_path_and_no_others(seed, tmp_path, digits, trainings):
+    """Without momentum and decay, a weight moves exactly where its operation was drawn."""
     still = ("search.epochs=1", "search.weights.momentum=0", "search.weights.weight_decay=0", "search.batch_size=100")
-    finished(tmp_path, *SHARED, *still, "strategy=random", digits, "budget.evaluations=1")
-    (module,) = modules
-    assert len(drawn) == 1
+    command = (*SHARED, *still, "search.nodes=2", f"seed={seed}", "strategy=random", digits)
+    finished(tmp_path, *command, "budget.evaluations=1")
+    ((module, before, (path,)),) = trainings
     after = module.supernet.state_dict()
-    moved = {
-        name
-        for name, parameter in module.supernet.weights().items()
-        if not torch.equal(after[name], module.before[name].to(parameter.device))
-    }
-    assert all(torch.equal(after[name], module.before[name]) for name in after if "alphas" in name)
-    convolutions = any(pair.operation == "sep_conv_3x3" for cell in drawn[0].cells.values() for pair in cell.pairs)
-    candidate = {name for name in moved if "edge" in name or "candidates" in name or "operations" in name}
-    assert bool(candidate) == convolutions
+    assert all(torch.equal(after[name], before[name]) for name in after if "alphas" in name)
+    names = module.supernet.weights().keys()
+    first, last = (weights_by_edge({name: state[name].cpu() for name in names}) for state in (before, after))
+    moved = {key for key in first if not torch.equal(first[key], last[key])}
+    assert moved == {key for key in first if is_on_path(key, path)}
+    convolutions = [key for key in first if "sep_conv_3x3" in key]
+    assert 0 < len(moved.intersection(convolutions)) < len(convolutions)
 
 
-def test_the_weights_that_were_trained_are_those_of_uniform_paths_for_a_strategy_that_shares_none(tmp_path, digits):
+def test_the_weights_that_were_trained_are_those_of_uniform_paths_for_a_strategy_that_shares_none(
+    tmp_path, digits, trainings
+):
     for name in ("random", "evolution_small"):
         finished(tmp_path / name, *SHARED, f"strategy={name}", digits, "budget.evaluations=2")
     first, second = (weights(tmp_path / name) for name in ("random", "evolution_small"))
     assert all(torch.equal(first[name], second[name]) for name in first)
+    (module, before, paths), (_, _, others) = trainings
+    assert paths == others
+    assert len(paths) == 2 * 2  # two epochs of two steps
+    assert len(set(map(str, paths))) > 1
+    assert all(
+        not torch.equal(weight.cpu(), before[name])
+        for name, weight in module.supernet.weights().items()
+        if name.startswith(("stem", "classifier"))
+    )
 
 
 @pytest.mark.slow

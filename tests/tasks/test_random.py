@@ -19,6 +19,7 @@ from darts_pl.data import load
 from darts_pl.genotype import parse, read
 from darts_pl.interruption import interrupt
 from darts_pl.modules import ClassifierModule
+from darts_pl.records.contents import run_paths
 from darts_pl.strategies.race import HISTORY
 from darts_pl.tasks.evaluation.training import TrainEvaluator
 from tests.tasks.conftest import csv_rows, finished
@@ -83,6 +84,35 @@ def test_the_best_of_the_samples_is_the_genotype_and_the_summary_describes_all(s
     assert read(searched / "genotype.json") == parse(ranking[0]["genotype"])
     assert int(ranking[0]["parameters"]) == summary["parameters"]
     assert (summary["task"], summary["evaluator"], summary["strategy/evaluations"]) == ("random", "train", 3)
+
+
+#: What the page says that a search leaves, and what every run leaves.
+LEFT = {
+    *("genotype.json", "cells.png", "cells.svg", "summary.json", "metrics.csv", "ranking.csv", "history.jsonl"),
+    *("strategy.json", "data.json", "warnings.json", "run.json", "report.html", "README.md"),
+}
+
+
+def test_the_files_of_a_random_search_are_those_that_the_pages_name_and_they_agree(searched):
+    files = {path.name for path in searched.iterdir() if path.is_file()}
+    assert files == LEFT
+    assert {path.name for path in searched.iterdir() if path.is_dir()} == {".hydra", "samples", "tensorboard"}
+    ours = {path.relative_to(searched).parts[0] for path in run_paths(searched)}
+    assert ours == files | {"samples", "tensorboard"}
+    page = (searched / "README.md").read_text()
+    assert {name for name in files if name not in page} <= {"README.md"}
+    rows = [json.loads(line) for line in (searched / HISTORY).read_text().splitlines()]
+    metrics, ranking = csv_rows(searched / "metrics.csv"), csv_rows(searched / "ranking.csv")
+    assert [float(row["strategy/score"]) for row in metrics] == [row["scores"][0] for row in rows]
+    assert [float(row["seconds"]) for row in metrics] == [row["seconds"] for row in rows]
+    assert len({row["genotype"] for row in ranking}) == len(rows)
+    for row in rows:  # the sample's own files say what the history says
+        sample = json.loads((searched / "samples" / f"{row['number']:03d}" / "summary.json").read_text())
+        (ranked,) = [one for one in ranking if one["genotype"] == sample["genotype"]]
+        assert float(ranked["score"]) == row["scores"][0]
+        assert int(ranked["parameters"]) == sample["parameters"] == row["facts"]["parameters"]
+    state = json.loads((searched / "strategy.json").read_text())
+    assert (state["seed"], state["told"], state["open"]) == (0, len(rows), [])
 
 
 def test_the_interval_of_the_best_score_is_wilsons_and_the_costs_are_counted_by_hand(searched):
