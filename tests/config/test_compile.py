@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch._inductor.config
 
 from darts_pl.cli import main
 
@@ -23,11 +22,13 @@ ROOT = Path(__file__).parents[2]
         (("method=gdas",), "relaxation=gumbel: every step computes other candidates"),
         (("skip=dropout",), "skip=dropout: its rate changes with the epoch"),
         (("skip=auxiliary",), "skip=auxiliary: its weight changes with the epoch"),
+        (("hardware=ddp_cpu",), "is for one process; use hardware.devices=1"),
+        (("order=first", "hardware.precision=bf16-mixed"), "hardware.precision=bf16-mixed: use 32-true, 64-true"),
         (("time_budget=10m",), "time_budget=10m, which knows no compilation"),
     ],
 )
 def test_what_compiled_code_cannot_do_is_refused_in_one_line(given, reason, tmp_path, capsys):
-    command = ["data=digits", "hardware=cpu", "hardware.compile=true", *given, f"hydra.run.dir={tmp_path / 'run'}"]
+    command = ["data=digits", "hardware=cpu", *given, "hardware.compile=true", f"hydra.run.dir={tmp_path / 'run'}"]
     assert main(command) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if reason in line]
     assert len(lines) == 1
@@ -37,7 +38,9 @@ def test_what_compiled_code_cannot_do_is_refused_in_one_line(given, reason, tmp_
 def test_without_a_compiler_a_run_is_refused_in_one_line(tmp_path, capsys):
     sizes = ("search.layers=3", "search.init_channels=2", "search.nodes=1", "search.candidates=[skip_connect,none]")
     command = ("data=digits", "hardware=cpu", "hardware.compile=true", "order=first", *sizes)
-    with torch._inductor.config.patch({"cpp.cxx": (None, "no-such-compiler")}):
+    from torch._inductor import config  # takes a second to import
+
+    with config.patch({"cpp.cxx": (None, "no-such-compiler")}):
         assert main([*command, f"hydra.run.dir={tmp_path / 'run'}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(

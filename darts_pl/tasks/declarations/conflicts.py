@@ -58,12 +58,21 @@ def check_recompute(config: Config) -> Iterator[str]:
 @CROSS_CHECKS.register("compile")
 def check_compile(config: Config) -> Iterator[str]:
     """Compiled parts are differentiated once, compute all candidates, and do not change from epoch to epoch."""
-    if not config.hardware.compile:
+    hardware = config.hardware
+    if not hardware.compile:
         return
+    if hardware.devices not in (1, "1", "auto") or hardware.strategy == "ddp" or (hardware.nodes or 1) > 1:
+        yield "hardware.compile=true: is for one process; use hardware.devices=1, or hardware.compile=false"
+    if hardware.precision not in ("32-true", "64-true"):
+        yield f"hardware.compile=true with hardware.precision={hardware.precision}: use 32-true, 64-true, or false"
     if config.time_budget is not None:
         yield f"hardware.compile=true with time_budget={config.time_budget}, which knows no compilation: use false"
-    if not config.task.runs_search:
-        return
+    if config.task.runs_search:
+        yield from _search_misfits(config)
+
+
+def _search_misfits(config: Config) -> Iterator[str]:
+    """Why the parts of a search cannot be compiled."""
     if getattr(config.order, "differentiates_twice", True):
         yield (
             f"hardware.compile=true with order={config.order.name}: compiled code is differentiated once; "
