@@ -21,7 +21,7 @@ from darts_pl.spaces import (
 )
 from darts_pl.zoo import published
 
-CNN_CANDIDATES = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_5x5")
+CNN_CANDIDATES = ("none", "max_pool_3x3", "skip_connect", "dil_conv_5x5")
 #: What torch.compile translates a graph to: the library's operations again, or C++.
 LIBRARY, CPP = "aot_eager", "inductor"
 slow = pytest.mark.slow
