@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -42,6 +43,8 @@ def refuse_missing_compiler(hardware: HardwareSettings) -> None:
     if not hardware.compile:
         return
     gpu = hardware.accelerator != "cpu" and torch.cuda.is_available()
+    # Without a GPU it would say that there is none, where CUDA_HOME is set or found.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     try:
         if not gpu:
             # Asked first: the sum may be in torch's cache, and would then need no compiler.
