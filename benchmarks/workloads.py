@@ -54,10 +54,16 @@ def words(length: int, batch: int, vocabulary: int, device: str) -> Batch:
 
 
 def cnn_search(
-    device: str = "cpu", channels: int = 16, layers: int = 8, batch: int = 16, side: int = 32, both: bool = True
+    device: str = "cpu",
+    channels: int = 16,
+    layers: int = 8,
+    batch: int = 16,
+    side: int = 32,
+    nodes: int = 4,
+    both: bool = True,
 ) -> Pair:
     """The paper's search network for images."""
-    space = build_space("cnn", CNN_CANDIDATES, 4)
+    space = build_space("cnn", CNN_CANDIDATES, nodes)
     supernet = CnnSupernet(space, init_channels=channels, layers=layers, classes=CLASSES, alpha_scale=1e-3)
     supernet = supernet.to(device).train()
     batches = images(batch, side, device), images(batch, side, device)

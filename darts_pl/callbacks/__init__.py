@@ -3,6 +3,7 @@
 from darts_pl.callbacks.averaging import weight_average
 from darts_pl.callbacks.best import BestWeights
 from darts_pl.callbacks.checkpoint import KeepDescription, LastCheckpoint, StopOnSignal
+from darts_pl.callbacks.compiling import CompileParts
 from darts_pl.callbacks.history import ArchitectureHistory, MetricsTable
 from darts_pl.callbacks.observers import KeepEpochs, RunObservers
 from darts_pl.callbacks.pictures import ArchitecturePictures, PictureLogger
@@ -17,6 +18,7 @@ __all__ = [
     "ArchitecturePictures",
     "BestWeights",
     "CheckRanksAgree",
+    "CompileParts",
     "EpochLines",
     "KeepDescription",
     "KeepEpochs",

@@ -69,6 +69,7 @@ LATER: Mapping[str, Any] = {
     "data.split_seed": {"images": 0, "photos": 0},
     "data.layout": {"images": "auto"},
     "data.test_fraction": {"images": 0.2, "photos": 0.2},
+    "hardware.compile": False,
 }
 BY_OTHER: Mapping[str, str] = {
     "search.pool_norm": "search.space",

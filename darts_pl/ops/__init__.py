@@ -1,6 +1,7 @@
 """Candidate operations: convolutions and poolings for K parallel edges, activations, and their registries."""
 
 from darts_pl.ops import candidates as _candidates  # registers the built-in operations
+from darts_pl.ops import opaque as _opaque  # registers what compiled code calls
 from darts_pl.ops.activations import ACTIVATIONS, activation, activation_function, activations, check_activations
 from darts_pl.ops.convolutions import FactorizedReduce, ReLUConvBN
 from darts_pl.ops.edges import BatchNorm, EdgeByEdge, EdgeOperation, NodeOutput
@@ -33,3 +34,4 @@ __all__ = [
 ]
 
 assert _candidates
+assert _opaque

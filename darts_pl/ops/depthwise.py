@@ -16,6 +16,7 @@ asked of it, and its gradients are compared once for every shape (`darts_pl.ops.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -61,6 +62,9 @@ class DepthwiseConv2d(nn.Conv2d):
             low = torch.get_autocast_dtype(input.device.type)  # what autocast would do within `conv2d`
             input, weight = input.to(low), weight.to(low)
         input, stride, dilation = strided(input, stride, dilation)
+        if _is_opaque(input, weight):
+            found: Tensor = torch.ops.darts_pl.depthwise(input, weight, stride, dilation)
+            return found
         if not _has_own_gradient(input, weight, kernel, stride, dilation):
             return conv2d(input, weight, None, stride, dilation * (kernel // 2), dilation, self.groups)
         return _Depthwise.apply(input, weight, stride, dilation)
@@ -71,6 +75,16 @@ def _has_own_gradient(x: Tensor, weight: Tensor, kernel: int, stride: int, dilat
         return False
     simple = kernel <= FAST_COLUMNS and dilation == 1
     return cudnn.on_gpu(x) or (not simple and _is_fast_case(x, weight, stride, dilation))
+
+
+#: Whether a program is made to be exported, which knows torch's own operations only; before torch 2.7 it does not tell.
+_is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: True)
+
+
+def _is_opaque(x: Tensor, weight: Tensor) -> bool:
+    """Whether code is compiled now that trains: it calls the operation of `darts_pl.ops.opaque`."""
+    trains = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    return trains and torch.compiler.is_compiling() and not _is_exporting()
 
 
 def strided(x: Tensor, stride: int, dilation: int) -> tuple[Tensor, int, int]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_pl.ops import NONE, EdgeOperation, NodeOutput, Subset, build_edges
+from darts_pl.spaces.compiled import Compilable, compiled
 from darts_pl.spaces.edges import EDGES, Edges, LeavingEdges, Part
 from darts_pl.spaces.mixing import Alive
 from darts_pl.spaces.skip import Skip
@@ -47,7 +48,7 @@ def group_candidates(candidates: Sequence[Sequence[str]]) -> list[Group]:
     ]
 
 
-class MixedEdges(LeavingEdges):
+class MixedEdges(Compilable, LeavingEdges):
     """The weighted sum over candidates for each of the K edges that leave one node.
 
     Args:
@@ -95,6 +96,8 @@ class MixedEdges(LeavingEdges):
         """For each edge the map [B, C, H', W'] that it adds to its target node; None adds nothing."""
         if edges is not None:
             weights = weights * edges.unsqueeze(1)
+        if alive is None and self.runs_compiled():
+            return _compiled_mixed(self, node, weights, edges)
         return self.mixed(NodeOutput(node), weights, alive, edges)
 
     def mixed(
@@ -102,7 +105,7 @@ class MixedEdges(LeavingEdges):
     ) -> list[Tensor | None]:
         """As `forward`, with the edge weights in the mixing weights [K, candidates]."""
         columns = weights.unbind(1)
-        computed = [(group, living) for group in self.groups if (living := _living(group, alive))]
+        computed = _computed(self.groups, alive)
         together = [group for group, living in computed if living == group.positions and self._everywhere(group)]
         scales = self._scales(columns, together)
         whole = [group for group, living in computed if living == group.positions and group not in together]
@@ -185,6 +188,12 @@ class MixedEdges(LeavingEdges):
             yield position, parts[position] if edges is None else parts[position] * edges[position]
 
 
+@compiled
+def _compiled_mixed(mixed: MixedEdges, node: Tensor, weights: Tensor, edges: Tensor | None) -> list[Tensor | None]:
+    """`MixedEdges.mixed` with all candidates."""
+    return mixed.mixed(NodeOutput(node), weights, None, edges)
+
+
 @EDGES.register("plain")
 class PlainEdges(Edges):
     """Every edge computes all its candidates on all channels (paper equation 2)."""
@@ -209,6 +218,12 @@ def _places(groups: Sequence[Group], edges: int, width: int) -> tuple[Tensor, Te
         picked += found.values()
         spread += [found.get(position, edges * width) for position in range(edges)]
     return torch.tensor(picked, dtype=torch.long), torch.tensor(spread, dtype=torch.long)
+
+
+def _computed(groups: Sequence[Group], alive: Alive | None) -> list[tuple[Group, tuple[int, ...]]]:
+    """The candidates that one edge or more computes, with the positions of these edges."""
+    places = [(group, _living(group, alive)) for group in groups]
+    return [(group, living) for group, living in places if living]
 
 
 def _living(group: Group, alive: Alive | None) -> tuple[int, ...]:

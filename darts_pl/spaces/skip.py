@@ -15,6 +15,8 @@ class Skip:
 
     #: Whether it does something that only cells of feature maps [B, C, H, W] have.
     on_maps = False
+    #: Why compiled code cannot serve it (`hardware.compile`); None = it can.
+    not_compiled: str | None = None
 
     def wrap(self, name: str, operation: EdgeOperation, stride: int) -> EdgeOperation:
         """What takes the place of a candidate.

@@ -62,7 +62,7 @@ def scores(folder, processes):
     )
     hardware = HardwareSettings(
         accelerator="cpu", devices=processes, precision="64-true", strategy="ddp" if processes > 1 else "auto",
-        nodes=None, deterministic=False, threads=None,
+        nodes=None, deterministic=False, threads=None, compile=False,
     )  # fmt: skip
     recorder = Recorder()
     callbacks = [RankStates(), recorder, StopOnSignal(LastCheckpoint(Path(folder) / "last.ckpt"))]

@@ -129,6 +129,7 @@ def search(order, folder, processes, batch_size, fault=None):
         nodes=None,
         deterministic=False,
         threads=None,
+        compile=False,
     )
     trainer = build_trainer(
         hardware, RunFolder(Path(folder)), epochs=EPOCHS, callbacks=[RankStates(), recorder, CheckRanksAgree()]

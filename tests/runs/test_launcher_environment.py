@@ -21,6 +21,7 @@ def hardware(devices=1):
         nodes=None,
         deterministic=False,
         threads=None,
+        compile=False,
     )
 
 

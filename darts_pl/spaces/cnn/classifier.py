@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import stochastic_depth
 
 from darts_pl.errors import UserError
 from darts_pl.genotype import CellGenotype, Genotype
@@ -15,6 +14,7 @@ from darts_pl.spaces.cnn.auxiliary import TOWERS, AuxiliaryTower
 from darts_pl.spaces.cnn.fixed_reduction import WIDTH, FixedReduction
 from darts_pl.spaces.cnn.plan import CellPlan, extra_skip, plan_cells, preprocess
 from darts_pl.spaces.cnn.stems import build_stem
+from darts_pl.spaces.compiled import Compilable, compiled
 from darts_pl.spaces.image_network import ImageNetwork
 
 _CELL_TYPES = ("normal", "reduce")
@@ -22,7 +22,7 @@ _CELL_TYPES = ("normal", "reduce")
 EXTRA_SKIP = "has_extra_skip"
 
 
-class FinalCell(nn.Module):
+class FinalCell(Compilable):
     """A cell with the operations of a genotype.
 
     Args:
@@ -53,24 +53,52 @@ class FinalCell(nn.Module):
             drop_path: probability with which each operation but the identity is dropped for a
                 sample, together with the edge's extra skip connection (training only).
         """
+        kept = self._kept(before, drop_path)
+        if self.runs_compiled():
+            # Also where nothing is dropped, as in the first epoch: one form instead of two.
+            ones = before.new_ones(len(before), 1, 1, 1)
+            return _compiled_cell(self, before, last, torch.stack([ones if mask is None else mask for mask in kept]))
+        return self.nodes(before, last, kept)
+
+    def _kept(self, like: Tensor, drop_path: float) -> list[Tensor | None]:
+        """By edge 0 for a sample whose path is dropped, else 1 / (1 - drop_path) [B, 1, 1, 1]; None = 1 for all."""
+        if not (self.training and drop_path > 0):
+            return [None] * len(self.operations)
+        keep = 1 - drop_path
+        return [
+            None if isinstance(operation, Identity) else like.new_empty(len(like), 1, 1, 1).bernoulli_(keep).div_(keep)
+            for operation in self.operations
+        ]
+
+    def nodes(self, before: Tensor, last: Tensor, kept: Sequence[Tensor | None]) -> Tensor:
+        """The concatenated nodes, as `forward` gives them.
+
+        Args:
+            before, last: see `forward`.
+            kept: by edge the factor of each sample [B, 1, 1, 1]; None = 1.
+        """
         # What reads one node shares its ReLU.
         states = [NodeOutput(self.preprocess0(before)), NodeOutput(self.preprocess1(last))]
-        operations = iter(self.operations)
+        operations, factors = iter(self.operations), iter(kept)
         skips = iter(self.skips or ())
         for sources in self.sources:
             parts = []
             for source in sources:
-                operation = next(operations)
+                operation, factor = next(operations), next(factors)
                 state = states[source]
                 shared = (state,) if isinstance(operation, EdgeOperation) else ()
                 part = operation(state.raw, *shared)  # a call of the module, which hooks see: latency is measured there
                 if self.skips is not None:
                     part = part + next(skips)(state.raw)
-                if self.training and drop_path > 0 and not isinstance(operation, Identity):
-                    part = stochastic_depth(part, drop_path, mode="row")
-                parts.append(part)
+                parts.append(part if factor is None else part * factor.to(part.dtype))
             states.append(NodeOutput(sum(parts[1:], parts[0])))
         return torch.cat([states[node].raw for node in self.concat], dim=1)
+
+
+@compiled
+def _compiled_cell(cell: FinalCell, before: Tensor, last: Tensor, kept: Tensor) -> Tensor:
+    """`FinalCell.nodes`."""
+    return cell.nodes(before, last, kept.unbind(0))
 
 
 def width_of(genotype: Genotype, reduction: bool) -> int:

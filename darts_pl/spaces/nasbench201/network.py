@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from darts_pl.errors import UserError
 from darts_pl.ops import NONE, BatchNorm, ReLUConvBN, build
+from darts_pl.spaces.compiled import Compilable, compiled
 from darts_pl.spaces.image_network import ImageNetwork
 from darts_pl.spaces.nasbench201.cell import NODES, OPERATIONS, check_cell, edges
 
@@ -35,7 +36,7 @@ class ResidualBlock(nn.Module):
         return self.downsample(x) + self.conv_b(self.conv_a(x))
 
 
-class FinalCell(nn.Module):
+class FinalCell(Compilable):
     """A cell with one operation per edge, of which "none" contributes nothing.
 
     Args:
@@ -59,11 +60,21 @@ class FinalCell(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, channels, H, W] -> the output node, of the same shape; zero where nothing reaches it."""
+        return _compiled_cell(self, x) if self.runs_compiled() else self.last_node(x)
+
+    def last_node(self, x: Tensor) -> Tensor:
+        """What `forward` gives."""
         states = [x]
         for target in range(1, self.nodes):
             parts = [self.layers[str(number)](states[source]) for number, source in self.entering[target]]
             states.append(sum(parts[1:], parts[0]) if parts else x.new_zeros(x.shape))
         return states[-1]
+
+
+@compiled
+def _compiled_cell(cell: FinalCell, x: Tensor) -> Tensor:
+    """`FinalCell.last_node`."""
+    return cell.last_node(x)
 
 
 def body(channels: int, cells: int, cell: Callable[[int], nn.Module]) -> nn.ModuleList:

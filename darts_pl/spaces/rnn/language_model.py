@@ -50,7 +50,7 @@ class DerivedCell(GatedCell):
     def run(self, from_inputs: Tensor, hidden: Tensor, for_hidden: Tensor, mask: Tensor | None, *extra: Any) -> Tensor:
         names = [reader.activation for readers in self.readers.values() for reader in readers]
         known = 0 not in self.concat and all(map(slope_is_known, names))
-        if not (known and self.training and torch.is_grad_enabled()):
+        if self.runs_compiled() or not (known and self.training and torch.is_grad_enabled()):
             return super().run(from_inputs, hidden, for_hidden, mask, *extra)
         prepared, readers = self.prepare(*extra), self._by_source()
         places = {node: place for place, node in enumerate(node for one in readers for node, _ in self.readers[one])}

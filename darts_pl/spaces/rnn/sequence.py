@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_pl.errors import UserError
+from darts_pl.spaces.compiled import Compilable, compiled
 
 #: Weights start uniform in [-0.04, 0.04] (the authors' code, rnn/model.py).
 INIT_RANGE = 0.04
@@ -100,7 +101,7 @@ class TiedWords(nn.Module):
         return nn.functional.linear(outputs, self.weight, self.bias)
 
 
-class GatedCell(nn.Module, ABC):
+class GatedCell(Compilable, ABC):
     """A recurrent cell whose node 0 and intermediate nodes are gated (paper section A.1.2).
 
     Node 0 is ``h + c * (tanh(d) - h)`` with ``[sigmoid^-1(c), d] = [x, h] @ first``. Node i has one
@@ -156,15 +157,30 @@ class GatedCell(nn.Module, ABC):
             from_inputs, hidden, for_hidden, mask: see `run`.
             prepared: what `prepare` returned.
         """
+        step = type(self).step
+        if self.runs_compiled():
+            step = _compiled_step
+            # Whether it needs a gradient would else tell the first step from the others: two forms instead of one.
+            hidden = hidden if hidden.requires_grad else hidden.detach().requires_grad_()
         outputs = []
         for part in from_inputs.unbind(0):
-            # Under autocast a product has another dtype.
-            both = torch.addmm(part, _masked(hidden, mask), for_hidden).to(hidden.dtype)
-            gate, candidate = both.chunk(2, dim=1)
-            start = torch.lerp(hidden, candidate.tanh(), gate.sigmoid())
-            hidden = self.output(start, mask, prepared)
+            hidden = step(self, part, hidden, for_hidden, mask, prepared)
             outputs.append(hidden)
         return torch.stack(outputs)
+
+    def step(self, part: Tensor, hidden: Tensor, for_hidden: Tensor, mask: Tensor | None, prepared: Any) -> Tensor:
+        """The hidden state [B, H] after one step.
+
+        Args:
+            part: what the input adds to node 0's pre-activations [B, 2H].
+            hidden: state before the step [B, H].
+            for_hidden, mask, prepared: see `step_by_step`.
+        """
+        # Under autocast a product has another dtype.
+        both = torch.addmm(part, _masked(hidden, mask), for_hidden).to(hidden.dtype)
+        gate, candidate = both.chunk(2, dim=1)
+        start = torch.lerp(hidden, candidate.tanh(), gate.sigmoid())
+        return self.output(start, mask, prepared)
 
     @abstractmethod
     def prepare(self, *extra: Any) -> Any:
@@ -191,6 +207,14 @@ class GatedCell(nn.Module, ABC):
         both = (_masked(state, mask) @ matrix).to(state.dtype)  # another one under autocast
         gate, candidate = both.view(state.shape[0], -1, 2, self.units).unbind(2)
         return gate, candidate
+
+
+@compiled
+def _compiled_step(
+    cell: GatedCell, part: Tensor, hidden: Tensor, for_hidden: Tensor, mask: Tensor | None, prepared: Any
+) -> Tensor:
+    """`GatedCell.step`."""
+    return cell.step(part, hidden, for_hidden, mask, prepared)
 
 
 class SequenceOutput(NamedTuple):

@@ -129,7 +129,8 @@ class MixedCell(GatedCell):
 
     def run(self, from_inputs: Tensor, hidden: Tensor, for_hidden: Tensor, mask: Tensor | None, *extra: Any) -> Tensor:
         (mixing,) = extra
-        if not (self.training and torch.is_grad_enabled() and all(map(slope_is_known, self.activations))):
+        in_steps = not (self.training and torch.is_grad_enabled() and all(map(slope_is_known, self.activations)))
+        if in_steps or self.runs_compiled():
             return super().run(from_inputs, hidden, for_hidden, mask, mixing)
         living = self._living(mixing.alive)
         columns = [

@@ -83,6 +83,7 @@ class AuxiliarySkip(Skip):
     """
 
     on_maps = True
+    not_compiled = "its weight changes with the epoch, and every one would be compiled"
 
     def __init__(self, settings: AuxiliarySkipSettings) -> None:
         self.schedule = settings.schedule

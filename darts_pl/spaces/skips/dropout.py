@@ -112,6 +112,7 @@ class DropoutSkip(Skip):
     """
 
     on_maps = True
+    not_compiled = "its rate changes with the epoch, and every one would be compiled"
 
     def __init__(self, settings: DropoutSkipSettings) -> None:
         self.rate = DropoutRate(settings)

@@ -7,7 +7,7 @@ from typing import Any
 
 from darts_pl.config import CROSS_CHECKS, Config
 from darts_pl.data.settings import DATA_KINDS
-from darts_pl.spaces import SPACES, Space
+from darts_pl.spaces import RELAXATIONS, SKIPS, SPACES, Space
 
 #: What a search may run in; bfloat16 in first order only.
 SEARCH_PRECISIONS = ("32-true", "64-true", "bf16-mixed")
@@ -53,6 +53,44 @@ def check_recompute(config: Config) -> Iterator[str]:
     for name, settings in config.observers.items():
         if getattr(settings, "differentiates_twice", False):
             yield f"search.recompute=true with the observer {name}, which differentiates twice: use false"
+
+
+@CROSS_CHECKS.register("compile")
+def check_compile(config: Config) -> Iterator[str]:
+    """Compiled parts are differentiated once, compute all candidates, and do not change from epoch to epoch."""
+    hardware = config.hardware
+    if not hardware.compile:
+        return
+    if hardware.devices not in (1, "1", "auto") or hardware.strategy == "ddp" or (hardware.nodes or 1) > 1:
+        yield "hardware.compile=true: is for one process; use hardware.devices=1, or hardware.compile=false"
+    if hardware.precision not in ("32-true", "64-true"):
+        yield f"hardware.compile=true with hardware.precision={hardware.precision}: use 32-true, 64-true, or false"
+    if config.time_budget is not None:
+        yield f"hardware.compile=true with time_budget={config.time_budget}, which knows no compilation: use false"
+    if config.task.runs_search:
+        yield from _search_misfits(config)
+
+
+def _search_misfits(config: Config) -> Iterator[str]:
+    """Why the parts of a search cannot be compiled."""
+    if getattr(config.order, "differentiates_twice", True):
+        yield (
+            f"hardware.compile=true with order={config.order.name}: compiled code is differentiated once; "
+            "use false, order=first or order=second"
+        )
+    for name, settings in config.observers.items():
+        if getattr(settings, "differentiates_twice", False):
+            yield f"hardware.compile=true with the observer {name}, which differentiates twice: use false"
+    if getattr(config.search, "recompute", False):
+        yield "hardware.compile=true with search.recompute=true: compiled code chooses what it keeps; use one of them"
+    if RELAXATIONS.build(config.relaxation).single_path:
+        yield (
+            f"hardware.compile=true with relaxation={config.relaxation.name}: every step computes other candidates, "
+            "and every choice would be compiled; use false"
+        )
+    reason = SKIPS.build(config.skip).not_compiled
+    if reason is not None:
+        yield f"hardware.compile=true with skip={config.skip.name}: {reason}; use false"
 
 
 @CROSS_CHECKS.register("time")

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from darts_pl.callbacks import (
+    CompileParts,
     KeepEpochs,
     LastCheckpoint,
     MetricsTable,
@@ -29,6 +30,7 @@ from darts_pl.records import RunFolder
 from darts_pl.records.folder import Summary
 from darts_pl.report import save_cells
 from darts_pl.runs import build_loggers, build_trainer, fit, log_summary
+from darts_pl.runs.hardware import refuse_missing_compiler
 from darts_pl.tasks.execution.announcing import describe
 from darts_pl.tasks.execution.context import Context
 
@@ -87,6 +89,7 @@ def fit_and_record(
         logs: whether the loggers of the configuration get this run; False where it is a part of another run.
     """
     config, folder = context.config, context.folder
+    refuse_missing_compiler(config.hardware)
     loggers = build_loggers(config, folder, context.resolved, title, context.group) if logs else []
     samples, table = SamplesRead(), MetricsTable(folder.metrics)
     checkpoint = LastCheckpoint(folder.checkpoint, settings, config.save_every)
@@ -95,6 +98,7 @@ def fit_and_record(
         # Observers log metrics, so they come before the table; the checkpoint comes after all whose state it holds.
         *(RankStates(), *([observers] if observers is not None else []), *callbacks, samples, table, checkpoint),
         *([KeepEpochs(checkpoint, keep)] if keep else []),
+        *([CompileParts()] if config.hardware.compile else []),
         *([Throughput()] if loggers else []),
         Announcement(title, partial(describe, context, data, facts), context.said),
         *(ThroughputTable(folder.path / "throughput.csv"), RecordTest(folder.path)),
