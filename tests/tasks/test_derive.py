@@ -77,6 +77,7 @@ def test_a_finished_search_is_read_with_the_threads_of_the_command(searched, tmp
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a machine without a GPU is what is tested")
 def test_hardware_that_the_command_names_replaces_that_of_the_search(searched, tmp_path, summary_of, refused):
     for override in ("hardware=gpu", "hardware.accelerator=gpu"):
@@ -237,6 +238,7 @@ def test_a_rule_that_a_space_does_not_have_is_refused_before_the_search(refused)
     assert "nobody counts multiply-adds on text" in refused(*text, *limits)
 
 
+@pytest.mark.slow
 def test_a_limit_that_no_cell_keeps_is_refused_before_the_search_and_one_that_is_kept_changes_nothing_of_it(
     searched, tmp_path, refused
 ):
