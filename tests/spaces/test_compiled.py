@@ -44,7 +44,7 @@ def convolutional():
 
 
 def nasbench201():
-    space = build_space("nasbench201", ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"), 3)
+    space = build_space("nasbench201", ("none", "skip_connect", "nor_conv_3x3"), 3)
     return NasBench201Supernet(space, channels=2, cells=1, classes=10, alpha_scale=0.1)
 
 
