@@ -13,8 +13,8 @@ from darts_pl.spaces.compiled import use_compiled
 class CompileParts(Callback):
     """Has the parts of a network run compiled from the first training batch of an epoch until the training ends.
 
-    Each epoch anew: a stage of a search has a supernet of its own. What comes after the training, such as a selection,
-    runs the network as it is.
+    This is repeated in each epoch, because a stage of a search has a supernet of its own. What comes after the training,
+    such as a selection, runs the network as it is.
     """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

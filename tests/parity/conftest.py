@@ -107,7 +107,8 @@ def quantities() -> Callable[[Path], Callable[[str], Any]]:
 
         def get(key: str) -> Any:
             if key not in data:
-                pytest.skip(f"{path.name} has no {key}")  # files may hold some of the quantities only
+                # A recording may hold some of the quantities only; those that it has are all compared.
+                pytest.skip(f"{path.name} has no {key}")
             return data[key]
 
         return get

@@ -103,7 +103,7 @@ def test_a_state_and_the_same_answers_again_lead_to_the_same_questions(file, sea
 
 @pytest.mark.parametrize(("file", "search"), CASES)
 def test_failures_are_the_worst_answers_whatever_says_so(file, search):
-    """A strategy that is told None, nan or infinity for every second question asks the same in each case."""
+    """None, nan and infinity as scores of every second question lead a strategy to the same questions."""
     encoding, histories = encoding_for(search), []
     for failure in (None, (math.nan, math.nan), (math.inf, 0.0)):
         strategy, learned = small(file, encoding), []

@@ -1,13 +1,8 @@
-"""Random search with short trainings, through commands: what it reads, what it leaves, and how it continues."""
+"""Random search with short trainings, through commands: what it reads, what it leaves, and what it refuses."""
 
 import json
-import os
 import shutil
-import signal
 import statistics
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,60 +10,14 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from darts_pl.cli import main
-from darts_pl.data import load
 from darts_pl.genotype import parse, read
-from darts_pl.interruption import interrupt
 from darts_pl.modules import ClassifierModule
 from darts_pl.records.contents import run_paths
 from darts_pl.strategies.race import HISTORY
-from darts_pl.tasks.evaluation.training import TrainEvaluator
 from tests.tasks.conftest import csv_rows, finished
+from tests.tasks.random_search import RANDOM, SMALL, answers, digits, images, searched, trained
 
-ROOT = Path(__file__).parents[2]
-SMALL = (
-    *("data=npz", "search.nodes=2", "search.candidates=[none,skip_connect,sep_conv_3x3]", "train.layers=3"),
-    *("train.init_channels=2", "train.batch_size=40", "train.cutout=0", "train.drop_path=0.3"),
-    *("train.auxiliary_weight=0", "hardware=cpu", "hardware.threads=1"),
-)
-RANDOM = ("task=random", "task.samples=3", "evaluator.epochs=2", *SMALL)
-
-
-def images(path: Path, test: str = "digits") -> Path:
-    """400 digits to train on; the test split is theirs, or useless."""
-    digits = load("digits")
-    x_test, y_test = digits.x_test, digits.y_test
-    if test == "poisoned":
-        x_test, y_test = np.zeros_like(x_test[:11]), np.zeros_like(y_test[:11])
-    np.savez(path, x_train=digits.x_train[:400], y_train=digits.y_train[:400], x_test=x_test, y_test=y_test)
-    return path
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    return images(tmp_path_factory.mktemp("images") / "digits.npz")
-
-
-@pytest.fixture(scope="module")
-def searched(tmp_path_factory, digits):
-    return finished(
-        tmp_path_factory.mktemp("random") / "run", *RANDOM, f"data.path={digits}", "logger=[csv,tensorboard]"
-    )
-
-
-def answers(folder: Path) -> list:
-    """The history without times."""
-    rows = [json.loads(line) for line in (folder / HISTORY).read_text().splitlines()]
-    for row in rows:
-        del row["seconds"], row["facts"]["seconds"]
-    return rows
-
-
-def without_seconds(path: Path) -> list:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in csv_rows(path)]
-
-
-def trained(folder: Path) -> list:
-    return [without_seconds(folder / "samples" / f"{number:03d}" / "metrics.csv") for number in range(3)]
+__all__ = ["digits", "searched"]  # fixtures
 
 
 def test_the_best_of_the_samples_is_the_genotype_and_the_summary_describes_all(searched):
@@ -185,77 +134,6 @@ def test_the_test_text_is_not_read(tmp_path):
     summary = json.loads((tmp_path / "plain" / "summary.json").read_text())
     assert summary["retrain/best_valid_perplexity"] == -summary["strategy/score"]
     assert "strategy/score_low" not in summary  # a perplexity is no fraction of samples
-
-
-@pytest.mark.slow
-def test_a_killed_run_continues_with_the_same_questions_and_scores(searched, tmp_path, digits):
-    command = [sys.executable, str(ROOT / "run.py"), *RANDOM, f"data.path={digits}", f"hydra.run.dir={tmp_path}"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 240
-        while not (tmp_path / "samples" / "001" / "checkpoints" / "last.ckpt").is_file():
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        process.kill()
-    assert len(answers(tmp_path)) < 3
-    assert subprocess.run([*command, "resume=true"], env=environment, capture_output=True, check=False).returncode == 0
-    assert answers(tmp_path) == answers(searched)
-    assert trained(tmp_path) == trained(searched)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("moment", ["in the second training", "before its answer is recorded"])
-def test_a_stopped_run_continues_with_the_same_questions_and_scores(searched, tmp_path, digits, monkeypatch, moment):
-    command = (*RANDOM, f"data.path={digits}", f"hydra.run.dir={tmp_path}")
-    step, ask, steps = ClassifierModule.training_step, TrainEvaluator.__call__, []
-
-    def signalled(self, batch, index):
-        steps.append(index)
-        if len(steps) == 17:  # 10 steps each: the second epoch of the second training
-            os.kill(os.getpid(), signal.SIGTERM)
-        return step(self, batch, index)
-
-    def evaluated(self, question):
-        found = ask(self, question)
-        if question.number == 1:
-            interrupt(signal.SIGTERM)
-        return found
-
-    with monkeypatch.context() as patch:
-        if moment == "in the second training":
-            patch.setattr(ClassifierModule, "training_step", signalled)
-        else:
-            patch.setattr(TrainEvaluator, "__call__", evaluated)
-        assert main(command) == 143
-    assert len(answers(tmp_path)) == 1
-    assert (tmp_path / "samples" / "001" / "checkpoints" / "last.ckpt").is_file()
-    assert main([*command, "resume=true"]) == 0
-    assert answers(tmp_path) == answers(searched)
-    assert trained(tmp_path) == trained(searched)
-    assert (tmp_path / "genotype.json").read_bytes() == (searched / "genotype.json").read_bytes()
-    summaries = [json.loads((one / "summary.json").read_text()) | {"seconds": 0} for one in (tmp_path, searched)]
-    assert summaries[0] == summaries[1]
-
-
-def test_a_finished_run_continues_with_a_larger_budget_and_trains_only_what_is_new(
-    searched, tmp_path, digits, monkeypatch
-):
-    folder = Path(shutil.copytree(searched, tmp_path / "run"))
-    asked, ask = [], TrainEvaluator.__call__
-    monkeypatch.setattr(TrainEvaluator, "__call__", lambda self, one: asked.append(one.number) or ask(self, one))
-    assert main([*RANDOM, f"data.path={digits}", f"resume={folder}", "budget.evaluations=4"]) == 0
-    assert asked == [3]
-    assert answers(folder)[:3] == answers(searched)
-
-
-def test_a_run_is_not_continued_with_other_images(searched, tmp_path, digits, capsys):
-    folder, other = Path(shutil.copytree(searched, tmp_path / "run")), tmp_path / "other.npz"
-    with np.load(digits) as arrays:
-        np.savez(other, **(dict(arrays) | {"x_train": arrays["x_train"][::-1]}))
-    assert main([*RANDOM, f"data.path={other}", f"resume={folder}", "task.samples=4"]) == 2
-    assert "not the data that the run" in capsys.readouterr().err
-    assert answers(folder) == answers(searched)
 
 
 def test_a_training_that_diverges_counts_as_the_worst_and_the_search_goes_on(tmp_path, digits, monkeypatch):

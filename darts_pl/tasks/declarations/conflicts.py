@@ -50,9 +50,12 @@ def check_recompute(config: Config) -> Iterator[str]:
             f"search.recompute=true with order={config.order.name}, which differentiates twice: "
             "use order=first or order=second"
         )
-    for name, settings in config.observers.items():
-        if getattr(settings, "differentiates_twice", False):
-            yield f"search.recompute=true with the observer {name}, which differentiates twice: use false"
+    for name in _observers_that_differentiate_twice(config):
+        yield f"search.recompute=true with the observer {name}, which differentiates twice: use false"
+
+
+def _observers_that_differentiate_twice(config: Config) -> list[str]:
+    return [name for name, one in config.observers.items() if getattr(one, "differentiates_twice", False)]
 
 
 @CROSS_CHECKS.register("compile")
@@ -78,9 +81,8 @@ def _search_misfits(config: Config) -> Iterator[str]:
             f"hardware.compile=true with order={config.order.name}: compiled code is differentiated once; "
             "use false, order=first or order=second"
         )
-    for name, settings in config.observers.items():
-        if getattr(settings, "differentiates_twice", False):
-            yield f"hardware.compile=true with the observer {name}, which differentiates twice: use false"
+    for name in _observers_that_differentiate_twice(config):
+        yield f"hardware.compile=true with the observer {name}, which differentiates twice: use false"
     if getattr(config.search, "recompute", False):
         yield "hardware.compile=true with search.recompute=true: compiled code chooses what it keeps; use one of them"
     if RELAXATIONS.build(config.relaxation).single_path:
