@@ -13,7 +13,7 @@ from darts_pl.spaces.compiled import use_compiled
 class CompileParts(Callback):
     """Has the parts of a network run compiled from the first training batch of an epoch until the training ends.
 
-    This is repeated in each epoch, because a stage of a search has a supernet of its own. What comes after the training,
+    This is repeated in each epoch, since a stage of a search has a supernet of its own. What comes after the training,
     such as a selection, runs the network as it is.
     """
 
