@@ -32,7 +32,10 @@ class Budget:
     simulated_seconds: float | None = setting(
         "simulated seconds of the evaluations; the one that exceeds them counts", or_null(above(0), "any time")
     )
-    seconds: float | None = setting("seconds of wall-clock time, of earlier runs too", or_null(above(0), "any time"))
+    seconds: float | None = setting(
+        "seconds of wall-clock time, with those of earlier runs and of training shared weights",
+        or_null(above(0), "any time"),
+    )
 
     @property
     def has_limit(self) -> bool:
@@ -70,6 +73,7 @@ def race(
     identity: Mapping[str, Any] | None = None,
     on_row: Callable[[Row], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
+    spent: float = 0.0,
 ) -> list[Row]:
     """The history of a search: a row per question, in the order asked.
 
@@ -90,6 +94,8 @@ def race(
             state, and a folder with another one is refused. None = not checked.
         on_row: called with every row, those of an earlier run first.
         clock: seconds.
+        spent: seconds that were spent before the first question. Even where they use up the budget, one question is
+            asked, so that what was prepared has a result.
 
     Raises:
         UserError: if the budget has no limit, the folder's history is damaged or is that of another search,
@@ -100,7 +106,7 @@ def race(
     if on_row is not None:
         for row in history:
             on_row(row)
-    start = clock() - (history[-1]["seconds"] if history else 0.0)
+    start = clock() - (history[-1]["seconds"] if history else spent)
     while not budget.is_used_up(history):
         questions = strategy.open_questions() or [strategy.ask() for _ in range(_open(budget, history, batch))]
         for question, evaluation in zip(questions, evaluator.many(questions), strict=True):

@@ -60,6 +60,20 @@ def test_enas_chooses_the_best_of_its_samples_after_the_shared_weights_are_train
     assert (state["turns"], state["batch"]) == (2, [])  # the answers of the final choice teach nothing
 
 
+def test_the_seconds_of_the_training_are_part_of_the_budget(searched, tmp_path, digits):
+    trained = json.loads((searched / "summary.json").read_text())["shared_weights/seconds"]
+    times = [float(row["seconds"]) for row in csv_rows(searched / "metrics.csv")]
+    assert trained > 0
+    assert times == sorted(times)
+    assert times[0] > trained  # one clock, which starts with the training
+    folder = shutil.copytree(searched, tmp_path / "run")
+    for name in (HISTORY, "strategy.json", "metrics.csv", "summary.json", "genotype.json"):
+        (folder / name).unlink()
+    used_up = ("budget.evaluations=4", f"budget.seconds={trained / 2}")
+    again = finished(folder, *SHARED, *ENAS, digits, *used_up, "resume=true")
+    assert answers(again) == answers(searched)[:1]  # the training is not in vain
+
+
 @pytest.fixture
 def trainings(monkeypatch) -> list:
     """Per training of shared weights: the module, its weights before the first step, and the paths of its steps."""

@@ -37,6 +37,8 @@ class StrategyProgress:
     def __init__(self, budget: Budget, title: str, folder: RunFolder, loggers: Sequence[Logger]) -> None:
         self.budget, self.title, self.folder, self.loggers = budget, title, folder, loggers
         self.rows: list[Row] = []
+        #: seconds of the rows that were spent before the first question
+        self.prepared = 0.0
         self._best: list[Row | None] = []
         history = folder.path / HISTORY
         self._earlier = history.read_text(encoding="utf-8").count("\n") if history.is_file() else 0
@@ -78,13 +80,13 @@ class StrategyProgress:
         row, limit = self.rows[-1], self.budget.evaluations
         score, best = numbers["strategy/score"], numbers["strategy/best_score"]
         shown = f"failed: {row['failure']}" if score is None else f"score {score:.4f}"
+        each = (row["seconds"] - self.prepared) / row["evaluations"]
         parts = [
             f"{self.title} {row['evaluations']}{'' if limit is None else f'/{limit}'}  {shown}",
             "" if best is None else f"best {best:.4f}",
-            f"{row['seconds'] / row['evaluations']:.1f} s/genotype",
+            f"{each:.1f} s/genotype",
         ]
         line = "  ".join(part for part in parts if part)
         if limit is None or row["evaluations"] >= limit:
             return line
-        left = row["seconds"] / row["evaluations"] * (limit - row["evaluations"])
-        return f"{line}, {duration(left)} left"
+        return f"{line}, {duration(each * (limit - row['evaluations']))} left"

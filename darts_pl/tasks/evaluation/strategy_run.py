@@ -63,6 +63,8 @@ def run_strategy(context: Context, run: StrategyRun) -> Summary:
     try:
         if run.prepare is not None:
             run.prepare()
+        costs = run.costs()
+        progress.prepared = float(costs.get("shared_weights/seconds") or 0.0)
         history = race(
             run.strategy,
             run.answers,
@@ -71,6 +73,7 @@ def run_strategy(context: Context, run: StrategyRun) -> Summary:
             batch=run.batch,
             identity=run.identity,
             on_row=progress,
+            spent=progress.prepared,
         )
     except Interrupted as interruption:
         if progress.rows:
@@ -78,15 +81,13 @@ def run_strategy(context: Context, run: StrategyRun) -> Summary:
             interruption.saved = interruption.saved or folder.path / HISTORY
         raise
     progress.write()
-    costs = run.costs()
-    earlier = float(costs.get("shared_weights/seconds") or 0.0)
     summary = _summary(config, run.strategy.encoding, history, folder.path / HISTORY) | costs
     write_ranking(history, run.strategy.encoding, folder.path)
     names = getattr(config.task, "costs", None) or []
     if names:
         summary["strategy/pareto_front"] = write_front(history, run.strategy.encoding, names, folder.path)
     # With the evaluations of earlier runs, where this one was continued.
-    summary["seconds"] = round(max(earlier + history[-1]["seconds"], time.monotonic() - started), 3)
+    summary["seconds"] = round(max(history[-1]["seconds"], time.monotonic() - started), 3)
     genotype = run.strategy.encoding.decode(_best(config, history, folder.path / HISTORY)["integers"])
     folder.write_genotype(genotype)
     save_cells(genotype, folder.path)
