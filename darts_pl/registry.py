@@ -23,7 +23,7 @@ import difflib
 import inspect
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from darts_pl.errors import UserError
@@ -60,7 +60,7 @@ class Registry(Generic[Item]):
         self.hint = hint
         self.base = base
         self._items: dict[str, Item] = {}
-        self._origins: dict[str, tuple[str, str, str]] = {}
+        self._origins: dict[str, _Origin] = {}
         self._settings: dict[str, type] = {}
 
     def register(self, name: str, *, settings: type | None = None, origin: Any = None) -> Callable[[Given], Given]:
@@ -93,10 +93,10 @@ class Registry(Generic[Item]):
             raise UserError(f"{self.what} {name!r}: settings={settings!r} must be a dataclass")
         if self.base is not NoSettings and not issubclass(settings, self.base):
             raise UserError(f"{self.what} {name!r}: {settings.__name__} must be a subclass of {self.base.__name__}")
-        place = _place(item if origin is None else origin)
-        if name in self._items and self._origins[name][:2] != place[:2]:
+        place = _origin(item if origin is None else origin)
+        if name in self._items and self._origins[name] != place:
             raise UserError(
-                f"{self.what} {name!r} ({place[2]}): the name is already taken by {self._origins[name][2]}; "
+                f"{self.what} {name!r} ({place.text}): the name is already taken by {self._origins[name].text}; "
                 "choose another name"
             )
         self._items[name] = item
@@ -173,7 +173,7 @@ class Registry(Generic[Item]):
 
     def _is_ours(self, name: str) -> bool:
         """Whether this package defines the component."""
-        return self._origins[name][0].partition(".")[0] == __name__.partition(".")[0]
+        return self._origins[name].module.partition(".")[0] == __name__.partition(".")[0]
 
     def _reason(self, name: str, error: Exception) -> str:
         """One line: the innermost place in the component's module that raised it, which exception, its message.
@@ -181,12 +181,13 @@ class Registry(Generic[Item]):
         An exception that did not pass through that module, such as that of an inherited constructor, is reported
         with the place where the component is defined.
         """
-        module, _, place = self._origins[name]
+        origin = self._origins[name]
+        place = ""
         for frame, line in traceback.walk_tb(error.__traceback__):
-            if frame.f_globals.get("__name__") == module:
+            if frame.f_globals.get("__name__") == origin.module:
                 place = f"{frame.f_code.co_filename}:{line}"
         text = " ".join(str(error).split())
-        return f"{place}: {type(error).__name__}{f': {text}' if text else ''}"
+        return f"{place or origin.text}: {type(error).__name__}{f': {text}' if text else ''}"
 
     def list(self) -> tuple[str, ...]:
         """All names, in the order of registration."""
@@ -195,7 +196,7 @@ class Registry(Generic[Item]):
     def where(self, name: str) -> str:
         """Where the component `name` was defined, as ``module.qualname (file:line)``."""
         self.get(name)
-        return self._origins[name][2]
+        return self._origins[name].text
 
     def __contains__(self, name: object) -> bool:
         return name in self._items
@@ -206,30 +207,44 @@ class Registry(Generic[Item]):
 
 def origin_of(item: Any) -> str:
     """Where a function or class is defined, as ``module.qualname (file:line)``."""
-    return _place(item)[2]
+    return _origin(item).text
 
 
-def _place(item: Any) -> tuple[str, str, str]:
-    """(module, qualified name, both with the file and line) of where a component is defined.
+@dataclass(frozen=True)
+class _Origin:
+    """Where a component is defined: two definitions of one name in one module are the same component.
 
-    A component that is neither a class nor a function is known by the module that registers it.
+    The line is looked up when it is asked for, since finding that of a class means to parse its file.
     """
+
+    module: str
+    name: str
+    item: Any = field(compare=False)
+
+    @property
+    def text(self) -> str:
+        """As ``module.qualname (file:line)``."""
+        whole = f"{self.module}.{self.name}" if self.name else self.module
+        if isinstance(self.item, str):
+            return f"{whole} ({self.item})"
+        try:
+            return f"{whole} ({inspect.getsourcefile(self.item)}:{inspect.getsourcelines(self.item)[1]})"
+        except (OSError, TypeError):  # built in, or defined where there is no file
+            return whole
+
+
+def _origin(item: Any) -> _Origin:
+    """Where a component is defined; one that is neither a class nor a function is known by the module that registers
+    it."""
     if not (inspect.isclass(item) or inspect.isroutine(item)):
         return _caller()
-    module = getattr(item, "__module__", None) or "?"
-    name = getattr(item, "__qualname__", repr(item))
-    try:
-        file = f"{inspect.getsourcefile(item)}:{inspect.getsourcelines(item)[1]}"
-    except (OSError, TypeError):  # built in, or defined where there is no file
-        return module, name, f"{module}.{name}"
-    return module, name, f"{module}.{name} ({file})"
+    return _Origin(getattr(item, "__module__", None) or "?", getattr(item, "__qualname__", repr(item)), item)
 
 
-def _caller() -> tuple[str, str, str]:
+def _caller() -> _Origin:
     frame = inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__") == __name__:
         frame = frame.f_back
     if frame is None:
-        return "?", "?", "?"
-    module = str(frame.f_globals.get("__name__", "?"))
-    return module, "", f"{module} ({frame.f_code.co_filename}:{frame.f_lineno})"
+        return _Origin("?", "", None)
+    return _Origin(str(frame.f_globals.get("__name__", "?")), "", f"{frame.f_code.co_filename}:{frame.f_lineno}")

@@ -1,5 +1,6 @@
 """The registry of image sources, and the sources that need no file of the user's."""
 
+import importlib.util
 import urllib.error
 
 import numpy as np
@@ -45,6 +46,14 @@ def test_digits_are_scikit_learns_split_evenly_by_class_and_the_same_every_time(
     assert np.abs(share - 0.2).max() < 0.006
     for field in ("x_train", "y_train", "x_test", "y_test"):
         assert np.array_equal(getattr(first, field), getattr(second, field))
+
+
+def test_digits_are_the_same_where_their_file_lies_elsewhere(monkeypatch):
+    expected = load("digits")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    found = load("digits")
+    for field in ("x_train", "y_train", "x_test", "y_test"):
+        assert np.array_equal(getattr(found, field), getattr(expected, field))
 
 
 class StandInCifar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import os
 from collections.abc import Callable
@@ -66,11 +67,8 @@ def load(name: str, path: str | None = None, layout: str = AUTO, **split: Any) -
 @register_source("digits")
 def digits(path: str | None = None) -> ImageArrays:
     """1,797 handwritten digits, 8x8 grey, that scikit-learn bundles; every fifth of a class is a test image."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
-    labels = bunch.target.astype(np.int64)
+    pixels, labels = _bundled_digits()
+    images = np.rint(pixels.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
     test = np.zeros(len(labels), dtype=bool)
     for label in range(10):
         test[np.flatnonzero(labels == label)[4::5]] = True
@@ -82,6 +80,23 @@ def digits(path: str | None = None) -> ImageArrays:
         class_names=tuple(str(label) for label in range(10)),
         origin="digits",
     )
+
+
+def _bundled_digits() -> tuple[np.ndarray, np.ndarray]:
+    """Pixels [1797, 64] from 0 to 16, and labels [1797] in int64.
+
+    The file of scikit-learn is read without importing scikit-learn, which takes as long as half of torch's import.
+    """
+    package = importlib.util.find_spec("sklearn")
+    for folder in (package and package.submodule_search_locations) or ():
+        file = Path(folder) / "datasets" / "data" / "digits.csv.gz"
+        if file.is_file():
+            table = np.loadtxt(file, delimiter=",")
+            return table[:, :-1], table[:, -1].astype(np.int64)
+    from sklearn.datasets import load_digits  # its file lies elsewhere
+
+    bunch = load_digits()
+    return bunch.data, bunch.target.astype(np.int64)
 
 
 @register_source("cifar10")
