@@ -141,9 +141,18 @@ def test_a_budget_without_a_limit_is_refused():
 
 
 def test_simulated_seconds_need_an_evaluator_that_simulates_them():
-    evaluator = CachedEvaluator(lambda one: Evaluation((1.0,)))
+    evaluator = CachedEvaluator(lambda one: Evaluation((1.0,)), charge_repeats=True)
     with pytest.raises(UserError, match="this evaluator simulates no time"):
         race(small("random", ENCODING), evaluator, budget(simulated_seconds=10))
+
+
+def test_simulated_seconds_alone_need_repeated_questions_that_cost_something():
+    with pytest.raises(UserError, match="repeated questions cost nothing, so the search may never end"):
+        race(small("random", ENCODING), CachedEvaluator(table()), budget(simulated_seconds=700))
+    rows = race(small("random", ENCODING), CachedEvaluator(table()), budget(evaluations=60, simulated_seconds=1e6))
+    assert [row["cost"] for row in rows if row["repeated"]] == [0.0] * (
+        60 - len({tuple(row["integers"]) for row in rows})
+    )
 
 
 def test_the_best_row_is_the_best_score_after_the_most_epochs():

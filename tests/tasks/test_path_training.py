@@ -15,7 +15,7 @@ from darts_pl.cli import main
 from darts_pl.data import load
 from darts_pl.modules import PathModule
 from darts_pl.strategies.race import HISTORY
-from darts_pl.tasks.evaluation.path_training import StrategyTurns
+from darts_pl.tasks.evaluation.path_training import PathTraining, StrategyTurns
 from tests.tasks.conftest import csv_rows, finished
 
 SMALL = (
@@ -220,6 +220,8 @@ def test_the_reward_of_text_is_80_by_the_perplexity_of_a_batch(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("strategy=nsga2",), "strategy.objectives=2: the evaluator gives 1 and task.costs adds 0"),
+        (("strategy=successive_halving",), "strategy=successive_halving says for how many epochs to train"),
         (("hardware.devices=2",), "hardware.devices=2: evaluator=shared_weights uses one"),
         (("evaluator.epochs=0",), "evaluator.epochs=0: must be at least 1"),
         (("evaluator.fraction=0",), "evaluator.fraction=0"),
@@ -230,5 +232,6 @@ def test_the_reward_of_text_is_80_by_the_perplexity_of_a_batch(tmp_path):
         ),
     ],
 )
-def test_what_makes_no_training_is_refused(arguments, message, refused, digits):
+def test_what_makes_no_training_is_refused_before_it_begins(arguments, message, refused, digits, monkeypatch):
+    monkeypatch.setattr(PathTraining, "run", lambda *_: pytest.fail("the shared weights are trained"))
     assert message in refused(*SHARED, "strategy=random", "budget.evaluations=2", digits, *arguments)

@@ -102,8 +102,8 @@ def test_scores_at_initialization_are_correlated_with_the_table_and_none_is_comp
     [
         (("evaluator.score=sinflow",), "unknown score 'sinflow'; did you mean 'synflow'"),
         (("evaluator.batch_size=1",), "evaluator.batch_size=1: must be at least 2"),
-        (("evaluator.batch_size=101",), "batch_size=101: the train split gives 100 images"),
-        (("strategy=successive_halving",), "evaluator=zero_cost has no scores after 2 epochs"),
+        (("evaluator.batch_size=101",), "evaluator.batch_size=101: the train split gives 100 images"),
+        (("strategy=successive_halving",), "but evaluator=zero_cost trains no genotype; use evaluator=train"),
         (("budget.simulated_seconds=3",), "this evaluator simulates no time"),
         (("search=rnn", "data=pydocs"), "evaluator=zero_cost with search.space=rnn: its scores are those of image"),
     ],
