@@ -26,12 +26,19 @@ SHARED = ("task=strategy", "evaluator=shared_weights", *SMALL)
 ENAS = ("strategy=enas", "strategy.hidden=8", "strategy.steps=2", "strategy.batch=3", "strategy.choices=4")
 
 
+def images(path: Path, *, with_test: bool = True) -> str:
+    """200 digits to train on; the test split is theirs, or useless."""
+    found = load("digits")
+    test = {"x_test": found.x_test, "y_test": found.y_test}
+    if not with_test:
+        test = {name: np.zeros_like(one[:5]) for name, one in test.items()}
+    np.savez(path, x_train=found.x_train[:200], y_train=found.y_train[:200], **test)
+    return f"data.path={path}"
+
+
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
-    path, found = tmp_path_factory.mktemp("images") / "digits.npz", load("digits")
-    arrays = {"x_train": found.x_train[:200], "y_train": found.y_train[:200]}
-    np.savez(path, **arrays, x_test=found.x_test, y_test=found.y_test)
-    return f"data.path={path}"
+    return images(tmp_path_factory.mktemp("images") / "digits.npz")
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +53,13 @@ def answers(folder: Path) -> list:
 
 def weights(folder: Path) -> dict:
     return torch.load(folder / "shared_weights" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def test_the_test_split_is_read_neither_for_shared_weights_nor_for_scores(searched, tmp_path):
+    folder = finished(tmp_path / "run", *SHARED, *ENAS, images(tmp_path / "other.npz", with_test=False))
+    assert answers(folder) == answers(searched)
+    ours, theirs = weights(folder), weights(searched)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_enas_chooses_the_best_of_its_samples_after_the_shared_weights_are_trained(searched):
