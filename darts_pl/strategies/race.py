@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from darts_pl.strategies.strategy import Question, Strategy
 
 HISTORY = "history.jsonl"
 STATE = "strategy.json"
+
+#: What every row of a history has.
+_FIELDS = {"number", "integers", "epochs", "scores", "failure", "cost", "simulated_seconds", "seconds"}
 
 #: One question with its answer and what was spent up to it; the fields are named in `race`.
 Row = dict[str, Any]
@@ -98,10 +101,16 @@ def race(
             asked, so that what was prepared has a result.
 
     Raises:
-        UserError: if the budget has no limit, the folder's history is damaged or is that of another search,
-            or the budget is in simulated seconds and the evaluator simulates none.
+        UserError: if the budget has no limit, the folder's history or state is damaged or is that of another search,
+            the budget is in simulated seconds and the evaluator simulates none, or it is in nothing else and repeated
+            questions cost nothing.
     """
     budget.require_limit()
+    if not evaluator.charge_repeats and not replace(budget, simulated_seconds=None).has_limit:
+        raise UserError(
+            f"budget.simulated_seconds={budget.simulated_seconds}: repeated questions cost nothing, so the search may "
+            "never end; use CachedEvaluator(..., charge_repeats=True), or give another limit as well"
+        )
     history = [] if folder is None else _resume(strategy, evaluator, folder, identity)
     if on_row is not None:
         for row in history:
@@ -110,7 +119,7 @@ def race(
     while not budget.is_used_up(history):
         questions = strategy.open_questions() or [strategy.ask() for _ in range(_open(budget, history, batch))]
         for question, evaluation in zip(questions, evaluator.many(questions), strict=True):
-            if evaluation.simulated_seconds <= 0 and evaluation.scores:
+            if evaluation.simulated_seconds <= 0 and evaluation.scores and not evaluation.repeated:
                 budget.refuse_simulation()
             strategy.tell(question, evaluation.scores)
             row = _row(question, evaluation, history, clock() - start)
@@ -171,8 +180,8 @@ def _resume(
     again, and those of all rows where there is no state.
     """
     history = _read(folder / HISTORY)
-    if (folder / STATE).exists():
-        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    state = _read_state(folder / STATE)
+    if state is not None:
         other = difference(state.get("identity") or {}, identity) if identity is not None else None
         if other is not None:
             raise UserError(f"{folder}: the search there has {other}; use another folder")
@@ -203,6 +212,22 @@ def _read(path: Path) -> list[Row]:
         del lines[-1]
         atomic.write(path, "".join(lines))
     try:
-        return [json.loads(line) for line in lines]
+        rows = [json.loads(line) for line in lines]
     except ValueError:
-        raise UserError(f"{path} is damaged; delete the folder to start the search again") from None
+        rows = [None]
+    if not all(isinstance(row, dict) and row.keys() >= _FIELDS for row in rows):
+        raise UserError(f"{path} is damaged; delete the folder to start the search again")
+    return rows
+
+
+def _read_state(path: Path) -> dict[str, Any] | None:
+    """The state after the last rows of a history; None if there is none."""
+    if not path.exists():
+        return None
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        state = None
+    if not isinstance(state, dict) or not state.keys() >= {"seed", "told", "own"}:
+        raise UserError(f"{path} is damaged; delete this file to continue from {HISTORY} alone")
+    return state

@@ -18,8 +18,9 @@ from darts_pl.strategies.strategy import Question
 
 #: Evaluators by name; one is built from its settings, the space, the encoding of its genotypes, and the context of
 #: the command, from which an evaluator that opens data or writes files takes what it needs. An evaluator may have an
-#: `identity`: what its answers depend on beside its settings, by dotted key, as values that JSON holds; and
-#: `simulates`, False where its evaluations take real time only.
+#: `identity`: what its answers depend on beside its settings, by dotted key, as values that JSON holds; and on its
+#: class `simulates`, False where its evaluations take real time only; `objectives`, the number of its scores; and
+#: `takes_epochs`, False where it scores a genotype without training it for the epochs of a question.
 EVALUATORS: Registry[type[Evaluator]] = Registry("evaluator")
 
 
@@ -43,6 +44,8 @@ class SpaceTable:
     Raises:
         UserError: if the space has no table, or one without these genotypes or without such a training.
     """
+
+    objectives = 1
 
     def __init__(self, settings: SpaceTableSettings, space: Space, encoding: Encoding, context: Any = None) -> None:
         if space.table is None:

@@ -58,6 +58,8 @@ class Strategy(ABC):
     """
 
     settings_class: ClassVar[type]
+    #: Whether its questions say for how many epochs to train.
+    chooses_epochs: ClassVar[bool] = False
 
     def __init__(self, encoding: Encoding, settings: Any, seed: int) -> None:
         self.encoding = encoding
@@ -68,6 +70,11 @@ class Strategy(ABC):
         self.open: dict[int, Proposal] = {}
         self.low: float | None = None
         self.high: float | None = None
+
+    @property
+    def objectives(self) -> int | None:
+        """How many scores every answer must have; None = any number, of which the first counts."""
+        return None
 
     @abstractmethod
     def propose(self, random: Random) -> Proposal:

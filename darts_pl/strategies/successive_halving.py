@@ -45,6 +45,7 @@ class SuccessiveHalving(Strategy):
     """
 
     settings_class = SuccessiveHalvingSettings
+    chooses_epochs = True
     settings: SuccessiveHalvingSettings
 
     def __init__(self, *arguments: Any) -> None:

@@ -91,6 +91,7 @@ class StrategySweeper(Sweeper):
         from darts_pl.tasks.evaluation.strategy_run import (
             StrategyRun,
             budget_of,
+            check_answers,
             encoding_of,
             identity_of,
             run_strategy,
@@ -105,7 +106,9 @@ class StrategySweeper(Sweeper):
         strategy = build_strategy(config.strategy.name, encoding_of(config), config.strategy, config.seed)
         budget = budget_of(config, strategy)
         others: dict[str, Any] = {"batch": self.batch}
-        if not getattr(EVALUATORS.get(config.evaluator.name), "simulates", True):
+        evaluator = EVALUATORS.get(config.evaluator.name)
+        check_answers(config, strategy, evaluator)
+        if not getattr(evaluator, "simulates", True):
             budget.refuse_simulation()
             train = settings_of(context.resolved, "train", "data")
             others |= {key: value for key, value in train.items() if key != "train.epochs"}

@@ -79,7 +79,7 @@ def test_a_tanh_constant_limits_how_sure_a_controller_can_be():
     assert probability.max() / probability.min() <= math.exp(2.2 / 2.5) * (1 + 1e-5)
 
 
-def test_a_step_follows_the_gradient_of_the_expected_reward():
+def test_scores_of_genotypes_give_the_gradient_of_the_expected_reward():
     encoding = SPACES["fully_connected"]
     whole = every(encoding)
     reward = torch.tensor([random.Random(str(one)).random() for one in whole], dtype=torch.float64)
@@ -102,6 +102,34 @@ def test_a_step_follows_the_gradient_of_the_expected_reward():
                 changed.append(expected())
                 weight[index] -= change
         assert found[index].item() == pytest.approx((changed[0] - changed[1]) / 2e-5, rel=1e-6, abs=1e-9)
+
+
+def test_a_step_descends_the_gradient_of_the_advantages_and_of_the_entropy():
+    encoding = SPACES["rnn"]
+    network = controller(encoding, LOGITS["limited"]).double()
+    policy = PolicyGradient(network, lr=1e-9, beta1=0.0, baseline_decay=0.8, entropy_weight=0.05)
+    genotypes, rewards = random.Random(0).sample(every(encoding), 4), [0.2, 0.9, 0.5, 0.1]
+    baseline, advantages = rewards[0], []
+    for reward in rewards:
+        baseline = 0.8 * baseline + 0.2 * reward
+        advantages.append(reward - baseline)
+    weight = network.operation_head.bias
+
+    def gain() -> float:
+        with torch.no_grad():
+            sample = network.score(genotypes)
+        pairs = zip(advantages, sample.log_probability.tolist(), sample.entropy.tolist(), strict=True)
+        return sum(advantage * log + 0.05 * entropy for advantage, log, entropy in pairs) / 4
+
+    policy.step(genotypes, rewards)
+    for index in range(len(weight)):
+        changed = []
+        for change in (1e-5, -1e-5):
+            with torch.no_grad():
+                weight[index] += change
+                changed.append(gain())
+                weight[index] -= change
+        assert -weight.grad[index].item() == pytest.approx((changed[0] - changed[1]) / 2e-5, rel=1e-5, abs=1e-9)
 
 
 def test_the_baseline_is_an_exponential_moving_mean_and_rewards_raise_probabilities():

@@ -141,9 +141,18 @@ def test_a_budget_without_a_limit_is_refused():
 
 
 def test_simulated_seconds_need_an_evaluator_that_simulates_them():
-    evaluator = CachedEvaluator(lambda one: Evaluation((1.0,)))
+    evaluator = CachedEvaluator(lambda one: Evaluation((1.0,)), charge_repeats=True)
     with pytest.raises(UserError, match="this evaluator simulates no time"):
         race(small("random", ENCODING), evaluator, budget(simulated_seconds=10))
+
+
+def test_simulated_seconds_alone_need_repeated_questions_that_cost_something():
+    with pytest.raises(UserError, match="repeated questions cost nothing, so the search may never end"):
+        race(small("random", ENCODING), CachedEvaluator(table()), budget(simulated_seconds=700))
+    rows = race(small("random", ENCODING), CachedEvaluator(table()), budget(evaluations=60, simulated_seconds=1e6))
+    assert [row["cost"] for row in rows if row["repeated"]] == [0.0] * (
+        60 - len({tuple(row["integers"]) for row in rows})
+    )
 
 
 def test_the_best_row_is_the_best_score_after_the_most_epochs():
@@ -253,68 +262,3 @@ def test_what_was_evaluated_before_a_restart_is_not_evaluated_again(tmp_path):
     for count in (10, 40):
         race(small("random", ENCODING), CachedEvaluator(evaluate), budget(count), tmp_path)
     assert len(asked) == len(set(asked))
-
-
-def asked_in_batches(evaluate, batch: int, count: int) -> list:
-    """(integers, scores) of a search that asks a whole batch, then tells its answers in order."""
-    strategy, found = small("evolution", ENCODINGS["cnn"]), []
-    while len(found) < count:
-        questions = [strategy.ask() for _ in range(min(batch, count - len(found)))]
-        for one in questions:
-            strategy.tell(one, evaluate(one).scores)
-            found.append((list(one.integers), list(evaluate(one).scores)))
-    return found
-
-
-def of_sum(one: Question) -> Evaluation:
-    return Evaluation((float(sum(one.integers)),))
-
-
-def shuffled_in_time(questions):
-    """The answers to a batch, found in another order than asked."""
-    found = {}
-    for number in np.random.default_rng(len(questions)).permutation(len(questions)).tolist():
-        found[number] = of_sum(questions[number])
-    return [found[number] for number in range(len(questions))]
-
-
-def test_a_batch_of_questions_is_answered_in_the_order_asked_whoever_is_done_first():
-    evaluator = CachedEvaluator(of_sum, several=shuffled_in_time)
-    rows = race(small("evolution", ENCODINGS["cnn"]), evaluator, budget(evaluations=26), batch=4)
-    assert [(row["integers"], row["scores"]) for row in rows] == asked_in_batches(of_sum, 4, 26)
-    assert [row["number"] for row in rows] == list(range(26))
-
-
-def test_a_genotype_that_a_batch_asks_twice_is_evaluated_once():
-    given = []
-
-    def several(questions):
-        given.append([one.integers for one in questions])
-        return [of_sum(one) for one in questions]
-
-    evaluator = CachedEvaluator(of_sum, several=several)
-    one, other = question((0, 1, 2)), question((2, 2, 2), number=1)
-    found = evaluator.many([one, other, one])
-    assert given == [[(0, 1, 2), (2, 2, 2)]]
-    assert [(row.scores, row.repeated) for row in found] == [((3.0,), False), ((6.0,), False), ((3.0,), True)]
-    assert [row.repeated for row in evaluator.many([other])] == [True]
-
-
-class StoppedError(Exception):
-    """Ends a search in a test."""
-
-
-@pytest.mark.parametrize("answers", [4, 6, 7])
-@pytest.mark.parametrize("state", ["kept", "lost"])
-def test_a_search_in_batches_that_stops_within_one_goes_on_with_the_same_questions(tmp_path, answers, state):
-    def stopping(row):
-        if row["evaluations"] == answers:
-            raise StoppedError
-
-    arguments = (budget(evaluations=14), tmp_path)
-    with pytest.raises(StoppedError):
-        race(small("evolution", ENCODINGS["cnn"]), CachedEvaluator(of_sum), *arguments, batch=4, on_row=stopping)
-    if state == "lost":
-        (tmp_path / STATE).unlink()
-    rows = race(small("evolution", ENCODINGS["cnn"]), CachedEvaluator(of_sum), *arguments, batch=4)
-    assert [(row["integers"], row["scores"]) for row in rows] == asked_in_batches(of_sum, 4, 14)

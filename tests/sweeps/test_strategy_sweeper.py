@@ -75,6 +75,10 @@ def test_a_stopped_search_goes_on_with_the_same_questions(searched, tmp_path):
         (("budget.evaluations=3", "hydra.sweeper.batch=0"), "hydra.sweeper.batch=0: must be a whole number"),
         (("budget.evaluations=3", "seed=1,2"), "seed: hydra/sweeper=strategy takes one value per key"),
         (("budget.evaluations=3", "evaluator=shared_weights"), "jobs train no shared weights; give evaluator.run"),
+        (
+            ("strategy=nsga2", "budget.evaluations=3"),
+            "strategy.objectives=2: the evaluator gives 1 and task.costs adds",
+        ),
         (("task=search",), "hydra/sweeper=strategy with task=search; use task=strategy"),
         ((), "budget: a search needs a limit"),
     ],
@@ -85,6 +89,7 @@ def test_what_makes_no_search_is_refused_in_one_line(arguments, message, tmp_pat
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1
+    assert not list((tmp_path / "sweep").glob("[0-9]*"))  # no job was started
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from darts_pl.cli import main
 from darts_pl.data import load
 from darts_pl.modules import PathModule
 from darts_pl.strategies.race import HISTORY
-from darts_pl.tasks.evaluation.path_training import StrategyTurns
+from darts_pl.tasks.evaluation.path_training import PathTraining, StrategyTurns
 from tests.tasks.conftest import csv_rows, finished
 
 SMALL = (
@@ -26,12 +26,19 @@ SHARED = ("task=strategy", "evaluator=shared_weights", *SMALL)
 ENAS = ("strategy=enas", "strategy.hidden=8", "strategy.steps=2", "strategy.batch=3", "strategy.choices=4")
 
 
+def images(path: Path, *, with_test: bool = True) -> str:
+    """200 digits to train on; the test split is theirs, or useless."""
+    found = load("digits")
+    test = {"x_test": found.x_test, "y_test": found.y_test}
+    if not with_test:
+        test = {name: np.zeros_like(one[:5]) for name, one in test.items()}
+    np.savez(path, x_train=found.x_train[:200], y_train=found.y_train[:200], **test)
+    return f"data.path={path}"
+
+
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
-    path, found = tmp_path_factory.mktemp("images") / "digits.npz", load("digits")
-    arrays = {"x_train": found.x_train[:200], "y_train": found.y_train[:200]}
-    np.savez(path, **arrays, x_test=found.x_test, y_test=found.y_test)
-    return f"data.path={path}"
+    return images(tmp_path_factory.mktemp("images") / "digits.npz")
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +53,13 @@ def answers(folder: Path) -> list:
 
 def weights(folder: Path) -> dict:
     return torch.load(folder / "shared_weights" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def test_the_test_split_is_read_neither_for_shared_weights_nor_for_scores(searched, tmp_path):
+    folder = finished(tmp_path / "run", *SHARED, *ENAS, images(tmp_path / "other.npz", with_test=False))
+    assert answers(folder) == answers(searched)
+    ours, theirs = weights(folder), weights(searched)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_enas_chooses_the_best_of_its_samples_after_the_shared_weights_are_trained(searched):
@@ -220,6 +234,8 @@ def test_the_reward_of_text_is_80_by_the_perplexity_of_a_batch(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("strategy=nsga2",), "strategy.objectives=2: the evaluator gives 1 and task.costs adds 0"),
+        (("strategy=successive_halving",), "strategy=successive_halving says for how many epochs to train"),
         (("hardware.devices=2",), "hardware.devices=2: evaluator=shared_weights uses one"),
         (("evaluator.epochs=0",), "evaluator.epochs=0: must be at least 1"),
         (("evaluator.fraction=0",), "evaluator.fraction=0"),
@@ -230,5 +246,6 @@ def test_the_reward_of_text_is_80_by_the_perplexity_of_a_batch(tmp_path):
         ),
     ],
 )
-def test_what_makes_no_training_is_refused(arguments, message, refused, digits):
+def test_what_makes_no_training_is_refused_before_it_begins(arguments, message, refused, digits, monkeypatch):
+    monkeypatch.setattr(PathTraining, "run", lambda *_: pytest.fail("the shared weights are trained"))
     assert message in refused(*SHARED, "strategy=random", "budget.evaluations=2", digits, *arguments)

@@ -184,10 +184,21 @@ def test_the_page_has_a_command_for_every_strategy_and_names_every_evaluator():
         (("search.nodes=4", "budget.evaluations=3"), "the table does not have cells of this size"),
         (("evaluator.epochs=50", "budget.evaluations=3"), "there is no training of 50 epochs; known: 12, 200 epochs"),
         (("strategy=evolution", "strategy.sample=0", "budget.evaluations=3"), "strategy.sample=0: must be at least 1"),
-        (("strategy=nsga2", "budget.evaluations=3"), "the evaluator gives 1; use strategy.objectives=1"),
+        (
+            ("strategy=nsga2", "budget.evaluations=3"),
+            "strategy.objectives=2: the evaluator gives 1 and task.costs adds 0; use strategy.objectives=1, or name",
+        ),
+        (
+            ("strategy=nsga2", "task.costs=[parameters,multiply_adds]", "budget.evaluations=3"),
+            "strategy.objectives=2: the evaluator gives 1 and task.costs adds 2; use strategy.objectives=3",
+        ),
         (("strategy=successive_halving", "budget.evaluations=3"), "there is no training of 2 epochs"),
         (("task.costs=[flops]", "budget.evaluations=3"), "task.costs: unknown cost 'flops'; known: parameters"),
         (("task.costs=[latency_ms]", "budget.evaluations=3"), "needs task.latency=RUN, the folder of a run of task"),
+        (
+            ("task.costs=[latency_ms]", "task.latency=nowhere", "budget.evaluations=3"),
+            "task.latency=nowhere: there is no latency.json",
+        ),
         (("evaluator.name=trian", "budget.evaluations=3"), "unknown evaluator 'trian'; did you mean 'train'"),
     ],
 )
@@ -249,3 +260,26 @@ def test_a_folder_of_another_search_is_refused_and_stays_as_it_is(searched, tmp_
     assert main([*SEARCH, "budget.evaluations=200", f"hydra.run.dir={folder}", "resume=true", change]) == 2
     assert f"the search there has {message}; use another folder" in capsys.readouterr().err
     assert (folder / HISTORY).read_bytes() == (searched / HISTORY).read_bytes()
+
+
+@pytest.mark.parametrize(("file", "content"), [(STATE, "{"), (STATE, "[]"), (HISTORY, "{}\n"), (HISTORY, "{\n")])
+def test_a_damaged_file_is_named_in_one_line_and_stays_as_it_is(searched, tmp_path, capsys, file, content):
+    folder = tmp_path / "run"
+    shutil.copytree(searched, folder)
+    (folder / file).write_text(content)
+    assert main([*SEARCH, "budget.evaluations=200", f"hydra.run.dir={folder}", "resume=true"]) == 2
+    error = capsys.readouterr().err
+    assert f"{folder / file} is damaged; delete " in error
+    assert len(error.strip().splitlines()) == 1
+    assert (folder / file).read_text() == content
+
+
+def test_without_its_damaged_state_a_search_continues_from_its_history(searched, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(searched, folder)
+    (folder / STATE).unlink()  # as the message about a damaged one says
+    count = len(rows_of(searched)) + 3
+    assert main([*SEARCH, f"budget.evaluations={count}", f"hydra.run.dir={folder}", "resume=true"]) == 0
+    assert rows_of(folder) == without_time(
+        direct(arrays(12), Budget(evaluations=count, simulated_seconds=None, seconds=None))
+    )

@@ -67,6 +67,19 @@ def test_the_score_is_that_of_the_network_that_a_training_would_start_from(digit
     assert int(rows[0]["parameters"]) > 0
 
 
+@pytest.mark.parametrize("score", ["naswot", "snip"])
+def test_the_test_split_is_not_read(score, digits, tmp_path):
+    with np.load(digits.partition("=")[2]) as arrays:
+        real = dict(arrays) | {"x_test": load("digits").x_test, "y_test": load("digits").y_test}
+    np.savez(tmp_path / "real.npz", **real)
+    command = ("task=strategy", "strategy=random", "evaluator=zero_cost", f"evaluator.score={score}", *SMALL)
+    for name, data in (("one", digits), ("other", f"data.path={tmp_path / 'real.npz'}")):
+        finished(tmp_path / name, *command, "budget.evaluations=2", data)
+    found = [[row["strategy/score"] for row in csv_rows(tmp_path / name / "metrics.csv")] for name in ("one", "other")]
+    assert found[0] == found[1]
+    assert len(set(found[0])) == 2
+
+
 def test_one_genotype_gets_the_score_that_a_search_gives_it(digits, tmp_path):
     command = ("evaluator=zero_cost", "evaluator.score=naswot", *SMALL, digits)
     searched = finished(tmp_path / "search", "task=strategy", "strategy=random", "budget.evaluations=1", *command)
@@ -102,8 +115,8 @@ def test_scores_at_initialization_are_correlated_with_the_table_and_none_is_comp
     [
         (("evaluator.score=sinflow",), "unknown score 'sinflow'; did you mean 'synflow'"),
         (("evaluator.batch_size=1",), "evaluator.batch_size=1: must be at least 2"),
-        (("evaluator.batch_size=101",), "batch_size=101: the train split gives 100 images"),
-        (("strategy=successive_halving",), "evaluator=zero_cost has no scores after 2 epochs"),
+        (("evaluator.batch_size=101",), "evaluator.batch_size=101: the train split gives 100 images"),
+        (("strategy=successive_halving",), "but evaluator=zero_cost trains no genotype; use evaluator=train"),
         (("budget.simulated_seconds=3",), "this evaluator simulates no time"),
         (("search=rnn", "data=pydocs"), "evaluator=zero_cost with search.space=rnn: its scores are those of image"),
     ],

@@ -42,6 +42,10 @@ class Nsga2(Strategy):
             seed=seed,
         )
 
+    @property
+    def objectives(self) -> int:
+        return self.settings.objectives
+
     def propose(self, random: Random) -> Proposal:
         return Proposal(self.study.ask(random))
 

@@ -63,7 +63,7 @@ def correlate_initial_scores(context: Context) -> Summary:
 def _scores(context: Context, known: Known) -> tuple[dict[str, np.ndarray], float]:
     """Every score of every genotype, and the seconds that all of them took."""
     config, settings, folder = context.config, context.config.task, context.folder.path
-    scores = ZeroCostScores(config, settings.zero_cost, settings.batch_size)
+    scores = ZeroCostScores(config, settings.zero_cost, settings.batch_size, section="task")
     scores.check(known.genotypes[0])
     identity: dict[str, Any] = {
         **{key: value for key, value in halves_identity(context).items() if key != "train.epochs"},

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,7 @@ def _cost(name: str, evaluate: Evaluator, config: Config, space: Space) -> Cost:
     if name == "latency_ms":
         if config.task.latency is None:
             raise UserError("task.costs=[latency_ms] needs task.latency=RUN, the folder of a run of task=latency")
-        table = LatencyTable.read(config.task.latency)
-        table.check_space(space)
-        return lambda genotype: milliseconds(table.predict(genotype))
+        return _latency(config.task.latency, space)
     sizes = getattr(evaluate, "sizes", None)
     size = open_problem(config).size if sizes is None else sizes
 
@@ -90,6 +89,27 @@ def _cost(name: str, evaluate: Evaluator, config: Config, space: Space) -> Cost:
         return float(value)
 
     return of
+
+
+def _latency(run: str, space: Space) -> Cost:
+    with _naming_our_key():
+        table = LatencyTable.read(run)
+        table.check_space(space)
+
+    def of(genotype: Genotype) -> float:
+        with _naming_our_key():
+            return milliseconds(table.predict(genotype))
+
+    return of
+
+
+@contextmanager
+def _naming_our_key() -> Iterator[None]:
+    """Messages about the table name the key of this command instead of that of a selection rule."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(str(error).replace("select.latency", "task.latency", 1)) from None
 
 
 def write_front(history: Sequence[Row], encoding: Encoding, names: Sequence[str], folder: Path) -> int:

@@ -55,6 +55,8 @@ class SharedWeightsEvaluator:
     """
 
     simulates = False
+    objectives = 1
+    takes_epochs = False
 
     def __init__(
         self, settings: SharedWeightsEvaluatorSettings, space: Space, encoding: Encoding, context: Context

@@ -149,6 +149,33 @@ def budget_of(config: Config, strategy: Strategy, *, trains: bool = False) -> Bu
     return budget
 
 
+def check_answers(config: Config, strategy: Strategy, evaluator: Any) -> None:
+    """Refuse before the first question, whose answer may take long, an evaluator whose answers the strategy cannot use.
+
+    Args:
+        config: of the command; each of `task.costs` is one more score.
+        strategy: that asks.
+        evaluator: or its class; see `EVALUATORS` for what it may say of itself.
+
+    Raises:
+        UserError: if it gives another number of scores, or cannot follow the epochs of the questions.
+    """
+    if strategy.chooses_epochs and not getattr(evaluator, "takes_epochs", True):
+        raise UserError(
+            f"strategy={config.strategy.name} says for how many epochs to train, but "
+            f"evaluator={config.evaluator.name} trains no genotype; use evaluator=train"
+        )
+    scores = getattr(evaluator, "objectives", None)
+    if strategy.objectives is None or scores is None:
+        return
+    costs = len(getattr(config.task, "costs", None) or [])
+    if scores + costs != strategy.objectives:
+        raise UserError(
+            f"strategy.objectives={strategy.objectives}: the evaluator gives {scores} and task.costs adds {costs}; use "
+            f"strategy.objectives={scores + costs}, or name other costs, such as task.costs=[parameters]"
+        )
+
+
 def identity_of(context: Context, others: Mapping[str, Any]) -> dict[str, Any]:
     """What determines the questions and their answers, by dotted key.
 

@@ -46,6 +46,7 @@ class TrainEvaluator:
     """
 
     simulates = False
+    objectives = 1
 
     def __init__(self, settings: TrainEvaluatorSettings, space: Space, encoding: Encoding, context: Context) -> None:
         config = context.config

@@ -40,12 +40,13 @@ class ZeroCostScores:
         config: of the command; `train` says how large the networks are.
         names: of `ZERO_COST`.
         batch_size: how many images are read.
+        section: of the configuration that has `batch_size`, for messages.
 
     Raises:
         UserError: if a name is unknown, the data are text, or there are not so many images.
     """
 
-    def __init__(self, config: Config, names: Sequence[str], batch_size: int) -> None:
+    def __init__(self, config: Config, names: Sequence[str], batch_size: int, *, section: str) -> None:
         for name in names:
             if name not in ZERO_COST:
                 raise UserError(f"{unknown_name('score at initialization', name, ZERO_COST.list())}")
@@ -57,7 +58,7 @@ class ZeroCostScores:
         self.config, self.names = config, tuple(names)
         self.problem: Problem = open_problem(config)
         self.device = device_of_hardware(config.hardware)
-        self._batch_size = batch_size
+        self._batch_size, self._section = batch_size, section
         self._batch: tuple[Tensor, Tensor] | None = None
         self.data: Any = None
 
@@ -72,7 +73,9 @@ class ZeroCostScores:
                 parts.append(loader.batches(0, index))
                 count += len(parts[-1][1])
         if count < self._batch_size:
-            raise UserError(f"batch_size={self._batch_size}: the train split gives {count} images in whole batches")
+            raise UserError(
+                f"{self._section}.batch_size={self._batch_size}: the train split gives {count} images in whole batches"
+            )
         x, labels = (torch.cat(one)[: self._batch_size].to(self.device) for one in zip(*parts, strict=True))
         self._batch = x, labels
 
@@ -123,6 +126,8 @@ class ZeroCostEvaluator:
     """
 
     simulates = False
+    objectives = 1
+    takes_epochs = False
 
     def __init__(self, settings: ZeroCostSettings, space: Space, encoding: Encoding, context: Context) -> None:
         if settings.score not in ZERO_COST:
@@ -133,7 +138,7 @@ class ZeroCostEvaluator:
                 "use evaluator=train or shared_weights"
             )
         self.settings, self.context = settings, context
-        self._scores = ZeroCostScores(context.config, [settings.score], settings.batch_size)
+        self._scores = ZeroCostScores(context.config, [settings.score], settings.batch_size, section="evaluator")
         self._scores.check(encoding.decode(encoding.draw(Random(0))))
         #: What the scores depend on beside the genotype and the settings of the evaluator.
         self.identity: Mapping[str, Any] = {
