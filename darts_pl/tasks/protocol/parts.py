@@ -121,7 +121,9 @@ def check_part(plan: Plan, part: Part, genotype: Genotype | None) -> None:
         stored, now = ({key: value for key, value in one.items() if key != "genotype"} for one in (stored, now))
     found = difference(_identity(part, stored), _identity(part, now))
     if found is not None:
-        raise UserError(f"{part.folder}: was made with {found:.300}; repeat its settings, or choose another folder")
+        raise UserError(
+            f"{part.folder}: was made with {found:.300}; repeat its settings, choose another folder, or move this away"
+        )
 
 
 def _identity(part: Part, resolved: Mapping[str, Any]) -> dict[str, Any]:
