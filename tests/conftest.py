@@ -63,8 +63,8 @@ def real_data() -> Callable[[str], Path]:
         folder = os.environ.get("DARTS_DATA")
         path = Path(folder or "") / name
         if not folder or not path.exists():
-            # Data of others may not be shipped; `DARTS_DATA` is set wherever they lie, and then nothing is skipped.
-            pytest.skip(f"DARTS_DATA does not hold {name}, and the project ships no real data")
+            # reason: data of others may not be shipped; wherever `DARTS_DATA` names their folder, nothing is skipped
+            pytest.skip(reason=f"DARTS_DATA does not hold {name}, and the project ships no real data")  # see above
         return path
 
     return find

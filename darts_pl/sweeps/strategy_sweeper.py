@@ -86,16 +86,9 @@ class StrategySweeper(Sweeper):
 
     def _search(self, context: Any, arguments: Sequence[str]) -> Any:
         from darts_pl.records.run_identity import settings_of
-        from darts_pl.strategies import EVALUATORS, CachedEvaluator, build_strategy
+        from darts_pl.strategies import EVALUATORS, CachedEvaluator
         from darts_pl.tasks import run_and_show
-        from darts_pl.tasks.evaluation.strategy_run import (
-            StrategyRun,
-            budget_of,
-            check_answers,
-            encoding_of,
-            identity_of,
-            run_strategy,
-        )
+        from darts_pl.tasks.evaluation.strategy_run import StrategyRun, identity_of, run_strategy, strategy_and_budget
 
         config = context.config
         if config.task.name not in ("strategy", "random"):
@@ -103,13 +96,9 @@ class StrategySweeper(Sweeper):
         if config.evaluator.name == "shared_weights" and config.evaluator.run is None:
             raise UserError("hydra/sweeper=strategy: jobs train no shared weights; give evaluator.run=FOLDER")
         self.overrides = self._of_jobs(arguments)
-        strategy = build_strategy(config.strategy.name, encoding_of(config), config.strategy, config.seed)
-        budget = budget_of(config, strategy)
+        strategy, budget = strategy_and_budget(config)
         others: dict[str, Any] = {"batch": self.batch}
-        evaluator = EVALUATORS.get(config.evaluator.name)
-        check_answers(config, strategy, evaluator)
-        if not getattr(evaluator, "simulates", True):
-            budget.refuse_simulation()
+        if not getattr(EVALUATORS.get(config.evaluator.name), "simulates", True):
             train = settings_of(context.resolved, "train", "data")
             others |= {key: value for key, value in train.items() if key != "train.epochs"}
         answers = CachedEvaluator(_never, charge_repeats=True, several=self._evaluate)

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from darts_pl.records.folder import Summary
-from darts_pl.strategies import EVALUATORS, CachedEvaluator, build_strategy
+from darts_pl.strategies import CachedEvaluator
 from darts_pl.tasks.evaluation.all_evaluators import build_evaluator
-from darts_pl.tasks.evaluation.strategy_run import (
-    StrategyRun,
-    budget_of,
-    check_answers,
-    encoding_of,
-    identity_of,
-    run_strategy,
-)
+from darts_pl.tasks.evaluation.strategy_run import StrategyRun, identity_of, run_strategy, strategy_and_budget
 from darts_pl.tasks.execution.context import Context
 
 
@@ -27,14 +20,9 @@ def strategy(context: Context) -> Summary:
             folder holds another search, or no evaluation succeeded.
     """
     config = context.config
-    encoding = encoding_of(config)
-    search = build_strategy(config.strategy.name, encoding, config.strategy, config.seed)
     trains = config.evaluator.name == "shared_weights" and config.evaluator.run is None
-    budget = budget_of(config, search, trains=trains)
-    check_answers(config, search, EVALUATORS.get(config.evaluator.name))
-    evaluate = build_evaluator(context, encoding)
-    if not getattr(evaluate, "simulates", True):
-        budget.refuse_simulation()  # before the first evaluation, which may be a long one
+    search, budget = strategy_and_budget(config, trains=trains)
+    evaluate = build_evaluator(context, search.encoding)
     prepare = getattr(evaluate, "prepare", None)
     run = StrategyRun(
         search,

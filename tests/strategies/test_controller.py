@@ -79,6 +79,20 @@ def test_a_tanh_constant_limits_how_sure_a_controller_can_be():
     assert probability.max() / probability.min() <= math.exp(2.2 / 2.5) * (1 + 1e-5)
 
 
+def slopes(value, weight) -> list[float]:
+    """Central differences of `value()` in every number of a vector."""
+    found = []
+    for index in range(len(weight)):
+        changed = []
+        for change in (1e-5, -1e-5):
+            with torch.no_grad():
+                weight[index] += change
+                changed.append(value())
+                weight[index] -= change
+        found.append((changed[0] - changed[1]) / 2e-5)
+    return found
+
+
 def test_scores_of_genotypes_give_the_gradient_of_the_expected_reward():
     encoding = SPACES["fully_connected"]
     whole = every(encoding)
@@ -94,14 +108,7 @@ def test_scores_of_genotypes_give_the_gradient_of_the_expected_reward():
     sample = network.score(whole)
     probability = sample.log_probability.exp().detach()
     (found,) = torch.autograd.grad((probability * (reward - 0.3) * sample.log_probability).sum(), weight)
-    for index in range(len(weight)):
-        changed = []
-        for change in (1e-5, -1e-5):
-            with torch.no_grad():
-                weight[index] += change
-                changed.append(expected())
-                weight[index] -= change
-        assert found[index].item() == pytest.approx((changed[0] - changed[1]) / 2e-5, rel=1e-6, abs=1e-9)
+    assert found.tolist() == pytest.approx(slopes(expected, weight), rel=1e-6, abs=1e-9)
 
 
 def test_a_step_descends_the_gradient_of_the_advantages_and_of_the_entropy():
@@ -122,14 +129,7 @@ def test_a_step_descends_the_gradient_of_the_advantages_and_of_the_entropy():
         return sum(advantage * log + 0.05 * entropy for advantage, log, entropy in pairs) / 4
 
     policy.step(genotypes, rewards)
-    for index in range(len(weight)):
-        changed = []
-        for change in (1e-5, -1e-5):
-            with torch.no_grad():
-                weight[index] += change
-                changed.append(gain())
-                weight[index] -= change
-        assert -weight.grad[index].item() == pytest.approx((changed[0] - changed[1]) / 2e-5, rel=1e-5, abs=1e-9)
+    assert (-weight.grad).tolist() == pytest.approx(slopes(gain, weight), rel=1e-5, abs=1e-9)
 
 
 def test_the_baseline_is_an_exponential_moving_mean_and_rewards_raise_probabilities():

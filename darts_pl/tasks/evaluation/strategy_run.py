@@ -15,7 +15,17 @@ from darts_pl.records.folder import Summary
 from darts_pl.report import save_cells
 from darts_pl.runs import build_loggers, log_summary
 from darts_pl.spaces import SPACES
-from darts_pl.strategies import Budget, CachedEvaluator, Encoding, SharingStrategy, Strategy, best_row, race
+from darts_pl.strategies import (
+    EVALUATORS,
+    Budget,
+    CachedEvaluator,
+    Encoding,
+    SharingStrategy,
+    Strategy,
+    best_row,
+    build_strategy,
+    race,
+)
 from darts_pl.strategies.race import HISTORY, Row
 from darts_pl.tasks.evaluation.costs import write_front
 from darts_pl.tasks.evaluation.progress import StrategyProgress
@@ -130,7 +140,27 @@ def encoding_of(config: Config) -> Encoding:
     return Encoding(cells, every_edge=KINDS.get(space.kind).inputs_per_node is None)
 
 
-def budget_of(config: Config, strategy: Strategy, *, trains: bool = False) -> Budget:
+def strategy_and_budget(config: Config, *, trains: bool = False) -> tuple[Strategy, Budget]:
+    """The strategy of the command, newly built, and its budget, refused where they do not fit the evaluator.
+
+    Args:
+        config: of the command.
+        trains: whether the command trains shared weights.
+
+    Raises:
+        UserError: if there is no limit, one in simulated seconds that the evaluator does not simulate, or an evaluator
+            whose answers the strategy cannot use.
+    """
+    strategy = build_strategy(config.strategy.name, encoding_of(config), config.strategy, config.seed)
+    budget = _budget_of(config, strategy, trains=trains)
+    evaluator = EVALUATORS.get(config.evaluator.name)
+    _check_answers(config, strategy, evaluator)
+    if not getattr(evaluator, "simulates", True):
+        budget.refuse_simulation()
+    return strategy, budget
+
+
+def _budget_of(config: Config, strategy: Strategy, *, trains: bool = False) -> Budget:
     """The budget of the command. Without a limit it is the number of the final choice, where the strategy has trained
     shared weights.
 
@@ -149,7 +179,7 @@ def budget_of(config: Config, strategy: Strategy, *, trains: bool = False) -> Bu
     return budget
 
 
-def check_answers(config: Config, strategy: Strategy, evaluator: Any) -> None:
+def _check_answers(config: Config, strategy: Strategy, evaluator: Any) -> None:
     """Refuse before the first question, whose answer may take long, an evaluator whose answers the strategy cannot use.
 
     Args:
