@@ -142,7 +142,7 @@ def _later(flat: Flat) -> dict[str, Any]:
     """The keys that came later than these settings, with what runs did before they came."""
     result = {}
     for key, value in LATER.items():
-        if key in flat:
+        if key in flat or any(one.startswith(f"{key}.") for one in flat):  # a section counts by what it holds
             continue
         if key not in BY_OTHER:
             result[key] = value

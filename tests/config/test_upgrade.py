@@ -111,6 +111,24 @@ def test_a_run_that_began_with_stored_statistics_goes_on_with_them_and_is_the_sa
     assert "valid_statistics" not in upgrade_configuration(text)["search"]
 
 
+@pytest.mark.parametrize(
+    "override",
+    [
+        "observers=[skip_count]",
+        *(f"method={file.stem}" for file in sorted((config_folder() / "method").glob("*.yaml"))),
+    ],
+)
+def test_a_configuration_of_today_is_read_back_as_it_is(override: str) -> None:
+    now = composed("task=search", "search=cnn", "data=digits", override)
+    assert upgrade_configuration(now) == now
+
+
+def test_jobs_that_differ_in_a_setting_of_an_observer_are_two_jobs() -> None:
+    now, other = (composed("method=r_darts", f"observers.early_stop.factor={factor}") for factor in (1.3, 1.5))
+    assert JobRecord(0, [], settings=now).same_job(now)
+    assert not JobRecord(0, [], settings=other).same_job(now)
+
+
 @pytest.mark.parametrize(("value", "number"), [("true", 1), ("false", 0), ("4", 4)])
 def test_whether_a_random_cell_is_trained_is_now_how_many(value: str, number: int) -> None:
     with initialize_config_dir(str(config_folder()), version_base="1.3"):

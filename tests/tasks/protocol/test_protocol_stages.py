@@ -110,6 +110,18 @@ def test_a_finished_protocol_repeats_nothing(done, images, tmp_path):
     assert results(folder) == results(done)
 
 
+def test_a_protocol_with_observers_goes_on_and_refuses_other_settings_of_them(images, tmp_path, capsys):
+    command = [*SMALL, f"data.path={images}", "task.stage=search", "task.searches=1", "method=r_darts"]
+    folder = finished(tmp_path / "run", *command, "order=first")
+    written = folder / "searches" / "0" / "summary.json"
+    before = written.stat().st_mtime_ns
+    finished(folder, *command, "order=first", "resume=true")
+    assert written.stat().st_mtime_ns == before
+    other = [*command, "order=first", "observers.early_stop.factor=2", "resume=true", f"hydra.run.dir={folder}"]
+    assert main(other) == 2
+    assert "observers.early_stop.factor=1.3, and not observers.early_stop.factor=2" in capsys.readouterr().err
+
+
 def test_parts_with_other_settings_or_of_another_cell_are_refused(done, images, tmp_path, capsys):
     folder = Path(shutil.copytree(done, tmp_path / "run"))
 
