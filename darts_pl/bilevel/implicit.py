@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from darts_pl.bilevel.draws import Draws
-from darts_pl.bilevel.inner import InnerStep, Mean, clip_by_norm, identity_mean
+from darts_pl.bilevel.inner import InnerStep, Mean, clip_by_norm, descended, identity_mean
 from darts_pl.bilevel.orders import FIRST_STEP, ORDERS, AlphaGradient, OrderSettings, combined
 from darts_pl.bilevel.passes import device_of, drawn_pass, gradients, no_trace
 from darts_pl.bilevel.precision import full_precision
@@ -106,8 +106,8 @@ class Neumann:
             total = list(term)
             for _ in range(self.terms - 1):
                 product = mean(slope.in_weights(term))
-                decayed = torch._foreach_add(product, term, alpha=inner.weight_decay)
-                term = inner.moving(list(torch._foreach_add(term, decayed, alpha=-size)))
+                decayed = list(torch._foreach_add(product, term, alpha=inner.weight_decay))
+                term = inner.moving(descended(term, decayed, size))
                 total = list(torch._foreach_add(total, term))
             implicit = slope.in_architecture(list(torch._foreach_mul(total, size)))
             return combined(supernet, outcome, direct, implicit, mean, gradient if weights else None)
@@ -168,7 +168,7 @@ class Unrolled:
                 if slope is None:
                     slope = _Slope(supernet, train, draws, points[number])
                 # What the loss changes with the direction of this step: w' = w - lr * direction.
-                of_momentum = inner.moving(list(torch._foreach_add(of_momentum, vector, alpha=-inner.lr)))
+                of_momentum = inner.moving(descended(of_momentum, vector, inner.lr))
                 coefficient = coefficients[number]
                 of_slope = of_momentum if coefficient is None else [coefficient * part for part in of_momentum]
                 if number:

@@ -22,7 +22,8 @@ class InnerStep:
     """What SGD would do next: ``w' = w - lr * (momentum * buffer + c * gradient + weight_decay * w)``.
 
     Args:
-        lr: the weight optimizer's current learning rate, xi in the paper's equation 6.
+        lr: the weight optimizer's current learning rate, xi in the paper's equation 6; a scalar tensor where the
+            optimizer is capturable.
         momentum: its momentum.
         weight_decay: its L2 weight decay.
         buffers: its momentum buffers in the order of the weights; None before the first step.
@@ -33,7 +34,7 @@ class InnerStep:
         frozen: for each weight where it does not move, bool, or None; None = every weight moves.
     """
 
-    lr: float
+    lr: float | Tensor
     momentum: float = 0.0
     weight_decay: float = 0.0
     buffers: Sequence[Tensor] | None = None
@@ -67,7 +68,14 @@ class InnerStep:
         if self.buffers is not None and self.momentum:
             torch._foreach_add_(direction, list(self.buffers), alpha=self.momentum)
         direction = self.moving(direction)
-        return list(torch._foreach_add(weights, direction, alpha=-self.lr)), direction, coefficient
+        return descended(weights, direction, self.lr), direction, coefficient
+
+
+def descended(tensors: list[Tensor], direction: list[Tensor], size: float | Tensor) -> list[Tensor]:
+    """Each tensor minus `size` times its direction; a scalar tensor as size stays on its device."""
+    if isinstance(size, Tensor):
+        return list(torch._foreach_sub(tensors, torch._foreach_mul(direction, size)))
+    return list(torch._foreach_add(tensors, direction, alpha=-size))
 
 
 def total_norm(tensors: list[Tensor]) -> Tensor:

@@ -47,15 +47,22 @@ class WeightRecipe:
     nesterov: bool = False
     warmup_epochs: int = 0
 
-    def optimizer(self, supernet: Supernet) -> torch.optim.SGD:
-        """The optimizer of a supernet's weights."""
+    def optimizer(self, supernet: Supernet, capturable: bool = False) -> torch.optim.SGD:
+        """The optimizer of a supernet's weights.
+
+        Args:
+            supernet: the network.
+            capturable: whether the learning rate is a tensor, which a kernel reads on the device. Every step then calls
+                the same operations with the same numbers, as a CUDA graph of it demands.
+        """
         return torch.optim.SGD(
             supernet.weights().values(),
-            self.lr,
+            _on_device(self.lr, supernet) if capturable else self.lr,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
             nesterov=self.nesterov,
-            foreach=True,  # one call for all tensors, also on the CPU
+            foreach=not capturable,  # one call for all tensors, also on the CPU
+            fused=capturable,
         )
 
 
@@ -75,11 +82,31 @@ class AlphaRecipe:
     weight_decay: float
     grad_clip: float | None = None
 
-    def optimizer(self, supernet: Supernet) -> torch.optim.Adam:
-        """The optimizer of a supernet's architecture parameters."""
+    def optimizer(self, supernet: Supernet, capturable: bool = False) -> torch.optim.Adam:
+        """The optimizer of a supernet's architecture parameters.
+
+        Args:
+            supernet: the network.
+            capturable: whether the learning rate and the number of the step are tensors; see `WeightRecipe.optimizer`.
+        """
         return torch.optim.Adam(
-            supernet.architecture().values(), self.lr, betas=self.betas, weight_decay=self.weight_decay
+            supernet.architecture().values(),
+            _on_device(self.lr, supernet) if capturable else self.lr,
+            betas=self.betas,
+            weight_decay=self.weight_decay,
+            fused=capturable or None,
         )
+
+
+def _laid_out_as(gradient: Tensor | None, weight: Tensor) -> Tensor | None:
+    """The gradient in the memory layout of its weight, for which a fused optimizer takes it without a look."""
+    if gradient is None or gradient.stride() == weight.stride():
+        return gradient
+    return torch.empty_like(weight).copy_(gradient)
+
+
+def _on_device(value: float, supernet: Supernet) -> Tensor:
+    return torch.tensor(value, device=device_of(supernet))
 
 
 class StepResult(NamedTuple):
@@ -225,12 +252,12 @@ class SearchStep:
         found: dict[str, Tensor | None] = dict(zip(own, averaged, strict=True))
         for observer in self.observers:
             observer.on_weight_gradient(number, found)
-        frozen = frozen_by(self.observers)
+        frozen, fused = frozen_by(self.observers), self.weights.param_groups[0].get("fused")
         for name, weight in own.items():
             gradient = found[name]
             if gradient is not None and name in frozen:
                 gradient = gradient.masked_fill(frozen[name], 0.0)
-            weight.grad = gradient
+            weight.grad = _laid_out_as(gradient, weight) if fused else gradient
         # Not clipped: the norm is what clipping by an infinite norm returns.
         norm = nn.utils.clip_grad_norm_(own.values(), math.inf if self.grad_clip is None else self.grad_clip)
         for observer in self.observers:
