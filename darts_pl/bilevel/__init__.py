@@ -28,7 +28,7 @@ from darts_pl.bilevel.passes import (
 from darts_pl.bilevel.perturbation import PERTURBATIONS, Perturbation
 from darts_pl.bilevel.precision import full_precision, reduced_precision, use_full_float32
 from darts_pl.bilevel.regulariser import REGULARISERS, Regulariser
-from darts_pl.bilevel.stages import STAGES, Factory, Facts, SingleStage, Stage, Stages
+from darts_pl.bilevel.stages import STAGES, Factory, Facts, SingleStage, Stage, Stages, endless_warmup, equal_stages
 from darts_pl.bilevel.step import AlphaRecipe, SearchStep, StepResult, WeightRecipe, scaled_lr
 from darts_pl.bilevel.virtual_step import SecondOrder, second_order, second_order_exact
 
@@ -67,6 +67,8 @@ __all__ = [
     "batch_statistics",
     "device_of",
     "drawn_pass",
+    "endless_warmup",
+    "equal_stages",
     "evaluate",
     "evaluation_mode",
     "first_order",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 
+from darts_pl.errors import UserError
 from darts_pl.registry import Registry
 from darts_pl.settings import at_least, setting
 from darts_pl.spaces import SearchSpace, Supernet
@@ -46,6 +47,39 @@ class Stage:
     epochs: int
     warmup_epochs: int = 0
     fresh_lr: bool = True
+
+
+def equal_stages(epochs: int, count: int, warmup_epochs: int, fresh_lr: bool = True) -> tuple[Stage, ...]:
+    """Stages of equal length.
+
+    Args:
+        epochs: of the whole search.
+        count: of the stages.
+        warmup_epochs, fresh_lr: of each.
+
+    Raises:
+        UserError: if the number of epochs is not a multiple of `count`.
+    """
+    length, rest = divmod(epochs, count)
+    if rest:
+        raise UserError(f"search.epochs={epochs}: must be a multiple of {count}, the number of stages")
+    return (Stage(length, min(warmup_epochs, length), fresh_lr),) * count
+
+
+def endless_warmup(config: Any, warmup_epochs: int, count: int = 1) -> Iterator[str]:
+    """What is said of a search in which only the weights would ever move; nothing of a smoke test.
+
+    Args:
+        config: of the command.
+        warmup_epochs: of each stage.
+        count: of the stages, which have equal length.
+    """
+    if config.debug or not config.task.runs_search:
+        return
+    length, rest = divmod(config.search.epochs, count)
+    if rest == 0 and 0 < length <= warmup_epochs:
+        limit = f"{length}, the epochs of each stage" if count > 1 else f"search.epochs={length}"
+        yield f"stages.warmup_epochs={warmup_epochs}: must be below {limit}; the alphas move after the warm-up"
 
 
 class Stages(ABC):
@@ -110,6 +144,10 @@ class SingleStageSettings:
     """One supernet for the whole search."""
 
     warmup_epochs: int = setting("epochs at the beginning in which only the weights move", at_least(0))
+
+    def requires(self, config: Any) -> Iterator[str]:
+        """The alphas move in some epoch."""
+        yield from endless_warmup(config, self.warmup_epochs)
 
 
 @STAGES.register("single", settings=SingleStageSettings)

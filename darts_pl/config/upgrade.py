@@ -47,7 +47,7 @@ LATER: Mapping[str, Any] = {
     "perturbation.name": "none",
     "regulariser.name": "none",
     "stages.name": "single",
-    "stages.warmup_epochs": 0,
+    "stages.warmup_epochs": {"single": 0, "deepening": 0, "widening": 0},
     "observers": {},
     "search.weights.nesterov": False,
     "search.weights.warmup_epochs": 0,
@@ -72,6 +72,7 @@ LATER: Mapping[str, Any] = {
     "hardware.compile": False,
 }
 BY_OTHER: Mapping[str, str] = {
+    "stages.warmup_epochs": "stages.name",
     "search.pool_norm": "search.space",
     "search.last_norm": "search.space",
     "search.valid_statistics": "search.space",
@@ -140,14 +141,16 @@ def as_it_began(stored: Flat, now: Flat) -> dict[str, Any]:
 
 def _later(flat: Flat) -> dict[str, Any]:
     """The keys that came later than these settings, with what runs did before they came."""
-    result = {}
+    result: dict[str, Any] = {}
     for key, value in LATER.items():
         if key in flat or any(one.startswith(f"{key}.") for one in flat):  # a section counts by what it holds
             continue
         if key not in BY_OTHER:
             result[key] = value
-        elif flat.get(BY_OTHER[key]) in value:
-            result[key] = value[flat.get(BY_OTHER[key])]
+        else:
+            other = {**result, **flat}.get(BY_OTHER[key])
+            if other in value:
+                result[key] = value[other]
     return result
 
 

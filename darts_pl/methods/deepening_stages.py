@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from darts_pl.bilevel import STAGES, Factory, Facts, Stage, Stages
-from darts_pl.errors import UserError
+from darts_pl.bilevel import STAGES, Factory, Facts, Stage, Stages, endless_warmup, equal_stages
 from darts_pl.ops import NONE
 from darts_pl.settings import at_least, each, setting
 from darts_pl.spaces import CellSpace, SearchSpace, Supernet
@@ -45,6 +44,7 @@ class DeepeningStagesSettings:
         fewest = min(map(len, lists)) if lists else len(search.candidates)
         if self.keep[0] >= fewest:
             yield f"stages.keep={self.keep}: must start below {fewest}, the candidates of an edge"
+        yield from endless_warmup(config, self.warmup_epochs, len(self.keep) + 1)
 
 
 @STAGES.register("deepening", settings=DeepeningStagesSettings)
@@ -61,11 +61,7 @@ class DeepeningStages(Stages):
         self.settings = settings
 
     def plan(self, epochs: int) -> Sequence[Stage]:
-        count = len(self.settings.keep) + 1
-        if epochs % count:
-            raise UserError(f"search.epochs={epochs}: must be a multiple of {count}, the number of stages")
-        length = epochs // count
-        return tuple(Stage(length, min(self.settings.warmup_epochs, length)) for _ in range(count))
+        return equal_stages(epochs, len(self.settings.keep) + 1, self.settings.warmup_epochs)
 
     def build(self, index: int, facts: Facts | None, factory: Factory) -> Supernet:
         if index == 0:

@@ -85,6 +85,7 @@ class Freeze(Observer):
     def __init__(self, settings: FreezeSettings) -> None:
         self.window, self.threshold, self.added = settings.window, settings.threshold, settings.added
         self._supernet: Supernet | None = None
+        self._stage = 0  # of the supernet that the state below belongs to
         self._watched: list[Watched] = []
         self._alike: dict[tuple[int, int, int], list[str]] = {}  # names of the weights of one shape
         self._place = self._weights_of = torch.zeros(0)  # operation of each row; weights of each operation
@@ -98,8 +99,10 @@ class Freeze(Observer):
     def on_step_start(self, step: int, search: SearchStep) -> None:
         if self._supernet is search.supernet:
             return
-        fresh = self._supernet is not None  # a later stage; otherwise a resumed run keeps what it has loaded
+        # A resumed run keeps what it has loaded, unless that is of the stage before.
+        fresh = self._supernet is not None or self._stage != search.supernet.stage
         self._supernet, self._watched = search.supernet, watched_operations(search.supernet)
+        self._stage = search.supernet.stage
         total = sum(one.edges for one in self._watched)
         like = next(iter(search.supernet.alphas.values())).detach()
         if fresh or len(self._stopped) != total:
@@ -208,6 +211,7 @@ class Freeze(Observer):
 
     def state_dict(self) -> dict[str, Any]:
         return {
+            "stage": self._stage,
             "sums": self._sums.clone(),
             "counts": self._counts.clone(),
             "stopped": self._stopped.clone(),
@@ -219,4 +223,5 @@ class Freeze(Observer):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._sums, self._counts, self._stopped = state["sums"], state["counts"], state["stopped"]
         self._before, self._supernet, self._masks = dict(state["before"]), None, {}
+        self._stage = state.get("stage", 0)  # older states have none
         self._epoch, self._metrics = state["epoch"], dict(state["metrics"])

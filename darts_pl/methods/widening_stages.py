@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-from darts_pl.bilevel import STAGES, Factory, Facts, Stage, Stages
-from darts_pl.errors import UserError
+from darts_pl.bilevel import STAGES, Factory, Facts, Stage, Stages, endless_warmup, equal_stages
 from darts_pl.methods.widening import carry_weights
 from darts_pl.settings import at_least, each, setting
 from darts_pl.spaces import Supernet
@@ -43,6 +42,7 @@ class WideningStagesSettings:
             )
         elif config.edges.k < self.k[0]:
             yield f"stages.k={self.k}: must start at most at edges.k={config.edges.k}"
+        yield from endless_warmup(config, self.warmup_epochs, len(self.k) + 1)
 
 
 @STAGES.register("widening", settings=WideningStagesSettings)
@@ -60,11 +60,7 @@ class WideningStages(Stages):
         self.settings = settings
 
     def plan(self, epochs: int) -> Sequence[Stage]:
-        count = len(self.settings.k) + 1
-        if epochs % count:
-            raise UserError(f"search.epochs={epochs}: must be a multiple of {count}, the number of stages")
-        length = epochs // count
-        return tuple(Stage(length, min(self.settings.warmup_epochs, length), fresh_lr=False) for _ in range(count))
+        return equal_stages(epochs, len(self.settings.k) + 1, self.settings.warmup_epochs, fresh_lr=False)
 
     def build(self, index: int, facts: Facts | None, factory: Factory) -> Supernet:
         if index == 0:

@@ -41,6 +41,8 @@ class Supernet(nn.Module, ABC):
 
     #: Whether the virtual step and v of the second order are clipped like the weight gradient.
     clip_virtual = False
+    #: Of which stage of the search it is, counted from 0.
+    stage = 0
 
     def __init__(
         self,
@@ -124,6 +126,7 @@ class Supernet(nn.Module, ABC):
 
     def enter_stage(self, index: int) -> None:
         """Tell every part that has a method of this name which stage this supernet is of, counted from 0."""
+        self.stage = index
         self._tell("enter_stage", index)
 
     def end_search(self) -> None:

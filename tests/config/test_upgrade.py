@@ -123,6 +123,13 @@ def test_a_configuration_of_today_is_read_back_as_it_is(override: str) -> None:
     assert upgrade_configuration(now) == now
 
 
+def test_parts_of_the_user_get_no_settings_that_they_do_not_have() -> None:
+    now = composed("search=cnn", "data=digits") | {"stages": {"name": "toy"}}
+    assert upgrade_configuration(now) == now
+    del now["stages"]
+    assert upgrade_configuration(now)["stages"] == {"name": "single", "warmup_epochs": 0}
+
+
 def test_jobs_that_differ_in_a_setting_of_an_observer_are_two_jobs() -> None:
     now, other = (composed("method=r_darts", f"observers.early_stop.factor={factor}") for factor in (1.3, 1.5))
     assert JobRecord(0, [], settings=now).same_job(now)

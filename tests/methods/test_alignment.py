@@ -192,6 +192,22 @@ def test_the_virtual_step_leaves_frozen_operations_in_place() -> None:
         assert (after[~stays] != weight[~stays]).all()
 
 
+def test_what_was_frozen_in_a_stage_is_not_in_the_next_one_also_where_the_search_stopped_between_them() -> None:
+    net, observer = convolutional(), freezing()
+    step = steps_with(net, observer)
+    for number in range(4):
+        step(*batches(number), number)
+    state = observer.state_dict()
+    assert state["stopped"].any()
+    for stage, kept in ((0, True), (1, False)):
+        later, resumed = convolutional(), freezing()
+        later.enter_stage(stage)  # a network with the same operations
+        resumed.load_state_dict(state)
+        resumed.on_step_start(4, steps_with(later, resumed))
+        assert bool(resumed.state_dict()["stopped"].any()) == bool(resumed.frozen_entries()) == kept
+        assert bool(resumed.state_dict()["before"]) == kept
+
+
 def test_every_operation_with_weights_is_watched_but_reductions_of_skip_connections() -> None:
     net = convolutional(layers=3, names=("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_5x5"))
     watched = watched_operations(net)

@@ -102,6 +102,11 @@ def check_time(config: Config) -> Iterator[str]:
     for key, fitting in (("time_budget", tasks), ("compare", tasks[1:])):
         if getattr(config, key) is not None and config.task.name not in fitting:
             yield f"{key}={getattr(config, key)} with task={config.task.name}: is for task={', '.join(fitting)} only"
+    if config.time_budget is not None and config.task.runs_search and config.stages.name != "single":
+        yield (
+            f"time_budget={config.time_budget} with stages={config.stages.name}: measures one supernet, and each stage "
+            "has its own; set search.epochs and search.layers instead"
+        )
 
 
 @CROSS_CHECKS.register("select")

@@ -18,7 +18,7 @@ from pytorch_lightning.utilities import move_data_to_device
 from darts_pl.bilevel import Draws, batch_statistics, scoring_pass
 from darts_pl.errors import UserError
 from darts_pl.genotype import Genotype
-from darts_pl.modules import PathModule
+from darts_pl.modules import PathModule, SearchModule
 from darts_pl.problems import Problem, build_search, open_problem
 from darts_pl.records.folder import Summary
 from darts_pl.records.run_identity import settings_of
@@ -31,6 +31,17 @@ from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.recording import fit_and_record
 from darts_pl.tasks.execution.searched import SHARED_WEIGHTS
 from darts_pl.tasks.search import supernet_sizes
+
+
+def refuse_stages(module: SearchModule, name: str) -> None:
+    """Raise UserError unless the search has one stage: shared weights are those of one supernet.
+
+    Args:
+        module: of the search.
+        name: of the stages.
+    """
+    if len(module.stages.plan) > 1:
+        raise UserError(f"stages={name}: evaluator=shared_weights trains one supernet; use single")
 
 
 class PathTraining:
@@ -57,8 +68,7 @@ class PathTraining:
         self.problem: Problem = open_problem(config)
         module, self.data = build_search(self.context.config, self.problem, PathModule)
         assert isinstance(module, PathModule)
-        if len(module.stages.plan) > 1:
-            raise UserError(f"stages={config.stages.name}: evaluator=shared_weights trains one supernet; use single")
+        refuse_stages(module, config.stages.name)
         self.module = module
         #: What the training cost, for the summary; known once it has ended.
         self.costs: Summary = {}

@@ -20,6 +20,7 @@ from darts_pl.report.statistics import statistics_of
 from darts_pl.runs import build_loggers, log_csv, log_summary
 from darts_pl.runs.processes import strategy_of
 from darts_pl.tasks.derive import derive
+from darts_pl.tasks.evaluation.path_training import refuse_stages
 from darts_pl.tasks.execution.context import Context
 from darts_pl.tasks.execution.short_training import train_on_halves
 from darts_pl.tasks.protocol.parts import check_part, check_parts, context_of, run_parts
@@ -104,7 +105,9 @@ def _check(plan: Plan) -> Problem:
     problem = open_problem(config)
     for genotype in (plan.random_cell(0), *map(published, config.task.genotypes)):
         problem.check_genotype(genotype)
-    build_search(config, problem)  # what does not fit is refused before the first search, as in the next line
+    module, _ = build_search(config, problem)  # what does not fit is refused before the first search
+    if plan.strategies:
+        refuse_stages(module, config.stages.name)
     problem.training(plan.random_cell(0), halves=True)
     test = problem.identity().get("test", {})
     if not test.get("count"):

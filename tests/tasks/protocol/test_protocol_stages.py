@@ -205,6 +205,14 @@ def test_random_search_with_the_same_budget_ends_with_the_cell_that_uses_it_up(d
     assert json.loads((folder / "protocol.json").read_text())["parts"]["choice"] == 2 + 2 + 4
 
 
+def test_a_strategy_that_does_not_fit_the_stages_is_refused_before_the_first_search(images, tmp_path, refused):
+    stages = ("stages=deepening", "stages.keep=[2]", "stages.added_layers=[1]", "stages.warmup_epochs=0")
+    own = ("task.strategies=[random]", "task.rules=[]", "task.rule_settings=null", "search.epochs=2")
+    error = refused(*SMALL, *own, *stages, f"data.path={images}")
+    assert "stages=deepening: evaluator=shared_weights trains one supernet" in error
+    assert not (tmp_path / "refused" / "searches").exists()
+
+
 @pytest.mark.slow
 def test_a_strategy_with_shared_weights_is_a_row_with_as_many_steps_as_the_searches(done, images, tmp_path):
     own = ("task.strategies=[random]", "task.strategy_evaluations=3", "task.rules=[]", "task.rule_settings=null")
