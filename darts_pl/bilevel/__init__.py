@@ -27,9 +27,10 @@ from darts_pl.bilevel.passes import (
 )
 from darts_pl.bilevel.perturbation import PERTURBATIONS, Perturbation
 from darts_pl.bilevel.precision import full_precision, reduced_precision, use_full_float32
+from darts_pl.bilevel.recipes import AlphaRecipe, WeightRecipe
 from darts_pl.bilevel.regulariser import REGULARISERS, Regulariser
 from darts_pl.bilevel.stages import STAGES, Factory, Facts, SingleStage, Stage, Stages, endless_warmup, equal_stages
-from darts_pl.bilevel.step import AlphaRecipe, SearchStep, StepResult, WeightRecipe, scaled_lr
+from darts_pl.bilevel.step import SearchStep, StepResult, scaled_lr
 from darts_pl.bilevel.virtual_step import SecondOrder, second_order, second_order_exact
 
 __all__ = [

@@ -34,9 +34,10 @@ def test_a_search_of_an_older_version_goes_on_to_the_alphas_that_it_would_have_r
         for cell_type in ("normal", "reduce"):
             assert found[cell_type].shape == expected[cell_type].shape
             # The last row was computed from the older checkpoint, on whatever processor this is. Today's operations
-            # add up in another order, and second order divides a difference of float32 gradients by a small number.
+            # add up in another order, and second order divides a difference of float32 gradients by a small number: on
+            # two processors the ends differ by up to 3e-5, a tenth of what one step may move an alpha.
             np.testing.assert_allclose(found[cell_type][:-1], expected[cell_type][:-1], rtol=0, atol=0)
-            np.testing.assert_allclose(found[cell_type][-1], expected[cell_type][-1], rtol=1e-2, atol=5e-6)
+            np.testing.assert_allclose(found[cell_type][-1], expected[cell_type][-1], rtol=1e-2, atol=5e-5)
 
 
 def test_a_network_that_an_older_version_trained_is_scored_as_it_was_then(tmp_path: Path) -> None:
