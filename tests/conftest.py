@@ -63,8 +63,8 @@ def real_data() -> Callable[[str], Path]:
         folder = os.environ.get("DARTS_DATA")
         path = Path(folder or "") / name
         if not folder or not path.exists():
-            # reason: data of others may not be shipped; wherever `DARTS_DATA` names their folder, nothing is skipped
-            pytest.skip(reason=f"DARTS_DATA does not hold {name}, and the project ships no real data")  # see above
+            # Where the variable names the folder of the data, nothing is skipped.
+            pytest.skip(reason=f"DARTS_DATA does not hold {name}")  # reason: data of others may not be shipped
         return path
 
     return find

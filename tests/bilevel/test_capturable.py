@@ -37,10 +37,7 @@ class Calls(TorchDispatchMode):
 
 @pytest.fixture(autouse=True)
 def double():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
+    torch.set_default_dtype(torch.float64)  # every test ends with the default from before (tests/conftest.py)
 
 
 def searched(name, order, capturable):

@@ -107,8 +107,8 @@ def quantities() -> Callable[[Path], Callable[[str], Any]]:
 
         def get(key: str) -> Any:
             if key not in data:
-                # reason: a recording may hold some of the quantities only; those that it has are all compared
-                pytest.skip(reason=f"{path.name} does not record {key}, so there is nothing to compare")  # see above
+                # All quantities that a recording has are compared.
+                pytest.skip(reason=f"{path.name} does not record {key}")  # reason: there is no number to compare with
             return data[key]
 
         return get
