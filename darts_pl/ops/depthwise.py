@@ -16,6 +16,7 @@ asked of it, and its gradients are compared once for every shape (`darts_pl.ops.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -200,41 +201,67 @@ def _input_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, di
 
 def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
     """[C, 1, k, k], by the cases in the module's docstring."""
+    pixels = x.permute(0, 2, 3, 1)
     if dilation == 2:
         if stride == 2:
-            x, stride = _every_second(x), 1
+            pixels, stride = pixels[:, ::2, ::2], 1
         else:
-            x, gradient = _by_parity(x), _by_parity(gradient)
+            pixels, gradient = _by_parity(pixels), _as_maps(_by_parity(gradient.permute(0, 2, 3, 1)))
     radius = weight.shape[-1] // 2
-    rows, columns = (min(radius, size - 1) for size in x.shape[-2:])
+    rows, columns = (min(radius, size - 1) for size in pixels.shape[-3:-1])
     cropped = weight[:, :, radius - rows : radius + rows + 1, radius - columns : radius + columns + 1]
-    result = _undilated_weight_gradient(gradient, x, cropped, stride)
+    result = _undilated_weight_gradient(gradient, pixels, cropped, stride)
     if (rows, columns) != (radius, radius):
         result = pad(result, (radius - columns, radius - columns, radius - rows, radius - rows))
     return result
 
 
 def _undilated_weight_gradient(
-    gradient: Tensor, x: Tensor, weight: Tensor, stride: int, padding: tuple[int, int] | None = None
+    gradient: Tensor, pixels: Tensor, weight: Tensor, stride: int, padding: tuple[int, int] | None = None
 ) -> Tensor:
+    """The gradient of the filters [C, 1, k, k'], for an input [..., H, W, C] that need not be contiguous."""
     rows, columns = weight.shape[-2:]
     height, width = (rows // 2, columns // 2) if padding is None else padding
     if columns == 5:
-        margins, dim, rest = ([2, 0], [0, 2]), 3, (height, 0)
-    elif rows == 5 and x.shape[2] <= LOW_MAP:
-        margins, dim, rest = ([0, 0, 2, 0], [0, 0, 0, 2]), 2, (0, width)
+        dim, rest = 3, (height, 0)
+    elif rows == 5 and pixels.shape[-3] <= LOW_MAP:
+        dim, rest = 2, (0, width)
     else:
+        x = _as_maps(pixels)
         _, of_weight = _library_gradient(gradient, x, weight, stride, 1, (False, True), (height, width))
         assert of_weight is not None
         return of_weight
     part = weight.narrow(dim, 0, 3)
-    first, second = (_undilated_weight_gradient(gradient, pad(x, margin), part, stride, rest) for margin in margins)
+    first, second = (
+        _undilated_weight_gradient(gradient, moved, part, stride, rest) for moved in _between_zeros(pixels, dim - 4)
+    )
     return torch.cat([first, second.narrow(dim, 1, 2)], dim=dim)
 
 
-def _by_parity(x: Tensor) -> Tensor:
-    """Pixels of equal row and column parity together: [B, C, H, W] -> [4*B, C, ceil(H/2), ceil(W/2)]."""
-    if x.shape[2] % 2 or x.shape[3] % 2:
-        x = pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))
-    pixels = x.permute(0, 2, 3, 1).unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # [B, H/2, 2, W/2, 2, C]
-    return pixels.permute(2, 4, 0, 1, 3, 5).flatten(0, 2).permute(0, 3, 1, 2)
+def _between_zeros(pixels: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """An input [..., H, W, C] behind two rows (`dim` -2) or columns (-1) of zeros, and one before two of them.
+
+    Both are views of one copy: the zeros behind one row of pixels are those before the next one.
+    """
+    shape = list(pixels.shape)
+    dim -= 1  # the channels are last
+    size = shape[dim]
+    shape[dim] += 2
+    margin = 2 * math.prod(shape[dim + 1 :])
+    memory = pixels.new_zeros(math.prod(shape) + margin)
+    behind, before = memory[:-margin].view(shape), memory[margin:].view(shape)
+    behind.narrow(dim, 2, size).copy_(pixels)
+    return behind, before
+
+
+def _as_maps(pixels: Tensor) -> Tensor:
+    """[..., H, W, C] -> [N, C, H, W], channels-last."""
+    return pixels.flatten(0, -4).contiguous().permute(0, 3, 1, 2)
+
+
+def _by_parity(pixels: Tensor) -> Tensor:
+    """Pixels of equal row and column parity together: [B, H, W, C] -> [2, 2, B, ceil(H/2), ceil(W/2), C]."""
+    height, width = pixels.shape[1:3]
+    if height % 2 or width % 2:
+        pixels = pad(pixels, (0, 0, 0, width % 2, 0, height % 2))
+    return pixels.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).permute(2, 4, 0, 1, 3, 5)

@@ -6,6 +6,7 @@ here it is computed again in the backward pass, from the input and the statistic
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -74,6 +75,25 @@ def rectified_again(x: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
     return rectified
 
 
+def gradient_before_norm(
+    gradient: Tensor, rectified: Tensor, x: Tensor, statistics: Sequence[Tensor], eps: float
+) -> Tensor:
+    """The gradient for x of a ReLU of x normalised.
+
+    Args:
+        gradient: of the rectified map; it is overwritten, so no other part may read it.
+        rectified: the map, as `rectified_again` gives it.
+        x: what was normalised.
+        statistics: mean and inverse of the standard deviation, as `training_norm` gave them.
+        eps: of the norm.
+    """
+    _aten.threshold_backward.grad_input(gradient, rectified, 0, grad_input=gradient)
+    before: Tensor = _aten.native_batch_norm_backward(
+        gradient, x, None, None, None, *statistics, True, eps, [True, False, False]
+    )[0]
+    return before
+
+
 class _NormReluDepthwise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, norm: BatchNorm, stride: int, dilation: int) -> Tensor:
@@ -97,8 +117,4 @@ class _NormReluDepthwise(torch.autograd.Function):
         of_y, of_weight = depthwise_gradient(gradient, y, weight, ctx.stride, ctx.dilation, (wanted[0], wanted[1]))
         if of_y is None:
             return None, of_weight, None, None, None
-        of_normalised = _aten.threshold_backward(of_y, y, 0)
-        of_x, _, _ = _aten.native_batch_norm_backward(
-            of_normalised, x, None, None, None, mean, inverse, True, ctx.eps, [True, False, False]
-        )
-        return of_x, of_weight, None, None, None
+        return gradient_before_norm(of_y, y, x, (mean, inverse), ctx.eps), of_weight, None, None, None

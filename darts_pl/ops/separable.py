@@ -15,7 +15,12 @@ from torch.nn.functional import batch_norm, conv2d
 from darts_pl.ops import cudnn
 from darts_pl.ops.depthwise import DepthwiseConv2d, depthwise_gradient, strided
 from darts_pl.ops.edges import BatchNorm
-from darts_pl.ops.norm_relu_depthwise import is_norm_relu_depthwise, rectified_again, training_norm
+from darts_pl.ops.norm_relu_depthwise import (
+    gradient_before_norm,
+    is_norm_relu_depthwise,
+    rectified_again,
+    training_norm,
+)
 from darts_pl.ops.pointwise import PointwiseConv2d, block_diagonal
 
 _aten = torch.ops.aten
@@ -108,10 +113,7 @@ class _Separable(torch.autograd.Function):
         of_y, of_deep = depthwise_gradient(of_between, y, deep, stride, dilation, (wanted[0], wanted[1]))
         if of_y is None or not statistics:
             return of_y, of_deep, of_wide, None, None, None, None
-        of_x, _, _ = _aten.native_batch_norm_backward(
-            *(_aten.threshold_backward(of_y, y, 0), x, None, None, None, *statistics, True, ctx.eps),
-            [True, False, False],
-        )
+        of_x = gradient_before_norm(of_y, y, x, statistics, ctx.eps)
         return of_x, of_deep, of_wide, None, None, None, None
 
 
