@@ -49,7 +49,7 @@ def one_node():
 
 
 def nasbench201():
-    space = build_space("nasbench201", ("none", "skip_connect", "nor_conv_3x3"), 3)
+    space = build_space("nasbench201", ("none", "skip_connect", "nor_conv_3x3"), 2)
     return NasBench201Supernet(space, channels=2, cells=1, classes=10, alpha_scale=0.1)
 
 
