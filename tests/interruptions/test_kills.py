@@ -7,9 +7,8 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,10 @@ import numpy as np
 import pytest
 import torch
 
+from tests.forked import started
+
 pytestmark = pytest.mark.slow
 
-RUN = Path(__file__).parents[2] / "run.py"
 IMAGES = ["data=digits", "search.layers=3", "search.init_channels=2", "search.nodes=2", "search.batch_size=40"]
 IMAGES += ["search.candidates=[none,skip_connect,max_pool_3x3,sep_conv_3x3]", "search.epochs=4"]
 CASES = {
@@ -52,14 +52,14 @@ class Command:
         self.arguments = [argument.format(text=text) for argument in CASES[name]]
         self.log = folder.parent / f"{folder.name}.log"
 
-    def start(self, *more: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, str(RUN), *self.arguments, *more, f"hydra.run.dir={self.folder}"]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        with self.log.open("wb") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    def start(self, *more: str) -> ForkServerProcess:
+        self.log.unlink(missing_ok=True)
+        return started([*self.arguments, *more, f"hydra.run.dir={self.folder}"], self.log)
 
     def to_the_end(self, *more: str) -> None:
-        assert self.start(*more).wait(PATIENCE) == 0, self.log.read_text()
+        process = self.start(*more)
+        process.join(PATIENCE)
+        assert process.exitcode == 0, self.log.read_text()
 
     def state(self) -> tuple[int, int] | None:
         """Something that changes with every checkpoint."""
@@ -71,15 +71,17 @@ class Command:
 
     def kill_after_progress(self, number: int, delay: float, *more: str) -> None:
         """Start, wait for a new checkpoint and `delay` seconds more, send the signal, wait for the end."""
-        before, process, started = self.state(), self.start(*more), time.monotonic()
+        before, process, began = self.state(), self.start(*more), time.monotonic()
         while self.state() == before:
-            assert process.poll() is None, self.log.read_text()
-            assert time.monotonic() - started < PATIENCE
+            assert process.exitcode is None, self.log.read_text()
+            assert time.monotonic() - began < PATIENCE
             time.sleep(0.002)
         time.sleep(delay)
-        process.send_signal(number)
-        status = process.wait(60)
-        assert status == (-signal.SIGKILL if number == signal.SIGKILL else 128 + number), self.log.read_text()
+        assert process.pid is not None
+        os.kill(process.pid, number)
+        process.join(60)
+        expected = -signal.SIGKILL if number == signal.SIGKILL else 128 + number
+        assert process.exitcode == expected, self.log.read_text()
         if number != signal.SIGKILL:
             assert f"hydra.run.dir={self.folder}" in " ".join(self.arguments) or "resume=true" in self.log.read_text()
 

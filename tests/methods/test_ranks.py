@@ -106,3 +106,5 @@ def test_two_processes_that_are_killed_and_resumed_are_bitwise_two_never_stopped
     assert run("parts", DIE_AFTER="0") != 0
     assert run("parts", "resume=true") == 0, (tmp_path / "parts.log").read_text()
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    checkpoint = torch.load(tmp_path / "whole" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert len(checkpoint["ranks"]) == 2
