@@ -55,14 +55,25 @@ class OurTraining:
         train: the batch of every step.
         recipe: of SGD.
         loss: from the network and the batch.
+        fused: whether one kernel moves the weights, as `darts_pl.modules.language` has it.
     """
 
     def __init__(
-        self, network: nn.Module, train: Batch, recipe: TrainingRecipe, loss: Callable[[Any, Batch], Tensor]
+        self,
+        network: nn.Module,
+        train: Batch,
+        recipe: TrainingRecipe,
+        loss: Callable[[Any, Batch], Tensor],
+        fused: bool = False,
     ) -> None:
         self.network, self.train, self.recipe, self._loss = network, train, recipe, loss
         self.sgd = torch.optim.SGD(
-            network.parameters(), recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay, foreach=True
+            network.parameters(),
+            recipe.lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            fused=fused,
+            foreach=not fused,
         )
         self.steps = 0
 

@@ -136,7 +136,7 @@ def language_model(
     network = LanguageModel(genotype, vocabulary=vocabulary, units=units, dropouts=TRAINING_DROPOUTS)
     network = network.to(device).train()
     train = words(length, batch, vocabulary, device)
-    ours = OurTraining(network, train, LANGUAGE_MODEL, language_loss)
+    ours = OurTraining(network, train, LANGUAGE_MODEL, language_loss, fused=True)
     theirs = None
     if both:
         from benchmarks.published.recurrent import published_language_model

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.precision import MixedPrecision
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -89,8 +90,14 @@ class LanguageModule(pl.LightningModule):
         self._rolled_back = False
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
+        # Lightning clips no gradients of a fused optimizer under mixed precision. The numbers are the same.
+        fused = not isinstance(self.trainer.precision_plugin, MixedPrecision)
         return torch.optim.SGD(
-            self.network.parameters(), self.recipe.lr, weight_decay=self.recipe.weight_decay, foreach=True
+            self.network.parameters(),
+            self.recipe.lr,
+            weight_decay=self.recipe.weight_decay,
+            fused=fused,
+            foreach=not fused,
         )
 
     @property

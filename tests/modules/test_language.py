@@ -54,11 +54,11 @@ class Given:
         return self.batches[i]
 
 
-def trainer_of(epochs: int = 1, *, clip: float | None = 0.25, callbacks: tuple[Any, ...] = ()) -> pl.Trainer:
+def trainer_of(epochs: int = 1, *, clip: float = 0.25, callbacks: Any = (), precision: Any = "64-true") -> pl.Trainer:
     quiet_lightning()
     return pl.Trainer(
         accelerator="cpu",
-        precision="64-true",
+        precision=precision,
         max_epochs=epochs,
         gradient_clip_val=clip,
         callbacks=list(callbacks),

@@ -1,7 +1,8 @@
 """The recurrent space: supernet, language model, and what both are made of."""
 
 from darts_pl.spaces.rnn.language_model import DerivedCell, LanguageModel
-from darts_pl.spaces.rnn.sequence import Dropouts, GatedCell, SequenceNetwork, SequenceOutput, slowness, word_loss
+from darts_pl.spaces.rnn.losses import slowness, word_loss
+from darts_pl.spaces.rnn.sequence import Dropouts, GatedCell, SequenceNetwork, SequenceOutput
 from darts_pl.spaces.rnn.settings import LanguageTrainSettings, RnnSearchSettings
 from darts_pl.spaces.rnn.space import UNITS, VOCABULARY, RnnSpace
 from darts_pl.spaces.rnn.supernet import RnnSupernet

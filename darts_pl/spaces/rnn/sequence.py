@@ -261,16 +261,3 @@ class SequenceNetwork(nn.Module):
     def _locked(self, x: Tensor, probability: float) -> Tensor:
         """x [T, B, H] with one mask for all T steps."""
         return _masked(x, dropout_mask(x, (1, *x.shape[1:]), probability, self.training))
-
-
-def word_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy in nats of logits [T, B, V] for words [T, B]."""
-    return nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
-
-
-def slowness(outputs: Tensor) -> Tensor:
-    """Mean squared difference of successive outputs [T, B, H] (temporal activation regularisation,
-    Merity et al., 2017); 0 for a single step."""
-    if len(outputs) < 2:
-        return outputs.new_zeros(())
-    return (outputs[1:] - outputs[:-1]).pow(2).mean()

@@ -12,7 +12,8 @@ from darts_pl.errors import UserError
 from darts_pl.ops import NONE, activation_function
 from darts_pl.spaces.base import Parts
 from darts_pl.spaces.mixing import Alive, Mixing
-from darts_pl.spaces.rnn.sequence import Dropouts, GatedCell, SequenceNetwork, SequenceOutput, slowness, word_loss
+from darts_pl.spaces.rnn.losses import slowness, word_loss
+from darts_pl.spaces.rnn.sequence import Dropouts, GatedCell, SequenceNetwork, SequenceOutput
 from darts_pl.spaces.rnn.whole_sequence import mixed_sequence, slope_is_known
 from darts_pl.spaces.space import CellSpace, SearchSpace
 from darts_pl.spaces.supernet import Outcome, Supernet

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from darts_pl.ops import activation_function
 from darts_pl.spaces.rnn.whole_sequence.first_node import (
     Products,
     differentiated_again,
@@ -18,7 +17,7 @@ from darts_pl.spaces.rnn.whole_sequence.first_node import (
     masked,
     products,
 )
-from darts_pl.spaces.rnn.whole_sequence.slopes import slope
+from darts_pl.spaces.rnn.whole_sequence.slopes import known
 
 
 class Readers(NamedTuple):
@@ -127,7 +126,7 @@ class _Derived(torch.autograd.Function):
 def _values(readers: Readers, pair: Tensor, out: Tensor) -> None:
     """Write the activations of the candidates to `out` [B, K, H]."""
     for name, value, candidate in zip(readers.activations, out.unbind(1), pair[:, :, 1].unbind(1), strict=True):
-        value.copy_(activation_function(name)(candidate))
+        known(name).write(candidate, value)
 
 
 def _backward(plan: Plan, wanted: Sequence[bool], gradient: Tensor, saved: Sequence[Tensor]) -> list[Tensor | None]:
@@ -145,12 +144,12 @@ def _backward(plan: Plan, wanted: Sequence[bool], gradient: Tensor, saved: Seque
         share = (
             gradient[step] / len(plan.concat) if carried is None else gradient[step].add(carried).div_(len(plan.concat))
         )
-        of_nodes = torch.zeros_like(nodes[0])
         if concat:
+            of_nodes = torch.zeros_like(nodes[0])
             for place in plan.concat:
                 of_nodes[:, place] += share
         else:
-            of_nodes += share.unsqueeze(1)
+            of_nodes = torch.empty_like(nodes[0]).copy_(share.unsqueeze(1))
         of_start = torch.zeros_like(share)
         for index in reversed(range(count)):
             one, pair, of_pair = plan.readers[index], both[index][step], of_both[index][step]
@@ -180,4 +179,4 @@ def _backward(plan: Plan, wanted: Sequence[bool], gradient: Tensor, saved: Seque
 def _slopes(readers: Readers, through: Tensor, pair: Tensor, values: Tensor, of_pair: Tensor) -> None:
     """Write the gradient of the candidates to `of_pair` [B, K, 2, H]."""
     for place, name in enumerate(readers.activations):
-        of_pair[:, place, 1] = slope(name)(through[:, place], pair[:, place, 1], values[:, place])
+        known(name).write_slope(through[:, place], pair[:, place, 1], values[:, place], of_pair[:, place, 1])

@@ -104,7 +104,7 @@ def first_node_backward(
     through = gradient * gate.sigmoid()
     kept = gradient - through
     torch.mul(start - hidden, kept, out=of_gate)  # c (t - h) times g (1 - c)
-    of_candidate.copy_(_aten.tanh_backward(through, candidate.tanh()))
+    _aten.tanh_backward(through, candidate.tanh(), grad_input=of_candidate)
     of_product = products.product(of_both, transposed)
     return kept.add_(of_product) if mask is None else kept.addcmul_(of_product, mask)
 

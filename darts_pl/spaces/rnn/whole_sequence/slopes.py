@@ -3,30 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from darts_pl.ops import activation_function
 
-#: From the gradient of f(x), from x and from f(x) to the gradient of x.
-Slope = Callable[[Tensor, Tensor, Tensor], Tensor]
-
 _aten = torch.ops.aten
 
-_SLOPES: dict[str, tuple[Callable[[Tensor], Tensor], Slope]] = {
-    "tanh": (torch.tanh, lambda gradient, x, value: _aten.tanh_backward(gradient, value)),
-    "relu": (torch.relu, lambda gradient, x, value: _aten.threshold_backward(gradient, x, 0)),
-    "sigmoid": (torch.sigmoid, lambda gradient, x, value: _aten.sigmoid_backward(gradient, value)),
-    "identity": (activation_function("identity"), lambda gradient, x, value: gradient),
+
+class Known(NamedTuple):
+    """An activation f whose derivative is known.
+
+    Args:
+        function: f, as it is registered.
+        slope: from the gradient of f(x), from x and from f(x) to the gradient of x.
+        write: from x, writes f(x) to a second tensor.
+        write_slope: as `slope`, but writes to a fourth tensor.
+    """
+
+    function: Callable[[Tensor], Tensor]
+    slope: Callable[[Tensor, Tensor, Tensor], Tensor]
+    write: Callable[[Tensor, Tensor], object]
+    write_slope: Callable[[Tensor, Tensor, Tensor, Tensor], object]
+
+
+_KNOWN: dict[str, Known] = {
+    "tanh": Known(
+        torch.tanh,
+        lambda gradient, x, value: _aten.tanh_backward(gradient, value),
+        lambda x, out: torch.tanh(x, out=out),
+        lambda gradient, x, value, out: _aten.tanh_backward(gradient, value, grad_input=out),
+    ),
+    "relu": Known(
+        torch.relu,
+        lambda gradient, x, value: _aten.threshold_backward(gradient, x, 0),
+        lambda x, out: torch.clamp_min(x, 0, out=out),
+        lambda gradient, x, value, out: _aten.threshold_backward(gradient, x, 0, grad_input=out),
+    ),
+    "sigmoid": Known(
+        torch.sigmoid,
+        lambda gradient, x, value: _aten.sigmoid_backward(gradient, value),
+        lambda x, out: torch.sigmoid(x, out=out),
+        lambda gradient, x, value, out: _aten.sigmoid_backward(gradient, value, grad_input=out),
+    ),
+    "identity": Known(
+        activation_function("identity"),
+        lambda gradient, x, value: gradient,
+        lambda x, out: out.copy_(x),
+        lambda gradient, x, value, out: out.copy_(gradient),
+    ),
 }
 
 
 def slope_is_known(name: str) -> bool:
-    """Whether the activation registered under `name` is one of those below."""
-    return name in _SLOPES and activation_function(name) is _SLOPES[name][0]
+    """Whether the activation registered under `name` is one of those above."""
+    return name in _KNOWN and activation_function(name) is _KNOWN[name].function
 
 
-def slope(name: str) -> Slope:
-    """Of an activation for which `slope_is_known`."""
-    return _SLOPES[name][1]
+def known(name: str) -> Known:
+    """An activation for which `slope_is_known`."""
+    return _KNOWN[name]
