@@ -2,9 +2,8 @@
 
 import torch
 
-import darts_pl.cli
-import darts_pl.tasks
+from darts_pl import cli, tasks
 
-assert darts_pl.cli
-assert darts_pl.tasks
+__all__ = ["cli", "tasks"]
+
 torch.set_num_threads(1)  # the networks of the tests are tiny

@@ -90,7 +90,8 @@ class LanguageModule(pl.LightningModule):
         self._rolled_back = False
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        # Lightning clips no gradients of a fused optimizer under mixed precision. The numbers are the same.
+        # Lightning refuses to clip the gradients of a fused optimizer under mixed precision. Both forms compute the
+        # same numbers.
         fused = not isinstance(self.trainer.precision_plugin, MixedPrecision)
         return torch.optim.SGD(
             self.network.parameters(),

@@ -219,7 +219,15 @@ def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, d
 def _undilated_weight_gradient(
     gradient: Tensor, pixels: Tensor, weight: Tensor, stride: int, padding: tuple[int, int] | None = None
 ) -> Tensor:
-    """The gradient of the filters [C, 1, k, k'], for an input [..., H, W, C] that need not be contiguous."""
+    """The gradient of the filters [C, 1, k, k'].
+
+    Args:
+        gradient: of the output [N, C, H', W'], N the product of the first sizes of `pixels`.
+        pixels: the input [..., H, W, C], which need not be contiguous.
+        weight: the filters; their sizes are read.
+        stride: of the convolution.
+        padding: rows and columns of zeros on either side; None = half of the filter's size.
+    """
     rows, columns = weight.shape[-2:]
     height, width = (rows // 2, columns // 2) if padding is None else padding
     if columns == 5:
@@ -233,25 +241,26 @@ def _undilated_weight_gradient(
         return of_weight
     part = weight.narrow(dim, 0, 3)
     first, second = (
-        _undilated_weight_gradient(gradient, moved, part, stride, rest) for moved in _between_zeros(pixels, dim - 4)
+        _undilated_weight_gradient(gradient, padded, part, stride, rest)
+        for padded in _padded_on_either_side(pixels, dim - 5)
     )
     return torch.cat([first, second.narrow(dim, 1, 2)], dim=dim)
 
 
-def _between_zeros(pixels: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """An input [..., H, W, C] behind two rows (`dim` -2) or columns (-1) of zeros, and one before two of them.
+def _padded_on_either_side(pixels: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """An input [..., H, W, C] with two rows (`dim` -3) or columns (-2) of zeros at its start, and one with them at its
+    end.
 
-    Both are views of one copy: the zeros behind one row of pixels are those before the next one.
+    Both are views of one copy: the zeros at the start of one row of pixels are those at the end of the row before.
     """
     shape = list(pixels.shape)
-    dim -= 1  # the channels are last
     size = shape[dim]
     shape[dim] += 2
     margin = 2 * math.prod(shape[dim + 1 :])
     memory = pixels.new_zeros(math.prod(shape) + margin)
-    behind, before = memory[:-margin].view(shape), memory[margin:].view(shape)
-    behind.narrow(dim, 2, size).copy_(pixels)
-    return behind, before
+    padded_start, padded_end = memory[:-margin].view(shape), memory[margin:].view(shape)
+    padded_start.narrow(dim, 2, size).copy_(pixels)
+    return padded_start, padded_end
 
 
 def _as_maps(pixels: Tensor) -> Tensor:

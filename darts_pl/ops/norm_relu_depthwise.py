@@ -75,16 +75,16 @@ def rectified_again(x: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
     return rectified
 
 
-def gradient_before_norm(
+def norm_relu_gradient(
     gradient: Tensor, rectified: Tensor, x: Tensor, statistics: Sequence[Tensor], eps: float
 ) -> Tensor:
-    """The gradient for x of a ReLU of x normalised.
+    """The gradient [B, C, H, W] of x through a BatchNorm without affine part and a ReLU.
 
     Args:
-        gradient: of the rectified map; it is overwritten, so no other part may read it.
-        rectified: the map, as `rectified_again` gives it.
-        x: what was normalised.
-        statistics: mean and inverse of the standard deviation, as `training_norm` gave them.
+        gradient: of the rectified map [B, C, H, W]; it is overwritten, and the caller must not use it afterwards.
+        rectified: the map [B, C, H, W], as `rectified_again` gives it.
+        x: what was normalised [B, C, H, W].
+        statistics: mean and inverse of the standard deviation, [C] each, as `training_norm` gave them.
         eps: of the norm.
     """
     _aten.threshold_backward.grad_input(gradient, rectified, 0, grad_input=gradient)
@@ -117,4 +117,4 @@ class _NormReluDepthwise(torch.autograd.Function):
         of_y, of_weight = depthwise_gradient(gradient, y, weight, ctx.stride, ctx.dilation, (wanted[0], wanted[1]))
         if of_y is None:
             return None, of_weight, None, None, None
-        return gradient_before_norm(of_y, y, x, (mean, inverse), ctx.eps), of_weight, None, None, None
+        return norm_relu_gradient(of_y, y, x, (mean, inverse), ctx.eps), of_weight, None, None, None

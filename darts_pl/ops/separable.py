@@ -16,8 +16,8 @@ from darts_pl.ops import cudnn
 from darts_pl.ops.depthwise import DepthwiseConv2d, depthwise_gradient, strided
 from darts_pl.ops.edges import BatchNorm
 from darts_pl.ops.norm_relu_depthwise import (
-    gradient_before_norm,
     is_norm_relu_depthwise,
+    norm_relu_gradient,
     rectified_again,
     training_norm,
 )
@@ -113,7 +113,7 @@ class _Separable(torch.autograd.Function):
         of_y, of_deep = depthwise_gradient(of_between, y, deep, stride, dilation, (wanted[0], wanted[1]))
         if of_y is None or not statistics:
             return of_y, of_deep, of_wide, None, None, None, None
-        of_x = gradient_before_norm(of_y, y, x, statistics, ctx.eps)
+        of_x = norm_relu_gradient(of_y, y, x, statistics, ctx.eps)
         return of_x, of_deep, of_wide, None, None, None, None
 
 

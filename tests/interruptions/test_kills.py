@@ -7,7 +7,10 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -16,12 +19,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.forked import started
+from tests.forked import kill_what_runs, start_command
 
 pytestmark = pytest.mark.slow
 
 IMAGES = ["data=digits", "search.layers=3", "search.init_channels=2", "search.nodes=2", "search.batch_size=40"]
 IMAGES += ["search.candidates=[none,skip_connect,max_pool_3x3,sep_conv_3x3]", "search.epochs=4"]
+RUN = Path(__file__).parents[2] / "run.py"
 CASES = {
     "second": [*IMAGES, "order=second"],
     "first": [*IMAGES, "order=first"],
@@ -53,13 +57,26 @@ class Command:
         self.log = folder.parent / f"{folder.name}.log"
 
     def start(self, *more: str) -> ForkServerProcess:
-        self.log.unlink(missing_ok=True)
-        return started([*self.arguments, *more, f"hydra.run.dir={self.folder}"], self.log)
+        self.log.write_text("")
+        return start_command([*self.arguments, *more, f"hydra.run.dir={self.folder}"], self.log)
 
     def to_the_end(self, *more: str) -> None:
         process = self.start(*more)
         process.join(PATIENCE)
         assert process.exitcode == 0, self.log.read_text()
+
+    def to_the_end_as_a_user(self, *more: str) -> None:
+        """Without the fork server, so with another seed of string hashes."""
+        command = [sys.executable, str(RUN), *self.arguments, *more, f"hydra.run.dir={self.folder}"]
+        done = subprocess.run(
+            command,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
 
     def state(self) -> tuple[int, int] | None:
         """Something that changes with every checkpoint."""
@@ -116,6 +133,12 @@ class Command:
         }
 
 
+@pytest.fixture(autouse=True)
+def _no_command_outlives_its_test() -> Iterator[None]:
+    yield
+    kill_what_runs()
+
+
 def assert_same(whole: Command, parts: Command) -> None:
     expected, found = whole.result(), parts.result()
     for part in expected:
@@ -131,7 +154,7 @@ def test_a_run_killed_at_random_moments_ends_as_one_never_stopped(name: str, kil
     draw = random.Random(kills)
     for _ in range(kills):
         parts.kill_after_progress(signal.SIGKILL, draw.uniform(0, 0.3), "resume=true", "save_every=2")
-    parts.to_the_end("resume=true", "save_every=2")
+    parts.to_the_end_as_a_user("resume=true", "save_every=2")
     assert_same(whole, parts)
 
 

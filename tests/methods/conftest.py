@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,8 @@ from darts_pl.callbacks import LastCheckpoint
 from darts_pl.cli import main
 from tests.forked import run_on_ranks
 from tests.tiny_sweep import write_images
+
+ROOT = Path(__file__).parents[2]
 
 #: Four batches per epoch of the images that `images` wrote.
 SMALL = ("data=npz", "preset=none", "search.layers=3", "search.nodes=2", "search.batch_size=10", "search.alphas.lr=0.1")
@@ -59,15 +64,24 @@ def killed_search(folder: Path, epoch: int, batch: int | None, *arguments: str) 
             search(folder, *arguments)
 
 
-def run_in_two_processes(folder: Path, *arguments: str, **variables: str) -> int:
+def run_in_two_processes(folder: Path, *arguments: str, forked: bool = True, **variables: str) -> int:
     """Run a search of three layers as a command of two processes; returns its exit status.
 
-    The log goes to `folder` with the ending .log. With the variable DIE_AFTER=N the first process is killed behind
-    the checkpoint of epoch N (tests.methods.dying, which `arguments` must import).
+    Args:
+        folder: of the run; the log goes to it with the ending .log.
+        arguments: of the command.
+        forked: whether the processes are forked (`tests.forked`); else `run.py` starts them.
+        variables: of the environment. With DIE_AFTER=N the processes end behind the checkpoint of epoch N
+            (tests.methods.dying, which `arguments` must import).
     """
     command = [*arguments, "hardware=ddp_cpu", "data=digits", "search.layers=3", "search.batch_size=120"]
     command += ["search.nodes=2", f"hydra.run.dir={folder}"]
-    return run_on_ranks(2, command, folder.with_suffix(".log"), **variables)
+    if forked:
+        return run_on_ranks(2, command, folder.with_suffix(".log"), **variables)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | variables
+    with folder.with_suffix(".log").open("a") as log:
+        command = [sys.executable, str(ROOT / "run.py"), *command]
+        return subprocess.run(command, env=environment, stdout=log, stderr=log, timeout=300, check=False).returncode
 
 
 def left_by(folder: Path) -> dict[str, Any]:

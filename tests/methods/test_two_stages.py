@@ -113,6 +113,7 @@ def test_two_processes_build_the_same_second_stage_and_resume_in_it_bitwise(
 
     assert run("whole") == 0, (tmp_path / "whole.log").read_text()
     assert run("parts", DIE_AFTER="2") != 0  # in the second stage
+    assert (tmp_path / "parts" / "checkpoints" / "last.ckpt").exists()
     assert not (tmp_path / "parts" / "genotype.json").exists()
     assert run("parts", "resume=true") == 0, (tmp_path / "parts.log").read_text()
     assert_same_run(tmp_path / "whole", tmp_path / "parts")

@@ -1,4 +1,4 @@
-"""The loss of words, and what is added to it."""
+"""The loss of a language model, and the penalty of slowness that is added to it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ import torch
 from torch import Tensor, nn
 
 #: Logits that are read at once on the CPU: they stay in its caches between two operations.
-_PART = 2**20
+_LOGITS_AT_ONCE = 2**20
 
 
 def word_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy in nats of logits [T, B, V] for words [T, B].
 
-    In training in float32 or float64 nothing as large as the logits is written but their gradient: the probabilities
-    are computed again for it.
+    Where a gradient is asked for in float32 or float64, nothing as large as the logits is kept beside them: the
+    probabilities are computed again for the gradient. The CPU does so for some rows at a time.
+
+    Args:
+        logits: [T, B, V].
+        targets: int64 [T, B] in [0, V). Without a gradient a target of -100 is not counted, as in torch's function.
+
+    Raises:
+        RuntimeError: if a target is no word; on a GPU its error comes later.
     """
     rows, words = logits.flatten(0, 1), targets.flatten()
     if torch.is_grad_enabled() and rows.requires_grad and rows.dtype in (torch.float32, torch.float64):
@@ -44,18 +51,18 @@ class _MeanCrossEntropy(torch.autograd.Function):
         if torch.is_grad_enabled():  # a second derivative is asked for
             loss = nn.functional.cross_entropy(logits, words)
             return torch.autograd.grad(loss, logits, gradient, create_graph=True)[0], None
-        word, share = words.unsqueeze(1), gradient / len(logits)
+        word, per_word = words.unsqueeze(1), gradient / len(logits)
         found = torch.empty_like(logits)
         for out, part in _parts(found, logits):
-            torch.softmax(part, 1, out=out).mul_(share)
-        return found.scatter_add_(1, word, -share.expand_as(word).contiguous()), None
+            torch.softmax(part, 1, out=out).mul_(per_word)
+        return found.scatter_add_(1, word, -per_word.expand_as(word)), None
 
 
 def _parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The same rows of several tensors [N, ...], few at a time on the CPU."""
+    """The same rows of several tensors [N, columns], some at a time on the CPU."""
     rows = len(tensors[0])
     if tensors[0].device.type == "cpu":
-        rows = max(1, _PART // max(tensor.shape[1] for tensor in tensors))
+        rows = max(1, _LOGITS_AT_ONCE // max(tensor.shape[1] for tensor in tensors))
     return zip(*(tensor.split(rows) for tensor in tensors), strict=True)
 
 

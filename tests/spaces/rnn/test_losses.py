@@ -14,7 +14,7 @@ from darts_pl.spaces.rnn import losses
 def test_it_and_its_gradient_are_those_of_torch_however_many_rows_are_read_at_once(
     part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(losses, "_PART", part)
+    monkeypatch.setattr(losses, "_LOGITS_AT_ONCE", part)
     logits = (20 * torch.randn(5, 3, 7, dtype=torch.float64)).requires_grad_()
     words = torch.randint(7, (5, 3))
     expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), words.flatten())
@@ -55,19 +55,41 @@ def test_float32_is_as_precise_as_torch_with_logits_far_from_zero() -> None:
     assert ours < 1.5 * theirs
 
 
-def test_half_precision_and_evaluation_are_torchs_own() -> None:
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
+def test_half_precision_is_torchs_own(precision: torch.dtype) -> None:
     words = torch.randint(6, (4, 2))
-    logits = torch.randn(4, 2, 6)
-    with torch.no_grad():
-        assert torch.equal(
-            word_loss(logits, words), torch.nn.functional.cross_entropy(logits.flatten(0, 1), words.flatten())
-        )
-    low = logits.bfloat16().requires_grad_()
+    ours, theirs = (torch.randn(4, 2, 6).to(precision).requires_grad_() for _ in range(2))
+    theirs.data.copy_(ours.data)
     with torch.autocast("cpu", torch.bfloat16):
-        loss = word_loss(low, words)
-    assert loss.dtype is torch.float32
-    loss.backward()
-    assert low.grad is not None
+        found = word_loss(ours, words)
+        expected = torch.nn.functional.cross_entropy(theirs.flatten(0, 1), words.flatten())
+    assert torch.equal(found, expected)
+    found.backward()
+    expected.backward()
+    assert ours.grad is not None
+    assert theirs.grad is not None
+    assert torch.equal(ours.grad, theirs.grad)
+
+
+def test_without_a_gradient_a_word_of_minus_100_is_not_counted_and_with_one_it_is_refused() -> None:
+    logits, words = torch.randn(4, 2, 6), torch.randint(6, (4, 2))
+    words[1, 0] = -100
+    counted = words.flatten() != -100
+    with torch.no_grad():
+        found = word_loss(logits, words)
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1)[counted], words.flatten()[counted])
+    torch.testing.assert_close(found, expected)
+    with pytest.raises(RuntimeError, match="out of bounds"):
+        word_loss(logits.requires_grad_(), words)
+
+
+def test_logits_need_not_be_contiguous() -> None:
+    logits = torch.randn(7, 3, 5, dtype=torch.float64).permute(2, 1, 0).requires_grad_()
+    words = torch.randint(7, (5, 3))
+    (ours,) = torch.autograd.grad(word_loss(logits, words), logits)
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), words.flatten())
+    (theirs,) = torch.autograd.grad(expected, logits)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-15)
 
 
 def test_nothing_of_the_size_of_the_logits_is_kept_beside_them() -> None:

@@ -17,7 +17,7 @@ from darts_pl.spaces.rnn.whole_sequence.first_node import (
     masked,
     products,
 )
-from darts_pl.spaces.rnn.whole_sequence.slopes import known
+from darts_pl.spaces.rnn.whole_sequence.slopes import known_activation
 
 
 class Readers(NamedTuple):
@@ -126,7 +126,7 @@ class _Derived(torch.autograd.Function):
 def _values(readers: Readers, pair: Tensor, out: Tensor) -> None:
     """Write the activations of the candidates to `out` [B, K, H]."""
     for name, value, candidate in zip(readers.activations, out.unbind(1), pair[:, :, 1].unbind(1), strict=True):
-        known(name).write(candidate, value)
+        known_activation(name).write(candidate, value)
 
 
 def _backward(plan: Plan, wanted: Sequence[bool], gradient: Tensor, saved: Sequence[Tensor]) -> list[Tensor | None]:
@@ -179,4 +179,4 @@ def _backward(plan: Plan, wanted: Sequence[bool], gradient: Tensor, saved: Seque
 def _slopes(readers: Readers, through: Tensor, pair: Tensor, values: Tensor, of_pair: Tensor) -> None:
     """Write the gradient of the candidates to `of_pair` [B, K, 2, H]."""
     for place, name in enumerate(readers.activations):
-        known(name).write_slope(through[:, place], pair[:, place, 1], values[:, place], of_pair[:, place, 1])
+        known_activation(name).write_slope(through[:, place], pair[:, place, 1], values[:, place], of_pair[:, place, 1])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from darts_pl.spaces.rnn.whole_sequence.slopes import known
+from darts_pl.spaces.rnn.whole_sequence.slopes import known_activation
 
 TANH = "tanh"
 
@@ -72,7 +72,7 @@ def edges_backward(
         of_candidate.zero_()
     for index, (column, name) in enumerate(living):
         value = _value(name, candidate, sigmoids, tanh) if name != "relu" else candidate
-        of_value = known(name).slope(through, candidate, value)
+        of_value = known_activation(name).slope(through, candidate, value)
         if sums is not None:
             # For relu the slope times x, which is the value times the gradient.
             sums[index].addcmul_(of_value if name == "relu" else through, value)

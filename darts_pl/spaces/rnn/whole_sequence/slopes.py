@@ -13,14 +13,14 @@ from darts_pl.ops import activation_function
 _aten = torch.ops.aten
 
 
-class Known(NamedTuple):
+class KnownActivation(NamedTuple):
     """An activation f whose derivative is known.
 
     Args:
         function: f, as it is registered.
-        slope: from the gradient of f(x), from x and from f(x) to the gradient of x.
-        write: from x, writes f(x) to a second tensor.
-        write_slope: as `slope`, but writes to a fourth tensor.
+        slope: from the gradient of f(x), from x and from f(x) to the gradient of x. A mixed cell needs this form.
+        write: ``write(x, out)`` writes f(x) to `out`.
+        write_slope: ``write_slope(gradient, x, value, out)`` writes to `out` what `slope` returns.
     """
 
     function: Callable[[Tensor], Tensor]
@@ -29,26 +29,26 @@ class Known(NamedTuple):
     write_slope: Callable[[Tensor, Tensor, Tensor, Tensor], object]
 
 
-_KNOWN: dict[str, Known] = {
-    "tanh": Known(
+_KNOWN: dict[str, KnownActivation] = {
+    "tanh": KnownActivation(
         torch.tanh,
         lambda gradient, x, value: _aten.tanh_backward(gradient, value),
         lambda x, out: torch.tanh(x, out=out),
         lambda gradient, x, value, out: _aten.tanh_backward(gradient, value, grad_input=out),
     ),
-    "relu": Known(
+    "relu": KnownActivation(
         torch.relu,
         lambda gradient, x, value: _aten.threshold_backward(gradient, x, 0),
         lambda x, out: torch.clamp_min(x, 0, out=out),
         lambda gradient, x, value, out: _aten.threshold_backward(gradient, x, 0, grad_input=out),
     ),
-    "sigmoid": Known(
+    "sigmoid": KnownActivation(
         torch.sigmoid,
         lambda gradient, x, value: _aten.sigmoid_backward(gradient, value),
         lambda x, out: torch.sigmoid(x, out=out),
         lambda gradient, x, value, out: _aten.sigmoid_backward(gradient, value, grad_input=out),
     ),
-    "identity": Known(
+    "identity": KnownActivation(
         activation_function("identity"),
         lambda gradient, x, value: gradient,
         lambda x, out: out.copy_(x),
@@ -62,6 +62,10 @@ def slope_is_known(name: str) -> bool:
     return name in _KNOWN and activation_function(name) is _KNOWN[name].function
 
 
-def known(name: str) -> Known:
-    """An activation for which `slope_is_known`."""
+def known_activation(name: str) -> KnownActivation:
+    """An activation for which `slope_is_known`.
+
+    Raises:
+        KeyError: for any other name.
+    """
     return _KNOWN[name]
