@@ -63,8 +63,7 @@ def real_data() -> Callable[[str], Path]:
         folder = os.environ.get("DARTS_DATA")
         path = Path(folder or "") / name
         if not folder or not path.exists():
-            # Where the variable names the folder of the data, nothing is skipped.
-            pytest.skip(reason=f"DARTS_DATA does not hold {name}")  # reason: data of others may not be shipped
+            pytest.skip(reason="DARTS_DATA names no folder with this data set, which the project may not ship")
         return path
 
     return find

@@ -107,8 +107,7 @@ def quantities() -> Callable[[Path], Callable[[str], Any]]:
 
         def get(key: str) -> Any:
             if key not in data:
-                # All quantities that a recording has are compared.
-                pytest.skip(reason=f"{path.name} does not record {key}")  # reason: there is no number to compare with
+                pytest.skip(reason="the recording lacks this quantity, so there is no number to compare with")
             return data[key]
 
         return get

@@ -29,24 +29,24 @@ class KnownActivation(NamedTuple):
     write_slope: Callable[[Tensor, Tensor, Tensor, Tensor], object]
 
 
+def _sloped_by_value(function: Callable[..., Tensor], backward: Callable[..., Tensor]) -> KnownActivation:
+    """A function whose slope needs f(x) alone: `backward` takes the gradient of f(x) and f(x)."""
+    return KnownActivation(
+        function,
+        lambda gradient, x, value: backward(gradient, value),
+        lambda x, out: function(x, out=out),
+        lambda gradient, x, value, out: backward(gradient, value, grad_input=out),
+    )
+
+
 _KNOWN: dict[str, KnownActivation] = {
-    "tanh": KnownActivation(
-        torch.tanh,
-        lambda gradient, x, value: _aten.tanh_backward(gradient, value),
-        lambda x, out: torch.tanh(x, out=out),
-        lambda gradient, x, value, out: _aten.tanh_backward(gradient, value, grad_input=out),
-    ),
+    "tanh": _sloped_by_value(torch.tanh, _aten.tanh_backward),
+    "sigmoid": _sloped_by_value(torch.sigmoid, _aten.sigmoid_backward),
     "relu": KnownActivation(
         torch.relu,
         lambda gradient, x, value: _aten.threshold_backward(gradient, x, 0),
         lambda x, out: torch.clamp_min(x, 0, out=out),
         lambda gradient, x, value, out: _aten.threshold_backward(gradient, x, 0, grad_input=out),
-    ),
-    "sigmoid": KnownActivation(
-        torch.sigmoid,
-        lambda gradient, x, value: _aten.sigmoid_backward(gradient, value),
-        lambda x, out: torch.sigmoid(x, out=out),
-        lambda gradient, x, value, out: _aten.sigmoid_backward(gradient, value, grad_input=out),
     ),
     "identity": KnownActivation(
         activation_function("identity"),
