@@ -84,9 +84,7 @@ def run_on_ranks(number: int, arguments: Sequence[str], log: Path, timeout: floa
                     assert process.exitcode is not None
                     return process.exitcode
     finally:
-        for process in running:
-            process.kill()
-            process.join()
+        kill_what_runs()
     return 0
 
 

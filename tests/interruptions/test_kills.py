@@ -23,9 +23,9 @@ from tests.forked import kill_what_runs, start_command
 
 pytestmark = pytest.mark.slow
 
+RUN = Path(__file__).parents[2] / "run.py"
 IMAGES = ["data=digits", "search.layers=3", "search.init_channels=2", "search.nodes=2", "search.batch_size=40"]
 IMAGES += ["search.candidates=[none,skip_connect,max_pool_3x3,sep_conv_3x3]", "search.epochs=4"]
-RUN = Path(__file__).parents[2] / "run.py"
 CASES = {
     "second": [*IMAGES, "order=second"],
     "first": [*IMAGES, "order=first"],
