@@ -51,7 +51,13 @@ from darts_pl.spaces.settings import (
     WeightsSettings,
     scores_batches,
 )
-from darts_pl.spaces.sizes import count_multiply_adds, count_parameters, min_batch_size, multiply_adds_of
+from darts_pl.spaces.sizes import (
+    count_multiply_adds,
+    count_parameters,
+    counting_multiply_adds,
+    min_batch_size,
+    multiply_adds_of,
+)
 from darts_pl.spaces.skip import SKIPS, Skip
 from darts_pl.spaces.skips.auxiliary import AuxiliaryPath, AuxiliarySkip, AuxiliarySkipSettings
 from darts_pl.spaces.skips.dropout import DropoutSkip, DropoutSkipSettings, DroppedIdentity
@@ -136,6 +142,7 @@ __all__ = [
     "cell_space",
     "count_multiply_adds",
     "count_parameters",
+    "counting_multiply_adds",
     "fix_weights",
     "min_batch_size",
     "multiply_adds_of",

@@ -3,6 +3,8 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models import vit_b_32
 
 from darts_pl.spaces import (
     PAPER_NETWORKS,
@@ -110,3 +112,28 @@ def test_a_batch_needs_two_images_where_batchnorm_reads_single_pixels(stem, side
         assert not network.training
         assert torch.equal(torch.get_rng_state(), state)
         assert all(torch.equal(before[name], values) for name, values in tensors_of(network).items())
+
+
+class Broadcast(nn.Module):
+    """Sums of tensors of different shapes and types, whose results a product then reads."""
+
+    def forward(self, images):
+        row = images[:, :1, :1].to(torch.float64)
+        return torch.relu(row + images + 1) @ torch.add(row, images, alpha=2).transpose(-1, -2)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda: build(published("darts_v2"), init_channels=4, layers=5, classes=10),
+        lambda: vit_b_32(image_size=32),
+        Broadcast,
+    ],
+    ids=["classifier", "with attention", "broadcast"],
+)
+def test_multiply_adds_are_half_of_what_torchs_own_counter_finds(network):
+    with torch.device("meta"):
+        made, images = network().eval(), torch.empty(1, 3, 32, 32)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            made(images)
+    assert count_multiply_adds(made, 3, 32, 32) == counter.get_total_flops() // 2 > 0

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.hooks import RemovableHandle
 
 from darts_pl.config.convert import convert
 from darts_pl.genotype import Genotype
 from darts_pl.report.page.blocks import Stage
-from darts_pl.spaces import NETWORKS, build, count_parameters, space_of
+from darts_pl.spaces import NETWORKS, build, count_parameters, counting_multiply_adds, space_of
 
 #: What a page calls a part whose name in the network says little.
 TITLES = {"lastact": "last normalization"}
@@ -60,27 +60,24 @@ def network_stages(network: nn.Module, facts: Mapping[str, int]) -> list[Stage]:
         facts: see `facts_of`.
     """
     stages = dict(_top_level(network))
-    outputs: dict[str, Any] = {}
-    handles = [module.register_forward_hook(_keeping(outputs, name)) for name, module in stages.items()]
-    try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    outputs: dict[str, tuple[Any, int]] = {}
+    with counting_multiply_adds() as count:
+        handles = [one for name, module in stages.items() for one in _noting(outputs, name, module, count)]
+        try:
             network.eval()(*_inputs(facts))
-    finally:
-        for handle in handles:
-            handle.remove()
-    counts = counter.get_flop_counts()
-    prefix = type(network).__name__
+        finally:
+            for handle in handles:
+                handle.remove()
     found: list[Stage] = []
     side = None
-    for name, output in outputs.items():
-        flops = sum(counts.get(f"{prefix}.{name}", {}).values()) // 2
+    for name, (output, multiply_adds) in outputs.items():
         module, tensor = stages[name], _tensor(output)
         smaller = side is not None and tensor.ndim == 4 and tensor.shape[-1] < side
         side = tensor.shape[-1] if tensor.ndim == 4 else side
         kind = ("reduction" if smaller else "normal") if name.startswith("cells.") else ""
         shape = "\N{MULTIPLICATION SIGN}".join(map(str, tensor.shape[1:]))
-        count = None if "vocabulary" in facts else flops
-        found.append(Stage(_title(name), kind, shape, count_parameters(module), count))
+        counted = None if "vocabulary" in facts else multiply_adds
+        found.append(Stage(_title(name), kind, shape, count_parameters(module), counted))
     return found
 
 
@@ -95,11 +92,17 @@ def _top_level(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield name, child
 
 
-def _keeping(outputs: dict[str, Any], name: str) -> Any:
-    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
-        outputs.setdefault(name, output)
+def _noting(
+    outputs: dict[str, tuple[Any, int]], name: str, module: nn.Module, count: Callable[[], int]
+) -> Iterator[RemovableHandle]:
+    """Hooks that keep the output and the multiply-adds of a module's first pass."""
+    before: list[int] = []
 
-    return keep
+    def note(module: nn.Module, inputs: Any, output: Any) -> None:
+        outputs.setdefault(name, (output, count() - before[-1]))
+
+    yield module.register_forward_pre_hook(lambda module, inputs: before.append(count()))
+    yield module.register_forward_hook(note)
 
 
 def _inputs(facts: Mapping[str, int]) -> list[Tensor]:
