@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.forked import run_on_ranks
+
 RUN = Path(__file__).parents[2] / "run.py"
 SMALL = ["data=digits", "search.layers=3", "search.init_channels=2", "search.nodes=2", "search.batch_size=40"]
 SMALL += ["search.candidates=[none,skip_connect,max_pool_3x3,sep_conv_3x3]", "search.epochs=2", "order=first"]
@@ -35,18 +37,11 @@ def failing(channels, stride, affine):
 """
 
 
-def start(folder, *arguments, where=None, **environment):
-    command = [sys.executable, str(RUN), *arguments, f"hydra.run.dir={folder}"]
+def finished(folder, *arguments, ranks=1):
+    """The summary of a command that has been run to its end in so many processes, which share their imports."""
     log = folder.parent / f"{folder.name}.log"
-    environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file, cwd=where or folder.parent, env=environment)
-    return process, log
-
-
-def finished(folder, *arguments):
-    process, log = start(folder, *arguments)
-    assert process.wait(300) == 0, log.read_text()
+    more = ["hardware=ddp_cpu"] if ranks > 1 else []
+    assert run_on_ranks(ranks, [*arguments, *more, f"hydra.run.dir={folder}"], log) == 0, log.read_text()
     return json.loads((folder / "summary.json").read_text())
 
 
@@ -66,9 +61,9 @@ def state(folder):
 
 
 @pytest.mark.slow
-def test_a_search_in_two_processes_that_is_stopped_goes_on_bit_by_bit_with_the_statistics_of_each(tmp_path):
+def test_a_search_in_two_processes_that_is_stopped_goes_on_bit_by_bit_with_the_statistics_of_each(start, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    summary = finished(whole, *SMALL, "hardware=ddp_cpu")
+    summary = finished(whole, *SMALL, ranks=2)
     process, log = start(parts, *SMALL, "hardware=ddp_cpu", "save_every=2")
     while not (parts / "checkpoints" / "last.ckpt").exists():
         assert process.poll() is None, log.read_text()
@@ -76,7 +71,7 @@ def test_a_search_in_two_processes_that_is_stopped_goes_on_bit_by_bit_with_the_s
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 143, log.read_text()
     assert "resume=true" in log.read_text()
-    again = finished(parts, *SMALL, "hardware=ddp_cpu", "resume=true")
+    again = finished(parts, *SMALL, "resume=true", ranks=2)
     alphas, tensors, statistics = state(whole)
     assert (alphas, tensors, statistics) == state(parts)
     assert len(statistics) == 2
@@ -85,9 +80,10 @@ def test_a_search_in_two_processes_that_is_stopped_goes_on_bit_by_bit_with_the_s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rank", ["0", "1"])
-@pytest.mark.parametrize("error", ["RuntimeError('this rank was told to fail')", "MemoryError('no memory left')"])
-def test_one_rank_that_fails_ends_the_command_within_a_minute_and_says_why(rank, error, tmp_path):
+@pytest.mark.parametrize(
+    ("rank", "error"), [("0", "MemoryError('no memory left')"), ("1", "RuntimeError('this rank was told to fail')")]
+)
+def test_one_rank_that_fails_ends_the_command_within_a_minute_and_says_why(rank, error, start, tmp_path):
     (tmp_path / "fault.py").write_text(FAULT.format(error=error))
     candidates = ["imports=[fault]", "search.candidates=[none,skip_connect,failing]"]
     process, log = start(tmp_path / "run", *SMALL, *candidates, "hardware=ddp_cpu", FAILING_RANK=rank)
@@ -115,7 +111,7 @@ def test_a_training_in_two_processes_steps_as_one_with_the_joint_batch(tmp_path)
     train = ["task=retrain", "genotype=darts_v1", "data=digits", "train.layers=3", "train.init_channels=4"]
     train += ["train.epochs=4", "train.cutout=0", "train.drop_path=0", "train.auxiliary_weight=0"]
     alone = finished(tmp_path / "alone", *train, "train.batch_size=96")
-    together = finished(tmp_path / "together", *train, "train.batch_size=48", "hardware=ddp_cpu")
+    together = finished(tmp_path / "together", *train, "train.batch_size=48", ranks=2)
     assert together["parameters"] == alone["parameters"]
     assert together["retrain/train_loss"] == pytest.approx(alone["retrain/train_loss"], rel=0.1)
     assert together["test/accuracy"] > 0.5
@@ -138,7 +134,7 @@ def test_a_genotype_that_never_reads_one_of_its_inputs_trains_in_two_processes(u
     train = ["task=retrain", f"genotype={tmp_path / 'genotype.txt'}", "data=digits", "train.layers=4"]
     train += ["train.init_channels=2", "train.epochs=1", "train.cutout=0", "train.auxiliary_weight=0"]
     alone = finished(tmp_path / "alone", *train, "train.batch_size=400")
-    together = finished(tmp_path / "together", *train, "train.batch_size=200", "hardware=ddp_cpu")
+    together = finished(tmp_path / "together", *train, "train.batch_size=200", ranks=2)
     assert together["parameters"] == alone["parameters"]
     assert together["retrain/train_loss"] == pytest.approx(alone["retrain/train_loss"], rel=0.1)
 
@@ -163,6 +159,8 @@ def test_torchrun_starts_a_run_whose_processes_agree_on_its_folder(tmp_path):
 
 @pytest.mark.slow
 def test_the_quickstart_in_two_processes(tmp_path):
-    summary = finished(tmp_path / "run", "experiment=quickstart", "hardware=ddp_cpu")
-    assert summary["test/accuracy"] > 0.95
-    assert len((tmp_path / "run" / "search" / "genotypes.jsonl").read_text().splitlines()) == 7
+    """Both parts of the job, with fewer epochs."""
+    shorter = ["search.epochs=2", "train.epochs=8", "task.compare_random=0"]
+    summary = finished(tmp_path / "run", "experiment=quickstart", *shorter, ranks=2)
+    assert summary["test/accuracy"] > 0.9
+    assert len((tmp_path / "run" / "search" / "genotypes.jsonl").read_text().splitlines()) == 3

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.distributed.test_commands import SMALL, start, still_running
+from tests.distributed.test_commands import SMALL, still_running
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ if os.environ.get("LOCAL_RANK", "0") == "0":
 """
 
 
-def test_a_signal_during_the_test_after_a_training_ends_both_processes(tmp_path):
+def test_a_signal_during_the_test_after_a_training_ends_both_processes(start, tmp_path):
     (tmp_path / "fault.py").write_text(AT_TEST)
     both = ["task=search_and_retrain", "train.epochs=1", "train.layers=3", "train.init_channels=4", "train.cutout=0"]
     process, log = start(tmp_path / "run", *SMALL, *both, "imports=[fault]", "hardware=ddp_cpu", "search.epochs=1")
@@ -42,7 +42,7 @@ def test_a_signal_during_the_test_after_a_training_ends_both_processes(tmp_path)
     assert not still_running(tmp_path)
 
 
-def test_a_first_process_that_ends_later_than_the_others_keeps_its_exit_status(tmp_path):
+def test_a_first_process_that_ends_later_than_the_others_keeps_its_exit_status(start, tmp_path):
     """As one does that uploads to W&B; Lightning kills it five seconds after another process's end, or sooner."""
     (tmp_path / "late.py").write_text(LATE)
     process, log = start(tmp_path / "run", *SMALL, "imports=[late]", "hardware=ddp_cpu", "save_every=2")

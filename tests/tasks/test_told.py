@@ -163,11 +163,3 @@ def test_every_file_that_a_run_writes_is_explained() -> None:
     assert help_of("checkpoints/epoch_12.ckpt") is not None
     assert help_of("notes.txt") is None
     assert all("|" not in text for text in FILE_HELP.values())
-
-
-@pytest.mark.slow
-def test_the_quickstart_warns_of_nothing_but_that_random_cells_are_as_good_where_it_says_so(tmp_path: Path) -> None:
-    assert main(["experiment=quickstart", f"hydra.run.dir={tmp_path}"]) == 0
-    summary = json.loads((tmp_path / "summary.json").read_text())
-    as_good = summary["random/conclusion"].startswith("This search does not beat a random cell")
-    assert [one["name"] for one in read_warnings(tmp_path)] == (["as_random"] if as_good else [])

@@ -9,6 +9,8 @@ float64 on random data, in every stage of the search.
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "stages": {"warmup_epochs": 0, "keep": [3, 2], "added_layers": [1, 2], "k": [2, 2]},
     "order": {"terms": 2, "steps": 2},
     "perturbation": {"steps": 1},
+    **{f"observers.{name}": {"tolerance": 0.1} for name in ("curvature", "early_stop", "adaptive_decay")},
 }
 #: Candidates of a search on images.
 CANDIDATES = ["none", "skip_connect", "max_pool_3x3", "sep_conv_3x3"]
@@ -120,20 +123,34 @@ def composed(base: DictConfig, parts: Mapping[str, Sequence[Path]], order: Path)
     Raises:
         UserError: if the parts do not fit.
     """
-    values = OmegaConf.create(OmegaConf.to_container(base))
-    assert isinstance(values, DictConfig)
+    values: Any = OmegaConf.to_container(base)
     for group, files in {**parts, "order": [order]}.items():
-        values[group] = OmegaConf.merge(*map(OmegaConf.load, files)) if files else {}
+        values[group] = {key: value for file in files for key, value in _content(file).items()}
+    sections = {**values, **{f"observers.{name}": settings for name, settings in values["observers"].items()}}
     for section, settings in SMALL.items():
         for key, value in settings.items():
-            if key in values[section]:
-                values[section][key] = value
-    if values.search.space.startswith("cnn"):
-        values.search.candidates = CANDIDATES
-    if "k" in values.edges:
-        values.edges.k = 4
-    values.hardware.precision = "64-true"
-    return parse_config(values)
+            if key in sections.get(section, ()):
+                sections[section][key] = value
+    if values["search"]["space"].startswith("cnn"):
+        values["search"]["candidates"] = CANDIDATES
+    if "k" in values["edges"]:
+        values["edges"]["k"] = 4
+    values["hardware"]["precision"] = "64-true"
+    made = OmegaConf.create(values)
+    assert isinstance(made, DictConfig)
+    return parse_config(made)
+
+
+def _content(file: Path) -> dict[str, Any]:
+    """A group file, of which the caller may change the copy."""
+    return copy.deepcopy(_loaded(file))
+
+
+@functools.cache
+def _loaded(file: Path) -> dict[str, Any]:
+    content = OmegaConf.to_container(OmegaConf.load(file))
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}
 
 
 def batch(space: str, seed: int) -> tuple[Tensor, Tensor]:

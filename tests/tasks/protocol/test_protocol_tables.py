@@ -132,7 +132,8 @@ def test_a_protocol_on_text_has_perplexities_and_its_test_text_decides_nothing(t
 
 @pytest.mark.slow
 def test_the_experiment_on_the_bundled_digits_finds_cells_that_are_worth_more_than_chance(tmp_path):
-    folder = finished(tmp_path / "run", "experiment=protocol_digits", "hardware=cpu")
+    smaller = ("task.searches=2", "task.random=2")
+    folder = finished(tmp_path / "run", "experiment=protocol_digits", *smaller, "hardware=cpu")
     rows = table(folder)
     assert len(rows) == 3
     for row in rows.values():
