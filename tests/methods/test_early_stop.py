@@ -14,10 +14,11 @@ from darts_pl.bilevel import Observer, SearchStep, Stop
 from darts_pl.cli import main
 from darts_pl.genotype import parse
 from tests.methods.conftest import killed_search, left_by, search
-from tests.methods.test_contracts import overrides
+from tests.methods.test_contracts import METHODS, overrides
 from tests.methods.test_curvature import COMMON, last, rule
-from tests.methods.test_ranks import WITH_STATES
 
+#: Methods whose states are a part of those of another method here.
+OTHERS = ("darts", "darts_minus", "fair_darts", "gdas_frc", "pc_darts")
 #: Decides after the third epoch to take the first.
 STOPS = (*COMMON, *rule("early_stop"), "observers.early_stop.delta=2", "search.epochs=6", "search.init_channels=4")
 PERTURBATION = ("select=perturbation", "select.tune_epochs=1", "select.criterion=loss")
@@ -144,7 +145,7 @@ def test_a_search_of_stages_goes_back_over_their_border_and_keeps_the_larger_wei
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", WITH_STATES)
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in OTHERS])
 def test_a_method_with_states_goes_back_and_resumes_bitwise_where_it_was_killed_before_it_did(
     method: str, tmp_path: Path, assert_same_run: Callable[[Path, Path], None]
 ) -> None:

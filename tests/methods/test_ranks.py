@@ -93,12 +93,8 @@ def test_two_ranks_take_the_steps_that_one_takes_with_the_joint_batch(method: st
         assert name == "curvature" or not torch.equal(value, start[name])
 
 
-#: Methods that draw, that have stages, or whose observers keep states; the others keep nothing that `darts` does not.
-WITH_STATES = ("dr_nas", "gdas", "oles", "p_darts", "r_darts", "sdarts_adv", "sdarts_rs")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("method", WITH_STATES)
+@pytest.mark.parametrize("method", METHODS)
 def test_two_processes_that_are_killed_and_resumed_are_bitwise_two_never_stopped(
     method: str, tmp_path: Path, assert_same_run: Callable[[Path, Path], None]
 ) -> None:
