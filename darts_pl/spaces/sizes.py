@@ -14,7 +14,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-#: Functions that give a tensor of the shape and type of their first argument, where all tensors have one shape.
+#: Functions that give a tensor of the shape and type of their first argument, where all arguments are tensors of one
+#: shape and one type.
 _POINTWISE = (torch.relu, functional.relu, Tensor.relu, torch.add, Tensor.add, Tensor.__add__)
 
 
@@ -45,7 +46,9 @@ def multiply_adds_of(network: nn.Module, inputs: Sequence[Tensor]) -> int:
 
 @contextmanager
 def counting_multiply_adds() -> Iterator[Callable[[], int]]:
-    """Count what modules in evaluation mode on the device "meta" compute within it, by torch's formulas.
+    """Count the multiply-adds of what is computed in this context, by torch's formulas.
+
+    Modules must be in evaluation mode on the device "meta", where only shapes matter.
 
     Yields:
         A function that returns the number of multiply-adds up to now.
@@ -56,7 +59,10 @@ def counting_multiply_adds() -> Iterator[Callable[[], int]]:
 
 
 class _Counter(TorchDispatchMode):
-    """Adds up what torch's formulas say about each operation; its own counter follows modules too, at a high price."""
+    """Adds up what torch's formulas say about each operation.
+
+    torch's FlopCounterMode also keeps track of modules, which takes most of its time.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,27 +71,41 @@ class _Counter(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
+        given = kwargs or {}
         formula = flop_registry.get(func.overloadpacket)
-        if formula is not None:
-            self.operations += formula(*args, **(kwargs or {}), out_val=result)
+        if formula is None:
+            with self:  # in inference mode a convolution arrives as a composition of the operations with formulas
+                parts = func.decompose(*args, **given)
+            return func(*args, **given) if parts is NotImplemented else parts
+        result = func(*args, **given)
+        self.operations += formula(*args, **given, out_val=result)
         return result
 
 
 class _ShapesOnly(TorchFunctionMode):
-    """Shortens functions that keep the shape: those of torch for the device "meta" take most of a pass."""
+    """Replaces functions that keep the shape by an empty tensor: to compute them on "meta" takes most of a pass."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if func is functional.batch_norm or (func in _POINTWISE and not kwargs and _alike(args)):
+        given = kwargs or {}
+        if not torch.is_grad_enabled() and (
+            _fits(*args[:2]) if func is functional.batch_norm else func in _POINTWISE and _alike(args, given)
+        ):
             return torch.empty_like(args[0])
-        return func(*args, **(kwargs or {}))
+        return func(*args, **given)
 
 
-def _alike(args: Sequence[Any]) -> bool:
+def _fits(images: Tensor, mean: Tensor | None) -> bool:
+    """Whether BatchNorm accepts this mean for these images; what it refuses, it has to see."""
+    return mean is not None and images.dim() > 1 and images.shape[1] == mean.numel()
+
+
+def _alike(args: Sequence[Any], given: Mapping[str, Any]) -> bool:
     first = args[0]
-    return all(torch.is_tensor(one) and (one.shape, one.dtype) == (first.shape, first.dtype) for one in args)
+    return {*given} <= {"inplace"} and all(
+        torch.is_tensor(one) and (one.shape, one.dtype) == (first.shape, first.dtype) for one in args
+    )
 
 
 def min_batch_size(network: nn.Module, channels: int, height: int, width: int, *others: Any) -> int:

@@ -1,6 +1,8 @@
 """Commands that start their own processes."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,18 +14,23 @@ RUN = Path(__file__).parents[2] / "run.py"
 
 @pytest.fixture
 def start():
-    """Start `run.py` in a process of its own, which is killed with the test where it has not ended."""
+    """Start `run.py` in a process of its own, which is killed with those it starts if it runs when the test ends."""
     started = []
 
-    def command(folder, *arguments, **environment):
+    def begin(folder, *arguments, **environment):
         command = [sys.executable, str(RUN), *arguments, f"hydra.run.dir={folder}"]
         log = folder.parent / f"{folder.name}.log"
         environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
         with log.open("wb") as file:
-            started.append(subprocess.Popen(command, stdout=file, stderr=file, cwd=folder.parent, env=environment))
+            started.append(
+                subprocess.Popen(
+                    command, stdout=file, stderr=file, cwd=folder.parent, env=environment, start_new_session=True
+                )
+            )
         return started[-1], log
 
-    yield command
+    yield begin
     for process in started:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.forked import run_on_ranks
+from tests.forked import kill_what_runs, run_on_ranks, start_command
 
 RUN = Path(__file__).parents[2] / "run.py"
 SMALL = ["data=digits", "search.layers=3", "search.init_channels=2", "search.nodes=2", "search.batch_size=40"]
@@ -37,11 +37,23 @@ def failing(channels, stride, affine):
 """
 
 
+@pytest.fixture(autouse=True)
+def _no_command_outlives_its_test():
+    yield
+    kill_what_runs()
+
+
 def finished(folder, *arguments, ranks=1):
     """The summary of a command that has been run to its end in so many processes, which share their imports."""
     log = folder.parent / f"{folder.name}.log"
-    more = ["hardware=ddp_cpu"] if ranks > 1 else []
-    assert run_on_ranks(ranks, [*arguments, *more, f"hydra.run.dir={folder}"], log) == 0, log.read_text()
+    arguments = [*arguments, f"hydra.run.dir={folder}"]
+    if ranks == 1:
+        process = start_command(arguments, log)
+        process.join(300)
+        status = process.exitcode
+    else:
+        status = run_on_ranks(ranks, [*arguments, "hardware=ddp_cpu"], log)
+    assert status == 0, log.read_text()
     return json.loads((folder / "summary.json").read_text())
 
 
@@ -158,9 +170,11 @@ def test_torchrun_starts_a_run_whose_processes_agree_on_its_folder(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_quickstart_in_two_processes(tmp_path):
-    """Both parts of the job, with fewer epochs."""
-    shorter = ["search.epochs=2", "train.epochs=8", "task.compare_random=0"]
-    summary = finished(tmp_path / "run", "experiment=quickstart", *shorter, ranks=2)
+def test_the_quickstart_in_two_processes(start, tmp_path):
+    """All parts of the job one after the other, with fewer epochs."""
+    shorter = ["search.epochs=2", "train.epochs=8", "task.compare_random=1"]
+    process, log = start(tmp_path / "run", "experiment=quickstart", *shorter, "hardware=ddp_cpu")
+    assert process.wait(600) == 0, log.read_text()
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["test/accuracy"] > 0.9
     assert len((tmp_path / "run" / "search" / "genotypes.jsonl").read_text().splitlines()) == 3

@@ -68,5 +68,5 @@ def test_a_sample_of_the_combinations_works_or_is_refused_as_the_page_says(
 def test_the_page_is_what_all_combinations_with_an_order_give(order: str, bases: dict[str, DictConfig]) -> None:
     found = [*outcomes(bases, CONF, orders=[order])]
     assert len(found) == len(PARTS) * len(SPACES.list())
-    # No cell names single orders (`works`), so the table of each order is that of all.
+    # `works` asserts that a part works in all orders or in none, so the table of one order is that of all.
     assert shown() == table(found), "run `make reference`"

@@ -17,8 +17,6 @@ from tests.methods.conftest import killed_search, left_by, search
 from tests.methods.test_contracts import METHODS, overrides
 from tests.methods.test_curvature import COMMON, last, rule
 
-#: Methods whose states are a part of those of another method here.
-OTHERS = ("darts", "darts_minus", "fair_darts", "gdas_frc", "pc_darts")
 #: Decides after the third epoch to take the first.
 STOPS = (*COMMON, *rule("early_stop"), "observers.early_stop.delta=2", "search.epochs=6", "search.init_channels=4")
 PERTURBATION = ("select=perturbation", "select.tune_epochs=1", "select.criterion=loss")
@@ -145,8 +143,8 @@ def test_a_search_of_stages_goes_back_over_their_border_and_keeps_the_larger_wei
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", [name for name in METHODS if name not in OTHERS])
-def test_a_method_with_states_goes_back_and_resumes_bitwise_where_it_was_killed_before_it_did(
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_goes_back_and_resumes_bitwise_where_it_was_killed_before_it_did(
     method: str, tmp_path: Path, assert_same_run: Callable[[Path, Path], None]
 ) -> None:
     own = [one for one in overrides(method) if not one.startswith("observers.early_stop")]

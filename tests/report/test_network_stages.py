@@ -15,6 +15,7 @@ TRAIN = Path(__file__).parents[2] / "conf" / "train" / "darts.yaml"
 def test_the_stages_add_up_to_the_published_size_and_halve_the_map_twice():
     stages = network_stages(_network(), FACTS)
     assert round(sum(stage.parameters for stage in stages) / 1e6, 1) == 3.3  # the paper's table 1, second order
+    assert sum(stage.multiply_adds for stage in stages) == 528_359_040  # recorded from the authors' network
     assert [stage.name for stage in stages if stage.kind == "reduction"] == ["cell 7", "cell 14"]
     shapes = [stage.shape for stage in stages if stage.name.startswith("cell ")]
     sides = [int(shape.rpartition("\N{MULTIPLICATION SIGN}")[2]) for shape in shapes]

@@ -1,4 +1,4 @@
-"""Compiled parts of a network: the same steps as without, to 1e-7 in float64 (as they are, and as C++)."""
+"""Compiled parts of a network: the same steps as without, to 1e-7 in float64, by the library and some as C++."""
 
 import copy
 
@@ -97,8 +97,11 @@ def steps_of(network, kind):
             pytest.param(kind, LIBRARY, marks=slow)
             for kind in (convolutional, nasbench201, recurrent, classifier, final_nasbench201)
         ),
-        # tests/tasks/test_compile.py has whole runs of the others as C++.
-        *(pytest.param(kind, CPP, marks=[slow, needs_compiler]) for kind in (one_node, nasbench201)),
+        # tests/tasks/test_compile.py has whole trainings of a classifier and of a language model as C++.
+        *(
+            pytest.param(kind, CPP, marks=[slow, needs_compiler])
+            for kind in (one_node, nasbench201, recurrent, final_nasbench201)
+        ),
     ],
 )
 def test_compiled_parts_take_the_same_steps(kind, backend, monkeypatch):

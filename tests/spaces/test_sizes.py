@@ -136,4 +136,12 @@ def test_multiply_adds_are_half_of_what_torchs_own_counter_finds(network):
         made, images = network().eval(), torch.empty(1, 3, 32, 32)
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             made(images)
-    assert count_multiply_adds(made, 3, 32, 32) == counter.get_total_flops() // 2 > 0
+        assert count_multiply_adds(made, 3, 32, 32) == counter.get_total_flops() // 2 > 0
+        with torch.inference_mode():  # as in a validation by Lightning
+            assert count_multiply_adds(made, 3, 32, 32) == counter.get_total_flops() // 2
+
+
+def test_what_a_network_cannot_compute_cannot_be_counted():
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(7))
+    with pytest.raises((RuntimeError, ValueError), match="7"):
+        count_multiply_adds(network, 3, 8, 8)

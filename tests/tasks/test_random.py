@@ -78,6 +78,7 @@ def test_the_interval_of_the_best_score_is_wilsons_and_the_costs_are_counted_by_
 
 def test_a_search_and_its_rule_count_their_steps_and_the_images_of_both_halves(tmp_path, digits, summary_of):
     sizes = ("search.layers=3", "search.init_channels=2", "search.batch_size=50", "search.epochs=2", "order=first")
+    sizes += ("search.candidates=[none,skip_connect,sep_conv_3x3]",)
     summary = summary_of(tmp_path, *SMALL, *sizes, f"data.path={digits}")
     assert (summary["steps"], summary["images"]) == (2 * 4, 2 * 2 * 200)
     # 6 decisions of each cell type, for 5 edges and 1 node: 5 times an epoch between them.

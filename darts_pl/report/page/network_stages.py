@@ -95,11 +95,12 @@ def _top_level(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def _noting(
     outputs: dict[str, tuple[Any, int]], name: str, module: nn.Module, count: Callable[[], int]
 ) -> Iterator[RemovableHandle]:
-    """Hooks that keep the output and the multiply-adds of a module's first pass."""
+    """Hooks that keep a module's first output, and the multiply-adds of all its passes."""
     before: list[int] = []
 
     def note(module: nn.Module, inputs: Any, output: Any) -> None:
-        outputs.setdefault(name, (output, count() - before[-1]))
+        first, earlier = outputs.get(name, (output, 0))
+        outputs[name] = (first, earlier + count() - before.pop())
 
     yield module.register_forward_pre_hook(lambda module, inputs: before.append(count()))
     yield module.register_forward_hook(note)

@@ -142,7 +142,7 @@ def composed(base: DictConfig, parts: Mapping[str, Sequence[Path]], order: Path)
 
 
 def _content(file: Path) -> dict[str, Any]:
-    """A group file, of which the caller may change the copy."""
+    """The content of a group file, as a copy that the caller may change."""
     return copy.deepcopy(_loaded(file))
 
 
