@@ -202,7 +202,8 @@ def test_a_search_leaves_what_it_promises(tmp_path: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.slow
 def test_an_interrupted_run_ends_with_the_shells_status(number: int, status: int, tmp_path: Path) -> None:
-    command = [sys.executable, "run.py", "data=digits", "search.layers=3", "search.init_channels=4", "search.epochs=99"]
+    command = [sys.executable, "run.py", "data=digits", "order=first", "search.layers=3", "search.init_channels=2"]
+    command += ["search.nodes=1", "search.batch_size=240", "search.epochs=99"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         [*command, f"hydra.run.dir={tmp_path}"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True

@@ -195,7 +195,7 @@ def test_evolution_beats_random_search_on_the_synthetic_objective(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["pnas", "bayesian"])
 def test_model_based_strategies_beat_random_search_on_the_synthetic_objective(name, monkeypatch):
-    assert better_than_random(name, 8, 100, monkeypatch) < 0.01
+    assert better_than_random(name, 8, 50, monkeypatch) < 0.01
 
 
 def test_a_repeated_cell_is_charged_again(table_file):

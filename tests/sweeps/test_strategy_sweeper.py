@@ -93,12 +93,8 @@ def test_what_makes_no_search_is_refused_in_one_line(arguments, message, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "launcher",
-    [["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"], ["hydra/launcher=submitit_local"]],
-    ids=["joblib", "submitit_local"],
-)
-def test_other_processes_find_what_one_process_finds(searched, launcher, tmp_path):
+def test_other_processes_find_what_one_process_finds(searched, tmp_path):
+    launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]  # submitit's: tests/sweeps/test_failing_jobs.py
     command = [sys.executable, "run.py", *SWEEP, *launcher, "budget.evaluations=8", f"hydra.sweep.dir={tmp_path}"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200, check=False)

@@ -132,7 +132,7 @@ def test_a_protocol_on_text_has_perplexities_and_its_test_text_decides_nothing(t
 
 @pytest.mark.slow
 def test_the_experiment_on_the_bundled_digits_finds_cells_that_are_worth_more_than_chance(tmp_path):
-    smaller = ("task.searches=2", "task.random=2")
+    smaller = ("task.searches=2", "task.choice_epochs=2", "task.random=2", "search.epochs=3", "train.epochs=5")
     folder = finished(tmp_path / "run", "experiment=protocol_digits", *smaller, "hardware=cpu")
     rows = table(folder)
     assert len(rows) == 3
