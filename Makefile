@@ -6,7 +6,7 @@ PIP_FLAGS ?=
 ARGS ?=
 # A commit that `make benchmark` compares with as well: make benchmark BASE=v1.0
 BASE ?=
-# Processes that share the tests.
+# Processes that share the tests. They take the files in their order, in which no long one is the last.
 WORKERS ?= 2
 
 BIN := $(VENV)/bin
@@ -25,7 +25,7 @@ quickstart: $(INSTALLED) ## search a cell on the bundled digits, retrain it, sho
 	$(BIN)/python run.py experiment=quickstart $(ARGS)
 
 test: $(INSTALLED_DEV) ## run the tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=12 $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=12 $(ARGS)
 
 test-slow: $(INSTALLED_DEV) ## run the longer tests, which `make test` leaves out
 	$(BIN)/python -m pytest -m slow -n $(WORKERS) --durations=12 $(ARGS)
