@@ -24,10 +24,11 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from darts_pl.config.convert import convert
 from darts_pl.records.configuration import CONFIG, read_yaml
 from darts_pl.report.statistics import paired_difference, statistics_of
 from darts_pl.selection import random_genotype
-from darts_pl.spaces import build_space
+from darts_pl.spaces import RELAXATIONS, build_space
 from darts_pl.spaces.nasbench201 import OPERATIONS, NasBench201
 
 Row = dict[str, Any]
@@ -72,19 +73,20 @@ def read_folders(folders: Sequence[Path]) -> tuple[list[Row], list[Row]]:
         curves += curve
         taken = sum(float(row.get("seconds") or 0) for row in epochs)  # also of epochs before a search was continued
         summary["seconds"] = round(max(float(summary["seconds"]), taken), 3)
-        cells.append(_cell(name, _rule(file.parent), summary, curve))
+        equal = _equal_entropy(file.parent)
+        cells.append(_cell(name, _rule(file.parent), summary, curve, equal))
         for derived in sorted(file.parent.glob("*/summary.json")):
             found = _summary(derived.parent)
             if found.get("task") == "derive":
                 found["seed"] = summary["seed"]  # differences are paired by search
-                cells.append(_cell(name, found["select"], found, curve))
+                cells.append(_cell(name, found["select"], found, curve, equal))
     return cells, curves
 
 
-def _cell(name: str, select: str, summary: Row, curve: Sequence[Row]) -> Row:
+def _cell(name: str, select: str, summary: Row, curve: Sequence[Row], equal: float) -> Row:
     values = [float(row["table_cifar10_test"]) for row in curve]
     skips = str(summary["genotype"]).count("skip_connect")
-    fall = 1 - float(curve[-1]["entropy"]) / math.log(len(OPERATIONS))
+    fall = 1 - float(curve[-1]["entropy"]) / equal
     own = {column: f"{summary[f'table/{column}']:.4f}" for column in TABLE[:-1]}
     return {
         **{"search": name, "select": select, "seed": summary["seed"], "epochs": len(curve)},
@@ -102,6 +104,13 @@ def _rule(folder: Path) -> str:
     """The rule that chose the cell of a search, from the configuration that it left."""
     found = read_yaml(folder / CONFIG) or {}
     return str(found.get("select", {}).get("name", "magnitude"))
+
+
+def _equal_entropy(folder: Path) -> float:
+    """The entropy of equal mixing weights by the relaxation of a search, likewise."""
+    values = dict((read_yaml(folder / CONFIG) or {}).get("relaxation") or {"name": "softmax"})
+    settings = convert(RELAXATIONS.settings(str(values["name"])), values, "relaxation")
+    return RELAXATIONS.build(settings).equal_entropy(len(OPERATIONS))
 
 
 def _method(folder: Path) -> str:

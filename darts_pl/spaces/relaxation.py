@@ -72,6 +72,11 @@ class Relaxation(nn.Module, ABC):
         """
         return torch.special.entr(weights).sum(-1).mean()
 
+    def equal_entropy(self, candidates: int) -> float:
+        """The entropy of an edge with so many candidates that all have the same alpha, 0, in nats."""
+        with torch.no_grad():
+            return float(self.entropy(self.expected(torch.zeros(1, candidates), None)))
+
     def metrics(self) -> Mapping[str, float]:
         """Numbers to log at the end of the epoch, by name, such as the temperature."""
         return {}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from darts_pl.config import Config
 from darts_pl.errors import UserError
 from darts_pl.genotype import NONE, Genotype, parse
 from darts_pl.records.job_record import read_summary
 from darts_pl.report.protocol_rows import Cost, Measure, ProtocolRow
 from darts_pl.report.published_results import published_results
 from darts_pl.runs.data_identity import read_data_identity
-from darts_pl.spaces import SearchSpace
+from darts_pl.spaces import RELAXATIONS, SearchSpace
 from darts_pl.tasks.protocol.costs import cost_of, metrics_of
 from darts_pl.tasks.protocol.plan import RANDOM, SEARCHED, SHARED, Part, Plan
 from darts_pl.tasks.protocol.settings import CHOICE, DERIVE, FINAL, SEARCH
@@ -100,7 +101,9 @@ def _row(plan: Plan, row: str, measure: Measure) -> ProtocolRow:
         parameters=next((summary["parameters"] for summary in finals.values()), None),
         operations=_operations_of_zoo(row) if of_zoo else _operations(plan.cells),
         entropy_fall=_entropy_fall(
-            [part.folder for part in searches if part.stage == SEARCH and row not in plan.strategies], plan.cells
+            [part.folder for part in searches if part.stage == SEARCH and row not in plan.strategies],
+            plan.cells,
+            plan.config,
         ),
         search=search_cost,
         selection=choice_cost,
@@ -153,18 +156,22 @@ def _operations_of_zoo(name: str) -> int | None:
     return known[0].operations if known else None
 
 
-def _entropy_fall(folders: Iterable[Path], cells: SearchSpace) -> float | None:
+def _entropy_fall(folders: Iterable[Path], cells: SearchSpace, config: Config) -> float | None:
     """How far the entropy of the mixing weights fell, from that of equal weights: mean over searches and cell types.
 
     Args:
         folders: of the searches.
-        cells: the search space; an edge with n candidates starts with an entropy of log(n).
+        cells: the search space.
+        config: of the searches; equal weights are those of its relaxation, of the candidates of its last stage.
     """
+    relaxation = RELAXATIONS.build(config.relaxation)
+    kept = getattr(config.stages, "keep", None) or [sys.maxsize]
     falls = []
     for folder in folders:
         last = (metrics_of(folder) or [{}])[-1]
         for name, cell in cells.cells.items():
-            largest = sum(math.log(len(edge)) for edge in cell.candidates) / len(cell.candidates)
+            live = [min(len(edge), kept[-1]) for edge in cell.candidates]
+            largest = sum(map(relaxation.equal_entropy, live)) / len(live)
             entropy = last.get(f"search/entropy_{name}")
             if entropy and largest > 0:
                 falls.append(1 - float(entropy) / largest)

@@ -13,6 +13,7 @@ PATTERNS = {
     "drnas_file": "drnas_nb201_supernet*.pt",
     "final_file": "nb201_final*.pt",
     "genotypes_file": "*nb201_genotypes*.json",
+    "gdas_genotypes_file": "gdas_nb201_genotypes*.json",
     "sizes_file": "nb201_genotypes*.json",
 }
 

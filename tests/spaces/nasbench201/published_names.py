@@ -4,12 +4,12 @@ import re
 
 import torch
 
-from darts_pl.spaces import build_space
+from darts_pl.spaces import Parts, build_space
 from darts_pl.spaces.nasbench201 import OPERATIONS, NasBench201Supernet
 from darts_pl.spaces.nasbench201.supernet import IN_SEARCH
 
 
-def supernet_of(data, *, track_statistics=False, last_affine=True):
+def supernet_of(data, *, track_statistics=False, last_affine=True, parts=None):
     """The product's supernet with the recorded weights, buffers and alphas, in float64 and in training mode."""
     hyper = data["hyper"]
     supernet = NasBench201Supernet(
@@ -19,6 +19,7 @@ def supernet_of(data, *, track_statistics=False, last_affine=True):
         classes=hyper["num_classes"],
         in_channels=data["state_dict"]["stem.0.weight"].shape[1],
         track_statistics=track_statistics,
+        parts=parts or Parts(),
     ).double()
     if not last_affine:
         supernet.lastact[0] = torch.nn.BatchNorm2d(4 * hyper["init_channels"], affine=False).double()
