@@ -2,6 +2,7 @@
 
     python run.py -m experiment=study_suite hydra.sweep.dir=FOLDER
     python benchmarks/study_suite.py FOLDER --csv FILE.csv
+    python benchmarks/study_suite.py FILE.csv
 
 Each job searched a cell with one method, in one variant, from one seed, then trained it and a random cell. For each
 variant and seed the methods and the random cell are ranked by their test accuracy (1 = best, equal ones share the mean
@@ -28,6 +29,8 @@ from darts_pl.report.run_table import markdown
 from darts_pl.report.statistics import Statistics, paired_difference, statistics_of
 
 RANDOM = "random cell"
+#: Columns of the file of jobs: the test accuracies of the found and of the random cell.
+SCORES = ("test_accuracy", "random_test_accuracy")
 #: One variant and one seed.
 Place = tuple[str, int]
 
@@ -43,13 +46,31 @@ class Run:
     random: float
 
 
+def read_csv(path: Path) -> list[Run]:
+    """The jobs that `write_csv` has written.
+
+    Raises:
+        UserError: if the file has other columns or values.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [
+                Run(row["method"], row["variant"], int(row["seed"]), *(float(row[name]) for name in SCORES))
+                for row in csv.DictReader(file)
+            ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: it is no file that --csv has written") from error
+
+
 def read_runs(folder: Path) -> list[Run]:
-    """The finished jobs in a folder.
+    """The finished jobs in a folder of a sweep, or in a file that `write_csv` has written.
 
     Raises:
         UserError: if there is none, one was not made by task=search_and_retrain with a random cell, or two are of
             one method, variant and seed.
     """
+    if folder.is_file():
+        return read_csv(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder")
     runs: dict[tuple[str, str, int], Run] = {}
@@ -145,14 +166,14 @@ def write_csv(runs: Sequence[Run], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["variant", "method", "seed", "test_accuracy", "random_test_accuracy"])
+        table.writerow(["variant", "method", "seed", *SCORES])
         for run in sorted(runs, key=lambda run: (run.variant, run.method, run.seed)):
             table.writerow([run.variant, run.method, run.seed, f"{run.accuracy:.4f}", f"{run.random:.4f}"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="of the sweep")
+    parser.add_argument("folder", type=Path, help="of the sweep, or a file that --csv has written")
     parser.add_argument("--csv", type=Path, help="where the scores of all jobs are written")
     given = parser.parse_args(arguments)
     try:

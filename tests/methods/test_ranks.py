@@ -21,10 +21,10 @@ from darts_pl.bilevel import (
     identity_mean,
 )
 from darts_pl.methods import Curvature, CurvatureSettings
-from darts_pl.spaces import RELAXATIONS, Dirichlet, Gumbel, GumbelSettings, Relaxation, Sigmoid
+from darts_pl.spaces import RELAXATIONS, Dirichlet, Gumbel, GumbelSettings, Relaxation, Sigmoid, Supernet
 from tests.bilevel.test_mean_over_ranks import on_ranks
 from tests.methods.conftest import run_in_two_processes
-from tests.methods.test_contracts import METHODS, config_of, overrides
+from tests.methods.test_contracts import METHODS, config_of, overrides, supernet_of
 from tests.on_paper import optimizers_of
 from tests.smooth import CLASSES, FEATURES, SmoothNet
 
@@ -51,24 +51,51 @@ def test_the_mean_of_two_ranks_is_the_gradient_of_one_with_the_joint_batch(relax
 def test_two_ranks_take_the_steps_that_one_takes_with_the_joint_batch(method: str, order: str) -> None:
     # On a network without batch statistics: its edges are plain, and no operation is frozen.
     torch.set_default_dtype(torch.float64)
-    config = config_of(method)
     torch.manual_seed(6)
-    net = SmoothNet(0.0, RELAXATIONS.build(config.relaxation))
+    net = SmoothNet(0.0, RELAXATIONS.build(config_of(method).relaxation))
     net.start_epoch(1, 5)
     batches = [[(torch.randn(4, FEATURES), torch.randint(CLASSES, (4,))) for _ in range(2)] for _ in range(2)]
+    assert_same_steps(method, order, net, batches, curvature=method == "r_darts")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_ranks_take_the_steps_that_one_takes_with_the_search_network_of_the_method(method: str) -> None:
+    # With BatchNorm's stored statistics, which do not depend on the batch: its own edges, skips and draws.
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(6)
+    net = supernet_of(method).double()
+    with torch.no_grad():
+        net.loss((torch.randn(8, 3, 8, 8), torch.arange(8) % 3), net.mixing())  # other statistics than 0 and 1
+    net.eval()
+    net.start_epoch(1, 5)
+    batches = [[(torch.randn(4, 3, 8, 8), torch.randint(3, (4,))) for _ in range(2)] for _ in range(2)]
+    assert_same_steps(method, "first", net, batches)  # the curvature is measured with the batch's statistics
+
+
+def assert_same_steps(method: str, order: str, net: Supernet, batches: Any, curvature: bool = False) -> None:
+    """Two steps on two ranks are those of one with the joint batch.
+
+    Args:
+        method: whose regulariser, perturbation and observers take part.
+        order: name of the gradient of the alphas.
+        net: the supernet, which stays as it is.
+        batches: of each step those of two ranks, for both splits.
+        curvature: whether it is measured after the steps.
+    """
+    config = config_of(method)
     joint = [tuple(map(torch.cat, zip(*step, strict=True))) for step in batches]
 
-    def steps(supernet: SmoothNet, trains: Any, valids: Any, inner: Any, mean: Any) -> Mapping[str, torch.Tensor]:
+    def steps(supernet: Supernet, trains: Any, valids: Any, inner: Any, mean: Any) -> Mapping[str, torch.Tensor]:
         own = copy.deepcopy(supernet)
         perturbation = PERTURBATIONS.build(config.perturbation)
         perturbation.start_epoch(1, 5)
-        curvature = Curvature(CurvatureSettings(every=1, tolerance=1e-10))
+        measured = Curvature(CurvatureSettings(every=1, tolerance=1e-10))
         step = SearchStep(
             own,
             order=ORDERS.get(order)(),
             regulariser=REGULARISERS.build(config.regulariser),
             perturbation=perturbation,
-            observers=[curvature] if config.observers and method == "r_darts" else [],
+            observers=[measured] if curvature else [],
             mean=mean,
             seed=3,
             grad_clip=0.5,
@@ -80,13 +107,13 @@ def test_two_ranks_take_the_steps_that_one_takes_with_the_joint_batch(method: st
             step(train, valid, number)
         for observer in step.observers:
             observer.on_epoch_end(0, step)
-        return {**dict(own.named_parameters()), "curvature": torch.tensor(curvature.values)}
+        return {**dict(own.named_parameters()), "curvature": torch.tensor(measured.values)}
 
     ranks = [[batch[rank] for batch in batches] for rank in range(2)]
     results, _ = on_ranks(steps, net, ranks, ranks, None)
     together = steps(net, joint, joint, None, identity_mean)
     start = dict(net.named_parameters())
-    assert len(together["curvature"]) == (method == "r_darts")
+    assert len(together["curvature"]) == curvature
     for name, value in together.items():
         for result in results:
             torch.testing.assert_close(result[name], value, rtol=1e-9, atol=1e-12)

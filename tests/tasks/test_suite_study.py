@@ -10,6 +10,7 @@ import yaml
 
 import study_suite
 from darts_pl.cli import main
+from darts_pl.errors import UserError
 from tests.tasks.conftest import finished
 
 SummaryOf = Callable[..., dict[str, object]]
@@ -118,6 +119,15 @@ def test_a_job_of_the_study_trains_the_found_cell_and_a_random_one(study):
     assert (run.method, run.variant, run.seed) == ("gdas", "small_single_all_skip", 0)
     assert 0 <= run.accuracy <= 1
     assert 0 <= run.random <= 1
+
+
+def test_the_written_scores_give_the_same_tables_again(tmp_path):
+    runs = [study_suite.Run(method, "wide", seed, 0.5 + seed / 8, 0.25) for method in "ab" for seed in (0, 1)]
+    study_suite.write_csv(runs, tmp_path / "rows.csv")
+    assert study_suite.read_runs(tmp_path / "rows.csv") == runs
+    (tmp_path / "rows.csv").write_text("variant,method\nwide,darts\n")
+    with pytest.raises(UserError, match="no file that --csv has written"):
+        study_suite.read_runs(tmp_path / "rows.csv")
 
 
 def test_the_network_of_a_variant_is_scored_again_as_it_was_trained(study, summary_of: SummaryOf, tmp_path):
