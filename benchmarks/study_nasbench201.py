@@ -48,6 +48,8 @@ CURVE = {
 CURVE_COLUMNS = ("search", "seed", "epoch", *CURVE)
 #: A search whose entropy fell by a smaller fraction is marked: its cell is nearly arbitrary.
 LEAST_FALL = 0.05
+#: The least accuracy that a panel shows, in percent.
+LOWEST = 50.0
 #: The row with which the others are compared, beside random cells.
 BASELINE = ("darts, first order, 50 epochs", "magnitude")
 RANDOM = "one random cell"
@@ -199,18 +201,23 @@ def draw_curves(curves: Sequence[Row], file: Path) -> None:
             if row["search"] == name:
                 by_seed.setdefault(str(row["seed"]), []).append(float(row["table_cifar10_test"]))
         for values in by_seed.values():
-            panel.plot(range(1, len(values) + 1), values, color="0.75", linewidth=0.7)
+            panel.plot(range(1, len(values) + 1), shown(values), color="0.75", linewidth=0.7)
         length = min(map(len, by_seed.values()))
         mean = [sum(values[epoch] for values in by_seed.values()) / len(by_seed) for epoch in range(length)]
-        panel.plot(range(1, length + 1), mean, color="C0")
+        panel.plot(range(1, length + 1), shown(mean), color="C0")
         panel.set_title(f"{name} ({len(by_seed)} seeds)", fontsize=8)
-        panel.set_ylim(50, 95)
+        panel.set_ylim(LOWEST - 1, 95)
         panel.tick_params(labelsize=7)
     for panel in panels[len(names) :]:
         panel.set_axis_off()
     figure.supxlabel("epoch of the search", fontsize=8)
     figure.supylabel("CIFAR-10 test, table, %", fontsize=8)
     figure.savefig(file, metadata={"Date": None})
+
+
+def shown(values: Sequence[float]) -> list[float]:
+    """Values as they are drawn: those below `LOWEST` lie on the lower edge, so that differences above can be read."""
+    return [max(value, LOWEST) for value in values]
 
 
 def main() -> None:
