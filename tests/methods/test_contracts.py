@@ -28,6 +28,7 @@ TINY = {
     "p_darts": ("stages.keep=[3]", "stages.added_layers=[1]", "stages.warmup_epochs=0", "skip.rates=[0.3,0.4]"),
     "r_darts": ("observers.early_stop.every=1",),
     "oles": ("observers.freeze.window=1", "observers.freeze.threshold=0.8"),
+    "sdarts_adv": ("perturbation.steps=2",),
     "dr_nas": ("edges.k=4", "stages.k=[2]", "stages.keep=[2]", "stages.warmup_epochs=0"),
 }
 #: Methods whose cells may lack edges and nodes.
