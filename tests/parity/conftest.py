@@ -107,7 +107,8 @@ def quantities() -> Callable[[Path], Callable[[str], Any]]:
 
         def get(key: str) -> Any:
             if key not in data:
-                pytest.skip(reason="the recording lacks this quantity, so there is no number to compare with")
+                # DARTS_GOLDENS may name a folder of other recordings, and even ours do not all hold every quantity.
+                pytest.skip(reason="the recording lacks this quantity")  # there is no number to compare with
             return data[key]
 
         return get
