@@ -24,11 +24,11 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from darts_pl.config.convert import convert
 from darts_pl.records.configuration import CONFIG, read_yaml
+from darts_pl.report.page.architecture import relaxation_of
 from darts_pl.report.statistics import paired_difference, statistics_of
 from darts_pl.selection import random_genotype
-from darts_pl.spaces import RELAXATIONS, build_space
+from darts_pl.spaces import build_space
 from darts_pl.spaces.nasbench201 import OPERATIONS, NasBench201
 
 Row = dict[str, Any]
@@ -110,9 +110,8 @@ def _rule(folder: Path) -> str:
 
 def _equal_entropy(folder: Path) -> float:
     """The entropy of equal mixing weights by the relaxation of a search, likewise."""
-    values = dict((read_yaml(folder / CONFIG) or {}).get("relaxation") or {"name": "softmax"})
-    settings = convert(RELAXATIONS.settings(str(values["name"])), values, "relaxation")
-    return RELAXATIONS.build(settings).equal_entropy(len(OPERATIONS))
+    settings = (read_yaml(folder / CONFIG) or {}).get("relaxation") or {"name": "softmax"}
+    return float(relaxation_of(settings).equal_entropy(len(OPERATIONS)))
 
 
 def _method(folder: Path) -> str:

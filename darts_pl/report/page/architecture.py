@@ -45,7 +45,7 @@ def mixed_of(run: RunFiles) -> Mixed | None:
     if not run.arrays or not isinstance(search, Mapping) or not search.get("space"):
         return None
     space = build_space(search["space"], search["candidates"], int(search["nodes"]))
-    relaxation = _relaxation(run.config.get("relaxation") or {"name": "softmax"})
+    relaxation = relaxation_of(run.config.get("relaxation") or {"name": "softmax"})
     weights, edges = {}, {}
     for name, cell in space.cells.items():
         alphas = torch.from_numpy(np.asarray(run.arrays[name], dtype=np.float64))
@@ -59,7 +59,12 @@ def mixed_of(run: RunFiles) -> Mixed | None:
     return Mixed(space, weights, edges)
 
 
-def _relaxation(settings: Mapping[str, Any]) -> Any:
+def relaxation_of(settings: Mapping[str, Any]) -> Any:
+    """The relaxation that the section of that name of a run's configuration chooses.
+
+    Raises:
+        UserError, KeyError: where it is not registered, or has other settings.
+    """
     name = str(settings["name"])
     values = {key: value for key, value in settings.items() if key != "name"}
     schema = RELAXATIONS.settings(name)

@@ -11,8 +11,6 @@ from darts_pl.methods import DirichletDivergence, DirichletDivergenceSettings
 from darts_pl.selection import softmax_magnitude
 from darts_pl.selection.pairs import preview_pairs
 from darts_pl.spaces import (
-    Dirichlet,
-    Gumbel,
     GumbelSettings,
     NasBench201Supernet,
     PartialChannels,
@@ -23,29 +21,14 @@ from darts_pl.spaces import (
     build_space,
 )
 from darts_pl.spaces.nasbench201 import OPERATIONS
+from tests.parity.recorded import batch
+from tests.parity.test_dr_nas_parity import RecordedSamples
+from tests.parity.test_gdas_parity import RecordedNoise
 from tests.spaces.nasbench201.published_names import published_norms, supernet_of
 
 pytestmark = pytest.mark.parity
 
 TEMPERATURES = GumbelSettings(tau_max=10.0, tau_min=0.1)
-
-
-class RecordedNoise(Gumbel):
-    """Takes the recorded noise instead of drawing it."""
-
-    def draw(self, like, generator):
-        return self.noise
-
-
-class RecordedSample(Dirichlet):
-    """Takes the recorded sample instead of drawing it."""
-
-    def draw(self, like, generator):
-        return self.sample
-
-
-def batch(data, split):
-    return data[f"{split}_x"].double(), data[f"{split}_y"]
 
 
 def gradients_of_weights(supernet, loss, names):
@@ -60,7 +43,7 @@ def test_one_drawn_path_of_gdas_has_the_recorded_logits_and_gradients(gdas_file,
     supernet = supernet_of(data, parts=Parts(relaxation=relaxation, edges=SinglePath(SinglePathSettings(undrawn=True))))
     parameters = [name for name in data["state_dict"] if "running" not in name]
     for draw in data["draws"]:
-        relaxation.tau, (relaxation.noise,) = draw["tau"], (noise.double() for noise in draw["gumbel"])
+        relaxation.tau, relaxation.noise = draw["tau"], [noise.double() for noise in draw["gumbel"]]
         mixing = supernet.mixing(sample=True)
         outcome = supernet.loss(batch(data, draw["input"]), mixing)
         label = f"parts of gdas, draw {draw['input']} tau={draw['tau']}"
@@ -88,14 +71,14 @@ def test_the_rule_of_gdas_gives_the_recorded_genotypes(gdas_genotypes_file):
 
 def test_partial_channels_with_dirichlet_samples_of_dr_nas_have_the_recorded_numbers(drnas_file, agrees):
     data = torch.load(drnas_file, weights_only=True)
-    relaxation = RecordedSample()
+    relaxation = RecordedSamples()
     edges = PartialChannels(PartialChannelsSettings(k=data["hyper"]["partial_k"], edge_weights=False))
     supernet = supernet_of(data, parts=Parts(relaxation=relaxation, edges=edges))
     agrees(drnas_file, "parts: concentration", relaxation.concentration(supernet.alphas["cell"]), data["concentration"])
     divergence = DirichletDivergence(DirichletDivergenceSettings(scale=data["hyper"]["reg_scale"]))
     agrees(drnas_file, "parts: kl_reg", divergence(supernet), data["kl_reg"])
 
-    relaxation.sample = data["samples_train"].double()
+    relaxation.samples = [data["samples_train"].double()]
     outcome = supernet.loss(batch(data, "train"), supernet.mixing(sample=True))
     agrees(drnas_file, "parts: logits_train_mode", outcome.outputs, data["logits_train_mode"])
     agrees(drnas_file, "parts: train_loss", outcome.loss, data["train_loss"])
@@ -103,7 +86,7 @@ def test_partial_channels_with_dirichlet_samples_of_dr_nas_have_the_recorded_num
     agrees(drnas_file, "parts: grad_w_norms", norms, data["grad_w_norms"])
     agrees(drnas_file, "parts: grad_w_norm", norms.norm(), data["grad_w_norm"])
 
-    relaxation.sample = data["samples_valid"].double()
+    relaxation.samples = [data["samples_valid"].double()] * 2  # of both passes below
     mixing = supernet.mixing(sample=True)
     (of_sample,) = torch.autograd.grad(supernet.loss(batch(data, "valid"), mixing).loss, [mixing["cell"].weights])
     agrees(drnas_file, "parts: grad_samples_valid", of_sample, data["grad_samples_valid"])
