@@ -131,8 +131,8 @@ class SearchStep:
             for name, extra in zip(searched, gradients(term, list(searched.values())), strict=True):
                 result.gradient[name] = result.gradient[name] + extra
 
-    def _weight_pass(self, train: Any, draws: Draws) -> tuple[Outcome, list[Tensor]]:
-        """What the pass on the train batch saw, and the averaged gradient of the weights."""
+    def _weight_pass(self, train: Any, draws: Draws, own: list[nn.Parameter]) -> tuple[Outcome, list[Tensor]]:
+        """What the pass on the train batch saw, and the averaged gradient of the weights `own`."""
         device = device_of(self.supernet)
         with torch.no_grad():
             mixing = self.supernet.mixing(draws("train", device), sample=True)
@@ -140,7 +140,6 @@ class SearchStep:
             mixing = dict(self.perturbation(self.supernet, mixing, train, draws("perturb", device), self.mean))
         with draws.seeding("train", device):
             outcome = evaluate(self.supernet, train, mixing)
-        own = list(self.supernet.weights().values())
         return outcome, self.mean(gradients(self.supernet.weight_loss(outcome), own))
 
     def _reused_pass(self, given: WeightPass) -> tuple[Outcome, list[Tensor]]:
@@ -160,8 +159,10 @@ class SearchStep:
 
     def _move_weights(self, train: Any, number: int, draws: Draws, given: WeightPass | None) -> tuple[Outcome, Tensor]:
         """What the pass saw, and the norm of the gradient before clipping."""
-        outcome, averaged = self._weight_pass(train, draws) if given is None else self._reused_pass(given)
         own = self.supernet.weights()
+        outcome, averaged = (
+            self._weight_pass(train, draws, list(own.values())) if given is None else self._reused_pass(given)
+        )
         found: dict[str, Tensor | None] = dict(zip(own, averaged, strict=True))
         for observer in self.observers:
             observer.on_weight_gradient(number, found)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -89,7 +90,7 @@ class SecondOrder:
                 buffers = {name: buffer.clone() for name, buffer in changing_buffers(supernet).items()}
                 kept = WeightPass(detached(outcome), dict(zip(own, step, strict=True)), buffers)
             del outcome, found
-            moved = _at_moved_weights(supernet, valid, step, inner, mean, draws)
+            moved = _at_moved_weights(supernet, valid, own, step, inner, mean, draws)
             del step
             with torch.no_grad():
                 norm = total_norm(moved.vector)
@@ -148,7 +149,7 @@ def second_order_exact(
         outcome = drawn_pass(supernet, train, "train", draws, own)
         gradient = gradients(outcome.loss, list(own.values()), create_graph=True)
         step = mean([part.detach() for part in gradient])
-        moved = _at_moved_weights(supernet, valid, step, inner, mean, draws)
+        moved = _at_moved_weights(supernet, valid, own, step, inner, mean, draws)
         used = [index for index, part in enumerate(gradient) if part.requires_grad]  # the others are not computed
         implicit = gradients(
             [gradient[index] for index in used],
@@ -178,9 +179,15 @@ class _Moved:
 
 
 def _at_moved_weights(
-    supernet: Supernet, valid: Any, step: list[Tensor], inner: InnerStep, mean: Mean, draws: Draws
+    supernet: Supernet,
+    valid: Any,
+    own: Mapping[str, Tensor],
+    step: list[Tensor],
+    inner: InnerStep,
+    mean: Mean,
+    draws: Draws,
 ) -> _Moved:
-    searched, own = list(supernet.architecture().values()), supernet.weights()
+    searched = list(supernet.architecture().values())
     with torch.no_grad():
         moved, coefficient = inner.moved([weight.detach() for weight in own.values()], step)
     moved = [weight.requires_grad_() for weight in moved]

@@ -12,29 +12,33 @@ from torch import Tensor, nn
 
 from darts_pl.ops.depthwise import DepthwiseConv2d
 from darts_pl.ops.edges import BatchNorm, EdgeOperation, NodeOutput
-from darts_pl.ops.norm_relu_depthwise import is_norm_relu_depthwise, norm_relu_depthwise
+from darts_pl.ops.every_second import every_second
 from darts_pl.ops.pointwise import PointwiseConv2d
 from darts_pl.ops.separable import is_separable, separable
 
 
 class RectifiedConv(EdgeOperation):
-    """ReLU, then `layers`; the last one is the `BatchNorm` that carries the mixing weights."""
+    """ReLU, then `layers`; the last one is the `BatchNorm` that carries the mixing weights.
 
-    def __init__(self, edges: int, *layers: nn.Module) -> None:
+    Args:
+        edges: K.
+        layers: modules.
+        every_second: whether they read every second row and column alone.
+    """
+
+    def __init__(self, edges: int, *layers: nn.Module, every_second: bool = False) -> None:
         super().__init__(edges)
         self.op = nn.Sequential(nn.ReLU(), *layers)
+        self.every_second = every_second
 
     def on_edges(self, node: NodeOutput, scale: Tensor | None = None) -> Tensor:
-        x = node.repeated(self.edges)
+        x = (node.every_second if self.every_second else node).repeated(self.edges)
         _, *middle, norm = self.op
         while middle:
             if not norm.affine and is_separable(tuple(middle), x):  # a final network keeps the map: it has memory
                 count = 4 if isinstance(middle[0], BatchNorm) else 2
                 x = separable(tuple(middle[:count]), x)
                 del middle[:count]
-            elif is_norm_relu_depthwise(tuple(middle[:3]), x):
-                x = norm_relu_depthwise(middle[0], middle[2], x)
-                del middle[:3]
             else:
                 x = middle.pop(0)(x)
         return norm(x, scale)
@@ -45,27 +49,35 @@ def separable_conv(
 ) -> RectifiedConv:
     """Depthwise separable convolution, applied twice (paper section 3.1.1); the first takes the stride."""
     wide = channels * edges
+    first, every_second = _depthwise(wide, kernel, stride, dilation)
     return RectifiedConv(
         edges,
-        DepthwiseConv2d(wide, kernel, stride=stride, dilation=dilation),
+        first,
         PointwiseConv2d(wide, edges),
         BatchNorm(wide, affine),
         nn.ReLU(),
         DepthwiseConv2d(wide, kernel, dilation=dilation),
         PointwiseConv2d(wide, edges),
         BatchNorm(wide, affine),
+        every_second=every_second,
     )
 
 
 def dilated_conv(channels: int, stride: int, kernel: int, affine: bool, edges: int) -> RectifiedConv:
     """Depthwise separable convolution with dilation 2, applied once."""
     wide = channels * edges
-    return RectifiedConv(
-        edges,
-        DepthwiseConv2d(wide, kernel, stride=stride, dilation=2),
-        PointwiseConv2d(wide, edges),
-        BatchNorm(wide, affine),
-    )
+    first, every_second = _depthwise(wide, kernel, stride, dilation=2)
+    return RectifiedConv(edges, first, PointwiseConv2d(wide, edges), BatchNorm(wide, affine), every_second=every_second)
+
+
+def _depthwise(wide: int, kernel: int, stride: int, dilation: int) -> tuple[DepthwiseConv2d, bool]:
+    """A depthwise convolution, and whether it is to be applied to every second row and column alone.
+
+    Those are all that it reads with a stride and a dilation of 2: on them it has neither.
+    """
+    if stride == dilation == 2:
+        return DepthwiseConv2d(wide, kernel), True
+    return DepthwiseConv2d(wide, kernel, stride, dilation), False
 
 
 def two_step_conv(channels: int, stride: int, kernel: int, affine: bool, edges: int) -> RectifiedConv:
@@ -100,15 +112,14 @@ class ReLUConvBN(EdgeOperation):
         super().__init__(edges)
         wide = edges * out_channels
         # With a 1x1 filter the pixels are picked before the convolution; see `FactorizedReduce`.
-        self.step = stride if kernel == 1 else 1
-        convolution = nn.Conv2d(in_channels, wide, kernel, stride // self.step, padding=kernel // 2, bias=False)
+        self.every_second = kernel == 1 and stride == 2
+        step = 1 if self.every_second else stride
+        convolution = nn.Conv2d(in_channels, wide, kernel, step, padding=kernel // 2, bias=False)
         self.op = nn.Sequential(nn.ReLU(), convolution, BatchNorm(wide, affine))
 
     def on_edges(self, node: NodeOutput, scale: Tensor | None = None) -> Tensor:
         _, convolution, norm = self.op
-        x = node.rectified
-        if self.step > 1:
-            x = x[:, :, :: self.step, :: self.step].contiguous(memory_format=torch.channels_last)
+        x = (node.every_second if self.every_second else node).rectified
         return norm(convolution(x), scale)
 
 
@@ -139,7 +150,7 @@ class FactorizedReduce(EdgeOperation):
         height, width = x.shape[-2:]
         if height % 2 or width % 2:
             x = nn.functional.pad(x, (0, width % 2, 0, height % 2))
-        halves = [self.conv_1(x[:, :, ::2, ::2]), self.conv_2(x[:, :, 1::2, 1::2])]
+        halves = [self.conv_1(node.every_second.rectified), self.conv_2(every_second(x, start=1))]
         if self.edges == 1:
             return self.bn(torch.cat(halves, dim=1), scale)
         by_edge = [half.permute(0, 2, 3, 1).unflatten(3, (self.edges, -1)) for half in halves]

@@ -5,13 +5,13 @@ without dilation, and 10 to 30 times slower otherwise; its forward pass is fast 
 Every slow case is one of the fast ones in disguise, exactly:
 
 - the input gradient at stride 1 is a convolution of the output gradient with the flipped filter;
-- stride 2 with dilation 2 reads only every second row and column, on which it is undilated;
+- stride 2 with dilation 2 reads every second row and column alone, on which it is undilated (on every device);
 - stride 1 with dilation 2 is an undilated convolution of each of the four parity classes of pixels;
 - the gradient of a filter of 5 columns is that of its left 3 and of its right 3 columns (likewise rows);
 - rows and columns of a filter that can only ever meet the padding have gradient zero.
 
-Other types and second derivatives go through the library. So does a GPU, where stride 2 with dilation 2 is never
-asked of it, and its gradients are compared once for every shape (`darts_pl.ops.cudnn`).
+Other types and second derivatives go through the library. So does a GPU, where its gradients are compared once for
+every shape (`darts_pl.ops.cudnn`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
 from darts_pl.ops import cudnn
+from darts_pl.ops.every_second import every_second
 
 #: The widest filter whose gradient is fast.
 FAST_COLUMNS = 3
@@ -62,7 +63,8 @@ class DepthwiseConv2d(nn.Conv2d):
         if not input.is_meta and input.dtype != torch.float64 and torch.is_autocast_enabled(input.device.type):
             low = torch.get_autocast_dtype(input.device.type)  # what autocast would do within `conv2d`
             input, weight = input.to(low), weight.to(low)
-        input, stride, dilation = strided(input, stride, dilation)
+        if stride == dilation == 2:  # all that it reads
+            input, stride, dilation = every_second(input), 1, 1
         if _is_opaque(input, weight):
             found: Tensor = torch.ops.darts_pl.depthwise(input, weight, stride, dilation)
             return found
@@ -88,22 +90,12 @@ def _is_opaque(x: Tensor, weight: Tensor) -> bool:
     return trains and torch.compiler.is_compiling() and not _is_exporting()
 
 
-def strided(x: Tensor, stride: int, dilation: int) -> tuple[Tensor, int, int]:
-    """Input, stride and dilation that give the same convolution; on a GPU none has both of 2."""
-    return (_every_second(x), 1, 1) if cudnn.on_gpu(x) and stride == dilation == 2 else (x, stride, dilation)
-
-
-def _every_second(x: Tensor) -> Tensor:
-    """Every second row and column, all that stride 2 with dilation 2 reads."""
-    return x[:, :, ::2, ::2].contiguous(memory_format=torch.channels_last)
-
-
 def _is_fast_case(x: Tensor, weight: Tensor, stride: int, dilation: int) -> bool:
     return (
         x.device.type == "cpu"
         and x.dtype == weight.dtype
         and x.dtype in (torch.float32, torch.bfloat16)
-        and (stride, dilation) in {(1, 1), (2, 1), (1, 2), (2, 2)}
+        and (stride, dilation) in {(1, 1), (2, 1), (1, 2)}
     )
 
 
@@ -189,24 +181,15 @@ def _input_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, di
         of_input, _ = _library_gradient(gradient, x, weight, stride, 1, (True, False))
         assert of_input is not None
         return of_input
-    if stride == 1:
-        padding = dilation * (weight.shape[-1] // 2)
-        return conv2d(gradient, weight.flip(2, 3), None, 1, padding, dilation, x.shape[1])
-    of_read, _ = _library_gradient(gradient, x[:, :, ::2, ::2], weight, 1, 1, (True, False))
-    assert of_read is not None
-    of_input = torch.zeros_like(x, memory_format=torch.channels_last)
-    of_input[:, :, ::2, ::2] = of_read
-    return of_input
+    padding = dilation * (weight.shape[-1] // 2)
+    return conv2d(gradient, weight.flip(2, 3), None, 1, padding, dilation, x.shape[1])
 
 
 def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
     """[C, 1, k, k], by the cases in the module's docstring."""
     pixels = x.permute(0, 2, 3, 1)
     if dilation == 2:
-        if stride == 2:
-            pixels, stride = pixels[:, ::2, ::2], 1
-        else:
-            pixels, gradient = _by_parity(pixels), _as_maps(_by_parity(gradient.permute(0, 2, 3, 1)))
+        pixels, gradient = _by_parity(pixels), _as_maps(_by_parity(gradient.permute(0, 2, 3, 1)))
     radius = weight.shape[-1] // 2
     rows, columns = (min(radius, size - 1) for size in pixels.shape[-3:-1])
     cropped = weight[:, :, radius - rows : radius + rows + 1, radius - columns : radius + columns + 1]
@@ -255,10 +238,12 @@ def _padded_on_either_side(pixels: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """
     shape = list(pixels.shape)
     size = shape[dim]
+    rows, width = math.prod(shape[:dim]), math.prod(shape[dim + 1 :])
     shape[dim] += 2
-    margin = 2 * math.prod(shape[dim + 1 :])
-    memory = pixels.new_zeros(math.prod(shape) + margin)
-    padded_start, padded_end = memory[:-margin].view(shape), memory[margin:].view(shape)
+    memory = pixels.new_empty((rows + 1) * (size + 2) * width)  # of the last row, the first two places alone are read
+    memory.view(rows + 1, size + 2, width)[:, :2].zero_()
+    used = rows * (size + 2) * width
+    padded_start, padded_end = memory[:used].view(shape), memory[2 * width : used + 2 * width].view(shape)
     padded_start.narrow(dim, 2, size).copy_(pixels)
     return padded_start, padded_end
 

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from darts_pl.ops.every_second import every_second
+
 
 class NodeOutput:
     """The output of one node, in each form its candidates read it, computed at most once.
@@ -23,6 +25,7 @@ class NodeOutput:
     def __init__(self, raw: Tensor) -> None:
         self.raw = raw
         self._rectified: Tensor | None = None
+        self._every_second: NodeOutput | None = None
         self._repeated: dict[int, Tensor] = {}
 
     @property
@@ -32,15 +35,21 @@ class NodeOutput:
             self._rectified = torch.relu(self.raw)
         return self._rectified
 
+    @property
+    def every_second(self) -> NodeOutput:
+        """Its first, third, fifth row and so on, and of them every second pixel, [B, C, ceil(H / 2), ceil(W / 2)]."""
+        if self._every_second is None:
+            self._every_second = NodeOutput(every_second(self.raw))
+        return self._every_second
+
     def repeated(self, edges: int) -> Tensor:
         """The rectified output once for each of `edges` edges, [B, edges*C, H, W]."""
         if edges == 1:
             return self.rectified
         if edges not in self._repeated:
-            pixels = self.raw.permute(0, 2, 3, 1).unsqueeze(3)
-            # In place: only the repeated map, not a rectified one beside it, is kept for the backward pass.
+            pixels = self.rectified.permute(0, 2, 3, 1).unsqueeze(3)
             # With one channel flattening copies nothing, hence `contiguous`.
-            copies = pixels.expand(-1, -1, -1, edges, -1).flatten(3).contiguous().relu_()
+            copies = pixels.expand(-1, -1, -1, edges, -1).flatten(3).contiguous()
             self._repeated[edges] = copies.permute(0, 3, 1, 2)
         return self._repeated[edges]
 

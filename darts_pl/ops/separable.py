@@ -1,29 +1,33 @@
-"""A depthwise and a pointwise convolution as one function, which does not keep the map between them.
+"""A depthwise and a pointwise convolution as one function, which keeps the map between them only where it is small.
 
-Only the gradient of the pointwise filters reads that map. Where it is asked for, the depthwise convolution is computed
-again in the backward pass. A BatchNorm and a ReLU before them may be part of the function (`norm_relu_depthwise`).
+Only the gradient of the pointwise filters reads that map. Where it is asked for and the map is not small, the depthwise
+convolution is computed again in the backward pass. A BatchNorm and a ReLU before them may be part of the function
+(`darts_pl.ops.norm_relu`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm, conv2d
+from torch.nn.functional import conv2d
 
 from darts_pl.ops import cudnn
-from darts_pl.ops.depthwise import DepthwiseConv2d, depthwise_gradient, strided
+from darts_pl.ops.depthwise import DepthwiseConv2d, depthwise_gradient
 from darts_pl.ops.edges import BatchNorm
-from darts_pl.ops.norm_relu_depthwise import (
-    is_norm_relu_depthwise,
-    norm_relu_gradient,
-    rectified_again,
-    training_norm,
-)
+from darts_pl.ops.every_second import every_second
+from darts_pl.ops.norm_relu import differentiable_norm_gradient, is_norm_relu, norm_gradient, training_norm
 from darts_pl.ops.pointwise import PointwiseConv2d, block_diagonal
 
 _aten = torch.ops.aten
+#: A map between the convolutions of at most so many bytes is kept: it takes longer to compute than to store.
+SMALL_MAP = 2**20
+#: Stride and dilation of the depthwise convolution, groups of the pointwise one.
+Settings = tuple[int, int, int]
+#: Of a pointwise convolution, for `convolution_backward`: stride, padding, dilation, transposition, its padding.
+_POINTWISE = ([1, 1], [0, 0], [1, 1], False, [0, 0])
 
 
 def is_separable(layers: tuple[nn.Module, ...], x: Tensor) -> bool:
@@ -33,8 +37,8 @@ def is_separable(layers: tuple[nn.Module, ...], x: Tensor) -> bool:
         layers: a depthwise and a pointwise convolution, or BatchNorm and ReLU before them; more may follow.
         x: input of the first.
     """
-    if len(layers) >= 4 and is_norm_relu_depthwise(layers[:3], x):
-        return type(layers[3]) is PointwiseConv2d
+    if is_norm_relu(layers, x):
+        layers = layers[2:]
     return (
         len(layers) >= 2
         and isinstance(layers[0], DepthwiseConv2d)
@@ -58,9 +62,11 @@ def separable(layers: tuple[nn.Module, ...], x: Tensor) -> Tensor:
     assert isinstance(depthwise, DepthwiseConv2d)
     assert isinstance(pointwise, PointwiseConv2d)
     stride, dilation = depthwise.stride[0], depthwise.dilation[0]
-    if norm is None:  # which reads all pixels
-        x, stride, dilation = strided(x, stride, dilation)
-    return _Separable.apply(x, depthwise.weight, pointwise.weight, norm, stride, dilation, pointwise.groups)
+    if norm is None and stride == dilation == 2:  # a norm reads all pixels
+        x, stride, dilation = every_second(x), 1, 1
+    out: Tensor
+    out, *_ = _Separable.apply(x, depthwise.weight, pointwise.weight, norm, stride, dilation, pointwise.groups)
+    return out
 
 
 def _depthwise(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
@@ -74,6 +80,11 @@ def _pointwise(x: Tensor, weight: Tensor, groups: int) -> Tensor:
 
 
 class _Separable(torch.autograd.Function):
+    """The map behind the convolutions; with a BatchNorm also the normalised map and the inverse of its deviation.
+
+    The last two are results, so that what is kept of them can be differentiated for x once more.
+    """
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -84,48 +95,95 @@ class _Separable(torch.autograd.Function):
         stride: int,
         dilation: int,
         groups: int,
-    ) -> Tensor:
-        ctx.settings, ctx.eps = (stride, dilation, groups), None if norm is None else norm.eps
-        if norm is None:
-            ctx.save_for_backward(x, deep, wide)
-            y = x
-        else:
-            y, mean, inverse = training_norm(norm, x)
-            ctx.save_for_backward(x, deep, wide, mean, inverse)
-            y = y.relu_()
-        return _pointwise(_depthwise(y, deep, stride, dilation), wide, groups)
+    ) -> tuple[Tensor, ...]:
+        ctx.settings = stride, dilation, groups
+        ctx.set_materialize_grads(False)
+        statistics = () if norm is None else training_norm(norm, x)
+        y = statistics[0].relu() if statistics else x
+        between = _depthwise(y, deep, stride, dilation)
+        kept = between if ctx.needs_input_grad[2] and between.nbytes <= SMALL_MAP else None
+        ctx.save_for_backward(deep, wide, kept, *(statistics or (x,)))
+        return _pointwise(between, wide, groups), *statistics
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
-        (gradient,) = gradients
-        x, deep, wide, *statistics = ctx.saved_tensors
-        wanted, (stride, dilation, groups) = ctx.needs_input_grad[:3], ctx.settings
-        if torch.is_grad_enabled():  # a second derivative is asked for
-            y = batch_norm(x, None, None, None, None, True, 0.0, ctx.eps).relu() if statistics else x
-            plain = _pointwise(_depthwise(y, deep, stride, dilation), wide, groups)
-            asked = [tensor for tensor, want in zip((x, deep, wide), wanted, strict=True) if want]
-            found = iter(torch.autograd.grad(plain, asked, gradient, create_graph=True))
-            return *(next(found) if want else None for want in wanted), None, None, None, None
-        y = rectified_again(x, *statistics) if statistics else x
-        # For the gradient of its input, a convolution reads the input's shape alone.
+    def backward(
+        ctx: Any, gradient: Tensor | None, of_normalised: Tensor | None = None, of_inverse: Tensor | None = None
+    ) -> tuple[Tensor | None, ...]:
+        deep, wide, between, before, *statistics = ctx.saved_tensors
+        wanted, again = ctx.needs_input_grad[:3], torch.is_grad_enabled()
+        of_before = of_deep = of_wide = None
+        if gradient is not None:
+            arguments = gradient, (before, deep, wide), bool(statistics), ctx.settings, wanted
+            found = _differentiable_gradients(*arguments) if again else _gradients(*arguments, between)
+            of_before, of_deep, of_wide = found
+        if statistics and wanted[0]:
+            (inverse,) = statistics
+            if of_normalised is not None:
+                of_before = of_normalised if of_before is None else of_before + of_normalised
+            if again or of_before is None or of_inverse is not None:
+                of_before = differentiable_norm_gradient(of_before, before, inverse, of_inverse)
+            else:
+                of_before = norm_gradient(of_before, before, inverse)
+        return of_before, of_deep, of_wide, None, None, None, None
+
+
+def _gradients(
+    gradient: Tensor,
+    inputs: tuple[Tensor, Tensor, Tensor],
+    rectified: bool,
+    settings: Settings,
+    wanted: Sequence[bool],
+    between: Tensor | None,
+) -> list[Tensor | None]:
+    """The gradients for what enters the ReLU or, where there is none, the convolutions, and for both filters.
+
+    Args:
+        gradient: of the output.
+        inputs: what entered, the filters of the depthwise and those of the pointwise convolution.
+        rectified: whether there is a ReLU.
+        settings: stride, dilation and groups.
+        wanted: which of the three gradients.
+        between: the map between the convolutions; None = it was not kept.
+    """
+    before, deep, wide = inputs
+    stride, dilation, groups = settings
+    y = before.relu() if rectified and (wanted[1] or wanted[2]) else before
+    if between is None:  # for the gradient of its input, a convolution reads the input's shape alone
         between = _depthwise(y, deep, stride, dilation) if wanted[2] else gradient
-        of_between, of_wide = _pointwise_gradient(gradient, between, wide, groups, wanted[2])
-        of_y, of_deep = depthwise_gradient(of_between, y, deep, stride, dilation, (wanted[0], wanted[1]))
-        if of_y is None or not statistics:
-            return of_y, of_deep, of_wide, None, None, None, None
-        of_x = norm_relu_gradient(of_y, y, x, statistics, ctx.eps)
-        return of_x, of_deep, of_wide, None, None, None, None
+    of_between, of_wide = _pointwise_gradient(gradient, between, wide, groups, wanted[2])
+    of_before, of_deep = depthwise_gradient(of_between, y, deep, stride, dilation, (wanted[0], wanted[1]))
+    if rectified and of_before is not None:  # nobody else has it: it may be written over
+        _aten.threshold_backward.grad_input(of_before, before, 0, grad_input=of_before)
+    return [of_before, of_deep, of_wide]
+
+
+def _differentiable_gradients(
+    gradient: Tensor, inputs: tuple[Tensor, Tensor, Tensor], rectified: bool, settings: Settings, wanted: Sequence[bool]
+) -> list[Tensor | None]:
+    """As `_gradients`, in operations that can be differentiated again."""
+    before, deep, wide = inputs
+    stride, dilation, groups = settings
+    plain = _pointwise(_depthwise(before.relu() if rectified else before, deep, stride, dilation), wide, groups)
+    asked = [tensor for tensor, want in zip(inputs, wanted, strict=True) if want]
+    found = iter(torch.autograd.grad(plain, asked, gradient, create_graph=True))
+    return [next(found) if want else None for want in wanted]
 
 
 def _pointwise_gradient(
     gradient: Tensor, x: Tensor, weight: Tensor, groups: int, of_weight: bool
 ) -> tuple[Tensor, Tensor | None]:
     """The gradients of a pointwise convolution for its input and, where asked for, its filters."""
-    dense = groups > 1 and cudnn.on_gpu(x)
-    filters = block_diagonal(weight, groups) if dense else weight
-    settings = ([1, 1], [0, 0], [1, 1], False, [0, 0], 1 if dense else groups)
-    of_x, found, _ = _aten.convolution_backward(gradient, x, filters, None, *settings, [True, of_weight, False])
-    if dense and of_weight:
-        blocks = found.view(groups, -1, groups, weight.shape[1]).diagonal(dim1=0, dim2=2)  # [out, in, groups]
-        found = blocks.permute(2, 0, 1).reshape(weight.shape)
+    if cudnn.on_gpu(x) and groups > 1:
+        filters, settings = block_diagonal(weight, groups), (*_POINTWISE, 1)
+        of_x, found, _ = _aten.convolution_backward(gradient, x, filters, None, *settings, [True, of_weight, False])
+        if of_weight:
+            blocks = found.view(groups, -1, groups, weight.shape[1]).diagonal(dim1=0, dim2=2)  # [out, in, groups]
+            found = blocks.permute(2, 0, 1).reshape(weight.shape)
+        return of_x, found
+    apart = of_weight and groups > 1  # the library's gradient of several filters takes twice the time of this product
+    needed = [True, of_weight and not apart, False]
+    of_x, found, _ = _aten.convolution_backward(gradient, x, weight, None, *_POINTWISE, groups, needed)
+    if apart:
+        by_group = [pixels.permute(0, 2, 3, 1).reshape(-1, groups, weight.shape[1]) for pixels in (gradient, x)]
+        found = torch.bmm(by_group[0].permute(1, 2, 0), by_group[1].permute(1, 0, 2)).view(weight.shape)
     return of_x, found

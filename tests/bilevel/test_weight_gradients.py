@@ -12,7 +12,10 @@ aten = torch.ops.aten
 
 
 class Calls(TorchDispatchMode):
-    """Counts the convolutions' backward passes that were asked for a weight gradient, and all of them."""
+    """Counts the convolutions' gradients for weights, and all their backward passes.
+
+    The gradient of the filters of several edges is a batched product, the only one in a pass.
+    """
 
     def __init__(self):
         super().__init__()
@@ -23,6 +26,7 @@ class Calls(TorchDispatchMode):
             _, for_weights, for_bias = args[10]
             self.backward += 1
             self.for_weights += for_weights or for_bias
+        self.for_weights += function is aten.bmm.default
         return function(*args, **(kwargs or {}))
 
 

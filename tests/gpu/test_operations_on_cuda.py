@@ -10,25 +10,26 @@ from torch import nn
 from darts_pl.bilevel import full_precision, reduced_precision
 from darts_pl.ops import BatchNorm, NodeOutput, build_edges
 from darts_pl.ops.depthwise import DepthwiseConv2d
-from darts_pl.ops.norm_relu_depthwise import norm_relu_depthwise
 from darts_pl.ops.pointwise import PointwiseConv2d
+from darts_pl.ops.separable import separable
 
 #: Of the paper's search: a batch of 16 maps of 16 channels, 3 edges side by side.
 BATCH, CHANNELS, SIDE, EDGES = 4, 16, 16, 3
+WIDE = EDGES * CHANNELS
 NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is visible")
 pytestmark = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_CUDA])])
 
 
 class Fused(nn.Module):
-    """BatchNorm, ReLU and a depthwise convolution as one function."""
+    """BatchNorm, ReLU, a depthwise and a pointwise convolution as one function."""
 
     def __init__(self, kernel, dilation):
         super().__init__()
-        self.norm = BatchNorm(EDGES * CHANNELS, affine=False)
-        self.convolution = DepthwiseConv2d(EDGES * CHANNELS, kernel, 1, dilation)
+        depthwise = DepthwiseConv2d(WIDE, kernel, 1, dilation)
+        self.layers = nn.Sequential(BatchNorm(WIDE, affine=False), nn.ReLU(), depthwise, PointwiseConv2d(WIDE, EDGES))
 
     def forward(self, x):
-        return norm_relu_depthwise(self.norm, self.convolution, x)
+        return separable(tuple(self.layers), x)
 
 
 class Scaled(nn.Module):
@@ -43,7 +44,6 @@ class Scaled(nn.Module):
         return self.norm(x, self.scale)
 
 
-WIDE = EDGES * CHANNELS
 LAYERS = {
     **{
         f"depthwise k{kernel} s{stride} d{dilation}": (

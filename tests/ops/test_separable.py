@@ -1,5 +1,7 @@
 """Depthwise and pointwise convolution as one function, against torch's layers one after the other."""
 
+import weakref
+from copy import deepcopy
 from functools import partial
 
 import pytest
@@ -8,6 +10,7 @@ from torch import nn
 
 from benchmarks.counting import cost
 from darts_pl.ops import BatchNorm, cudnn
+from darts_pl.ops import separable as module
 from darts_pl.ops.depthwise import DepthwiseConv2d
 from darts_pl.ops.pointwise import PointwiseConv2d
 from darts_pl.ops.separable import is_separable, separable
@@ -42,7 +45,12 @@ def _form(request, monkeypatch):
     monkeypatch.setattr(cudnn, "_agrees", {})
 
 
-@pytest.mark.usefixtures("_form")
+@pytest.fixture(params=[0, 2**20], ids=["computed again", "kept"])
+def _map_between(request, monkeypatch):
+    monkeypatch.setattr(module, "SMALL_MAP", request.param)
+
+
+@pytest.mark.usefixtures("_form", "_map_between")
 @pytest.mark.parametrize("normalised", [False, True])
 @pytest.mark.parametrize(("kernel", "stride", "dilation"), [(3, 1, 1), (5, 2, 1), (3, 2, 2), (5, 1, 2)])
 def test_values_gradients_and_statistics_are_those_of_the_layers(kernel, stride, dilation, normalised):
@@ -52,34 +60,75 @@ def test_values_gradients_and_statistics_are_those_of_the_layers(kernel, stride,
     found, expected = separable(tuple(ours), x), plain(x)
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
     upstream = torch.randn_like(expected)
-    gradients = [
-        torch.autograd.grad(y, [x, *module.parameters()], upstream) for y, module in ((found, ours), (expected, plain))
-    ]
-    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-9)
+    # In a search some passes need the gradient of the maps alone, and some also those of the filters.
+    for with_filters in (False, True):
+        gradients = [
+            torch.autograd.grad(y, [x, *(net.parameters() if with_filters else ())], upstream, retain_graph=True)
+            for y, net in ((found, ours), (expected, plain))
+        ]
+        torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-9)
     for one, other in zip(ours.buffers(), (b for b in plain.buffers() if b.dim()), strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_filters_without_a_gradient_get_none():
+    ours, plain = layers(3, 1, 1, normalised=True)
+    x = maps()
+    gradients = []
+    for y in (separable(tuple(ours.requires_grad_(False)), x), plain.requires_grad_(False)(x)):
+        gradients.append(torch.autograd.grad(y.pow(2).sum(), x))
+    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-9)
+    assert all(weight.grad is None for weight in ours.parameters())
 
 
 @pytest.mark.parametrize("normalised", [False, True])
 def test_a_second_derivative_is_that_of_the_layers(normalised):
     ours, plain = layers(3, 1, 1, normalised)
     x, twice = maps(4), []
-    for output, module in ((separable(tuple(ours), x), ours), (plain(x), plain)):
-        inputs = [x, *module.parameters()]
+    for output, net in ((separable(tuple(ours), x), ours), (plain(x), plain)):
+        inputs = [x, *net.parameters()]
         first = torch.autograd.grad(output.pow(2).sum(), inputs, create_graph=True)
         twice.append(torch.autograd.grad(sum(part.pow(2).sum() for part in first), inputs))
     torch.testing.assert_close(*twice, rtol=1e-8, atol=1e-8)
 
 
-def test_the_map_between_the_convolutions_is_not_kept():
-    ours, plain = layers(3, 1, 1, normalised=False)
+@pytest.mark.parametrize("normalised", [False, True])
+def test_a_large_map_between_the_convolutions_is_not_kept(normalised, monkeypatch):
+    ours, plain = layers(3, 1, 1, normalised)
     x = maps(16)
-    kept, apart = (cost(partial(backward, run, x)).saved for run in (partial(separable, tuple(ours)), plain))
-    assert apart - kept == x.untyped_storage().nbytes()
+    size = x.untyped_storage().nbytes()
+    rectified = size if normalised else 0  # of BatchNorm's input and ReLU's output the layers keep both
+    run = partial(separable, tuple(ours))
+    apart = cost(partial(backward, plain, x)).saved
+    for largest, saved in ((size - 1, size + rectified), (size, rectified)):
+        monkeypatch.setattr(module, "SMALL_MAP", largest)
+        assert abs(apart - cost(partial(backward, run, x)).saved - saved) < size / 100
+
+
+def test_a_result_that_is_not_used_leaves_nothing():
+    ours, _ = layers(3, 1, 1, normalised=True)
+    y = separable(tuple(ours), maps())
+    node = weakref.ref(y.grad_fn)
+    del y
+    assert node() is None  # no circle of references, which only the garbage collector would find
 
 
 def backward(run, x):
     run(x).sum().backward()
+
+
+def test_other_layers_and_evaluation_stay_as_they_are():
+    ours, _ = layers(3, 1, 1, normalised=True)
+    norm, relu, *convolutions = ours
+    x = maps()
+    assert is_separable((norm, relu, *convolutions), x)
+    assert not is_separable((norm, nn.SiLU(), *convolutions), x)
+    assert not is_separable((BatchNorm(CHANNELS, affine=True), relu, *convolutions), x)
+    assert not is_separable((deepcopy(norm).eval(), relu, *convolutions), x)
+    assert not is_separable((norm, relu, convolutions[0]), x)
+    assert not is_separable((*convolutions,), x.detach())
+    with torch.no_grad():
+        assert not is_separable((*convolutions,), x)
 
 
 @pytest.mark.parametrize(("kernel", "stride", "dilation"), [(5, 1, 1), (3, 1, 2), (5, 2, 2), (3, 2, 1)])
