@@ -22,12 +22,11 @@ from darts_pl.ops.norm_relu import differentiable_norm_gradient, is_norm_relu, n
 from darts_pl.ops.pointwise import PointwiseConv2d, block_diagonal
 
 _aten = torch.ops.aten
-#: A map between the convolutions of at most so many bytes is kept: it takes longer to compute than to store.
-SMALL_MAP = 2**20
+#: A map between the convolutions of at most so many pixels is kept: to compute it takes nearly as long as for a larger
+#: one, and it holds half the bytes of one before the last reduction.
+SMALL_MAP = 64
 #: Stride and dilation of the depthwise convolution, groups of the pointwise one.
 Settings = tuple[int, int, int]
-#: Of a pointwise convolution, for `convolution_backward`: stride, padding, dilation, transposition, its padding.
-_POINTWISE = ([1, 1], [0, 0], [1, 1], False, [0, 0])
 
 
 def is_separable(layers: tuple[nn.Module, ...], x: Tensor) -> bool:
@@ -101,7 +100,8 @@ class _Separable(torch.autograd.Function):
         statistics = () if norm is None else training_norm(norm, x)
         y = statistics[0].relu() if statistics else x
         between = _depthwise(y, deep, stride, dilation)
-        kept = between if ctx.needs_input_grad[2] and between.nbytes <= SMALL_MAP else None
+        small = between.shape[2] * between.shape[3] <= SMALL_MAP
+        kept = between if ctx.needs_input_grad[2] and small else None
         ctx.save_for_backward(deep, wide, kept, *(statistics or (x,)))
         return _pointwise(between, wide, groups), *statistics
 
@@ -173,17 +173,11 @@ def _pointwise_gradient(
     gradient: Tensor, x: Tensor, weight: Tensor, groups: int, of_weight: bool
 ) -> tuple[Tensor, Tensor | None]:
     """The gradients of a pointwise convolution for its input and, where asked for, its filters."""
-    if cudnn.on_gpu(x) and groups > 1:
-        filters, settings = block_diagonal(weight, groups), (*_POINTWISE, 1)
-        of_x, found, _ = _aten.convolution_backward(gradient, x, filters, None, *settings, [True, of_weight, False])
-        if of_weight:
-            blocks = found.view(groups, -1, groups, weight.shape[1]).diagonal(dim1=0, dim2=2)  # [out, in, groups]
-            found = blocks.permute(2, 0, 1).reshape(weight.shape)
-        return of_x, found
-    apart = of_weight and groups > 1  # the library's gradient of several filters takes twice the time of this product
-    needed = [True, of_weight and not apart, False]
-    of_x, found, _ = _aten.convolution_backward(gradient, x, weight, None, *_POINTWISE, groups, needed)
-    if apart:
-        by_group = [pixels.permute(0, 2, 3, 1).reshape(-1, groups, weight.shape[1]) for pixels in (gradient, x)]
-        found = torch.bmm(by_group[0].permute(1, 2, 0), by_group[1].permute(1, 0, 2)).view(weight.shape)
+    dense = groups > 1 and cudnn.on_gpu(x)
+    filters = block_diagonal(weight, groups) if dense else weight
+    settings = ([1, 1], [0, 0], [1, 1], False, [0, 0], 1 if dense else groups)
+    of_x, found, _ = _aten.convolution_backward(gradient, x, filters, None, *settings, [True, of_weight, False])
+    if dense and of_weight:
+        blocks = found.view(groups, -1, groups, weight.shape[1]).diagonal(dim1=0, dim2=2)  # [out, in, groups]
+        found = blocks.permute(2, 0, 1).reshape(weight.shape)
     return of_x, found

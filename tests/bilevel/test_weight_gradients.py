@@ -12,10 +12,7 @@ aten = torch.ops.aten
 
 
 class Calls(TorchDispatchMode):
-    """Counts the convolutions' gradients for weights, and all their backward passes.
-
-    The gradient of the filters of several edges is a batched product, the only one in a pass.
-    """
+    """Counts the convolutions' backward passes that were asked for a weight gradient, and all of them."""
 
     def __init__(self):
         super().__init__()
@@ -26,7 +23,6 @@ class Calls(TorchDispatchMode):
             _, for_weights, for_bias = args[10]
             self.backward += 1
             self.for_weights += for_weights or for_bias
-        self.for_weights += function is aten.bmm.default
         return function(*args, **(kwargs or {}))
 
 
