@@ -22,8 +22,8 @@ class RectifiedConv(EdgeOperation):
 
     Args:
         edges: K.
-        layers: modules.
-        every_second: whether they read every second row and column alone.
+        layers: the modules that follow the ReLU.
+        every_second: whether they read only every second row and column.
     """
 
     def __init__(self, edges: int, *layers: nn.Module, every_second: bool = False) -> None:
@@ -71,9 +71,9 @@ def dilated_conv(channels: int, stride: int, kernel: int, affine: bool, edges: i
 
 
 def _depthwise(wide: int, kernel: int, stride: int, dilation: int) -> tuple[DepthwiseConv2d, bool]:
-    """A depthwise convolution, and whether it is to be applied to every second row and column alone.
+    """A depthwise convolution, and whether it is to be applied to every second row and column only.
 
-    Those are all that it reads with a stride and a dilation of 2: on them it has neither.
+    With a stride and a dilation of 2 it reads no others: applied to them it has neither.
     """
     if stride == dilation == 2:
         return DepthwiseConv2d(wide, kernel), True
@@ -102,7 +102,7 @@ class ReLUConvBN(EdgeOperation):
         out_channels: channels of each edge's output.
         affine: passed on to the BatchNorm.
         kernel: side of the square filter, odd; the map keeps its size at stride 1.
-        stride: in both directions.
+        stride: in both directions, 1 or 2.
         edges: K.
     """
 
@@ -146,11 +146,11 @@ class FactorizedReduce(EdgeOperation):
         self.bn = BatchNorm(edges * out_channels, affine)
 
     def on_edges(self, node: NodeOutput, scale: Tensor | None = None) -> Tensor:
-        x = node.rectified
+        x = node.raw
         height, width = x.shape[-2:]
         if height % 2 or width % 2:
             x = nn.functional.pad(x, (0, width % 2, 0, height % 2))
-        halves = [self.conv_1(node.every_second.rectified), self.conv_2(every_second(x, start=1))]
+        halves = [self.conv_1(node.every_second.rectified), self.conv_2(every_second(x, start=1).relu())]
         if self.edges == 1:
             return self.bn(torch.cat(halves, dim=1), scale)
         by_edge = [half.permute(0, 2, 3, 1).unflatten(3, (self.edges, -1)) for half in halves]

@@ -22,16 +22,23 @@ def every_second(x: Tensor, start: int = 0) -> Tensor:
 
 
 def _picked(x: Tensor, start: int) -> Tensor:
-    return x[:, :, start::2, start::2].contiguous(memory_format=torch.channels_last)
+    picked = x.permute(0, 2, 3, 1)[:, start::2, start::2].clone(memory_format=torch.contiguous_format)
+    return picked.permute(0, 3, 1, 2)
 
 
 class _EverySecond(torch.autograd.Function):
     """In its gradient a map is filled with zeros and written once; that of slices in two directions does both twice."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, start: int) -> Tensor:
-        ctx.shape, ctx.start = x.shape, start
+    def forward(x: Tensor, start: int) -> Tensor:
         return _picked(x, start)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
+        x, ctx.start = inputs
+        ctx.shape = x.shape
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:

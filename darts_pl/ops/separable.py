@@ -17,13 +17,12 @@ from torch.nn.functional import conv2d
 from darts_pl.ops import cudnn
 from darts_pl.ops.depthwise import DepthwiseConv2d, depthwise_gradient
 from darts_pl.ops.edges import BatchNorm
-from darts_pl.ops.every_second import every_second
 from darts_pl.ops.norm_relu import differentiable_norm_gradient, is_norm_relu, norm_gradient, training_norm
 from darts_pl.ops.pointwise import PointwiseConv2d, block_diagonal
 
 _aten = torch.ops.aten
-#: A map between the convolutions of at most so many pixels is kept: to compute it takes nearly as long as for a larger
-#: one, and it holds half the bytes of one before the last reduction.
+#: A map between the convolutions of at most so many pixels is kept. Computing such a map takes nearly as long as
+#: computing a larger one, and after a reduction it has half the bytes.
 SMALL_MAP = 64
 #: Stride and dilation of the depthwise convolution, groups of the pointwise one.
 Settings = tuple[int, int, int]
@@ -41,6 +40,7 @@ def is_separable(layers: tuple[nn.Module, ...], x: Tensor) -> bool:
     return (
         len(layers) >= 2
         and isinstance(layers[0], DepthwiseConv2d)
+        and not layers[0].stride == layers[0].dilation == (2, 2)  # which it computes in another way
         and isinstance(layers[1], PointwiseConv2d)
         and torch.is_grad_enabled()
         and x.requires_grad
@@ -61,8 +61,6 @@ def separable(layers: tuple[nn.Module, ...], x: Tensor) -> Tensor:
     assert isinstance(depthwise, DepthwiseConv2d)
     assert isinstance(pointwise, PointwiseConv2d)
     stride, dilation = depthwise.stride[0], depthwise.dilation[0]
-    if norm is None and stride == dilation == 2:  # a norm reads all pixels
-        x, stride, dilation = every_second(x), 1, 1
     out: Tensor
     out, *_ = _Separable.apply(x, depthwise.weight, pointwise.weight, norm, stride, dilation, pointwise.groups)
     return out

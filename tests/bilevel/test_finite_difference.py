@@ -86,7 +86,7 @@ def test_a_step_of_length_zero_leaves_the_first_order(smooth_net, smooth_batch, 
 
 
 def test_the_difference_through_the_whole_smooth_supernet_is_the_exact_product(distance, monkeypatch):
-    # It has a ReLU inside with a derivative of its own.
+    # The function of BatchNorm, ReLU and convolutions has a derivative of its own, which knows only a ReLU.
     monkeypatch.setattr("darts_pl.ops.separable.is_norm_relu", lambda layers, x: False)
     torch.manual_seed(0)
     candidates = [name for name in CANDIDATES if name != "max_pool_3x3"]  # which is not smooth
