@@ -19,7 +19,10 @@ from darts_pl.genotype import parse
 from darts_pl.problems.search import SupernetFactory
 from darts_pl.selection import magnitude
 from darts_pl.spaces import CnnSupernet, space_of
+from darts_pl.tasks import TASKS
 from tests.methods.conftest import killed_search, search
+
+assert TASKS  # importing the tasks declares the sections of a configuration
 
 METHODS = sorted(path.stem for path in config_folder().glob("method/*.yaml"))
 #: What a method needs to be tiny.
