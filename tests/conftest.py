@@ -3,7 +3,7 @@
 import gc
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -54,17 +54,9 @@ def _same_start() -> Iterator[None]:
     torch.set_default_dtype(dtype)
 
 
-@pytest.fixture
-def real_data() -> Callable[[str], Path]:
-    """The path of a data set in the folder that DARTS_DATA names. The project ships no real data, so
-    where it is absent the test that asks for it is skipped."""
-
-    def find(name: str) -> Path:
-        folder = os.environ.get("DARTS_DATA")
-        path = Path(folder or "") / name
-        if not folder or not path.exists():
-            # The project may not ship real data. Who has it names its folder, as .ci/run does, and these tests run.
-            pytest.skip(reason="no such data set in DARTS_DATA")  # nothing to read, and nothing may be downloaded here
-        return path
-
-    return find
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test marked `real_data(NAME)` gets the path of that data set in the folder of DARTS_DATA, if it is there."""
+    marker = metafunc.definition.get_closest_marker("real_data")
+    if marker is not None:
+        path = Path(os.environ.get("DARTS_DATA") or os.devnull) / marker.args[0]
+        metafunc.parametrize("real_data", [path] if path.exists() else [], ids=lambda path: path.stem)

@@ -1,14 +1,13 @@
 """Reduced trainings on real images, well above chance. DARTS_DATA names the folder that holds them."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from darts_pl.cli import main
 
-pytestmark = [pytest.mark.real_data, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 def accuracy(folder: Path, *arguments: str) -> float:
@@ -16,17 +15,17 @@ def accuracy(folder: Path, *arguments: str) -> float:
     return float(json.loads((folder / "summary.json").read_text())["test/accuracy"])
 
 
-def test_a_published_cell_learns_from_cifar_images(tmp_path: Path, real_data: Callable[[str], Path]) -> None:
-    command = ["experiment=cifar10_small_retrain", f"data.path={real_data('cifar10-lossless-5k.npz')}"]
+@pytest.mark.real_data("cifar10-lossless-5k.npz")
+def test_a_published_cell_learns_from_cifar_images(tmp_path: Path, real_data: Path) -> None:
+    command = ["experiment=cifar10_small_retrain", f"data.path={real_data}"]
     assert accuracy(tmp_path, *command, "train.layers=3", "train.init_channels=4", "train.epochs=3") > 0.25
 
 
-def test_a_published_cell_learns_from_photos_and_scores_the_same_again(
-    tmp_path: Path, real_data: Callable[[str], Path]
-) -> None:
+@pytest.mark.real_data("imagenette-mini")
+def test_a_published_cell_learns_from_photos_and_scores_the_same_again(tmp_path: Path, real_data: Path) -> None:
     command = [
         "experiment=imagenette_retrain",
-        f"data.path={real_data('imagenette-mini')}",
+        f"data.path={real_data}",
         "data.size=64",
         "data.resize=72",
     ]

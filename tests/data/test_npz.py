@@ -208,9 +208,9 @@ def test_a_pickled_array_never_runs_its_code(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-@pytest.mark.real_data
+@pytest.mark.real_data("cifar10-lossless-5k.npz")
 def test_the_first_cifar_images_are_read(real_data):
-    arrays = load("npz", str(real_data("cifar10-lossless-5k.npz")))
+    arrays = load("npz", str(real_data))
     assert arrays.x_train.shape == (4000, 32, 32, 3)
     assert arrays.x_test.shape == (1000, 32, 32, 3)
     assert arrays.classes == 10

@@ -242,9 +242,9 @@ def test_a_text_shorter_than_one_batch_is_refused_and_a_search_keeps_no_test_tex
         assert len(str(caught.value).splitlines()) <= 3
 
 
-@pytest.mark.real_data
+@pytest.mark.real_data("ptb")
 def test_penn_treebank_has_its_published_size(caplog, real_data):
-    corpus = load_corpus("ptb", str(real_data("ptb")))
+    corpus = load_corpus("ptb", str(real_data))
     sizes = (len(corpus.train), len(corpus.valid), len(corpus.test), len(corpus.words))
     assert sizes == (929_589, 73_760, 82_430, 10_000)
     assert not caplog.text

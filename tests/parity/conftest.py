@@ -91,29 +91,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(argument, files_of(argument), ids=lambda path: path.stem, scope="module")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A file need not hold every quantity: it is not combined with the tests of those that it lacks."""
+    lacking = [item for item in items if not _holds_what_is_read(item)]
+    config.hook.pytest_deselected(items=lacking)
+    items[:] = [item for item in items if item not in lacking]
+
+
+def _holds_what_is_read(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("quantities")
+    if marker is None or not isinstance(item, pytest.Function):
+        return True
+    arguments = item.callspec.params
+    keys = {name.format(**arguments) for name in marker.args}
+    return all(keys <= describe(arguments[name])[0] for name in arguments.keys() & KINDS.keys())
+
+
 @pytest.fixture(scope="session")
 def recorded_in() -> Callable[[Path], dict[str, Any]]:
     """Reads a recorded file."""
     return read
-
-
-@pytest.fixture(scope="session")
-def quantities() -> Callable[[Path], Callable[[str], Any]]:
-    """For a file, what gives its recorded quantities; a file need not hold every one, and a test of
-    one that it lacks is skipped."""
-
-    def of(path: Path) -> Callable[[str], Any]:
-        data = read(path)
-
-        def get(key: str) -> Any:
-            if key not in data:
-                # DARTS_GOLDENS may name a folder of other recordings, and even ours do not all hold every quantity.
-                pytest.skip(reason="the recording lacks this quantity")  # there is no number to compare with
-            return data[key]
-
-        return get
-
-    return of
 
 
 @pytest.fixture(scope="session")

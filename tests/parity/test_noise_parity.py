@@ -69,10 +69,10 @@ def test_a_supernet_with_recorded_noise_gives_the_recorded_losses_and_gradients(
     check_alpha_gradients(agrees, noise_file, "grad_alpha_train", data, data, net)
 
 
-def test_with_recorded_drop_path_the_losses_and_gradients_are_the_recorded_ones(
-    noise_file, recorded_in, quantities, agrees
-):
-    recorded, data = quantities(noise_file)("drop_path"), recorded_in(noise_file)
+@pytest.mark.quantities("drop_path")
+def test_with_recorded_drop_path_the_losses_and_gradients_are_the_recorded_ones(noise_file, recorded_in, agrees):
+    data = recorded_in(noise_file)
+    recorded = data["drop_path"]
     probability = recorded["probability"]
     net = with_recorded_noise(data, Parts(edges=DropPath(DropPathSettings(rate=probability))))
     assert len(net.cells) == 1

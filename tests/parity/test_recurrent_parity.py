@@ -50,50 +50,70 @@ def run(rnn_supernet_file, recorded_in):
 
 
 @pytest.fixture
-def recorded(rnn_supernet_file, quantities, run):
-    """Gives one recorded quantity, or skips where the file lacks it; the supernet is as at the start, in train mode."""
+def recorded(rnn_supernet_file, recorded_in, run):
+    """The recorded quantities; the supernet is as at the start, in train mode."""
     run.supernet.load_state_dict(run.start)
     run.supernet.train()
-    return quantities(rnn_supernet_file)
+    return recorded_in(rnn_supernet_file)
 
 
-@pytest.mark.parametrize("mode", ["eval", "train"])
-def test_log_probabilities_and_next_hidden_state_are_the_recorded_ones(rnn_supernet_file, run, recorded, agrees, mode):
-    expected = recorded(f"log_prob_{mode}_mode")
+def sequence_of(run, mode):
     run.supernet.train(mode == "train")
     with torch.no_grad():
-        sequence = run.supernet(run.train[0], run.train[2], run.supernet.mixing())
-    agrees(rnn_supernet_file, f"log_prob_{mode}_mode", sequence.logits.log_softmax(-1), expected)
-    hidden = recorded(f"next_hidden_{mode}_mode")
-    agrees(rnn_supernet_file, f"next_hidden_{mode}_mode", sequence.outputs[-1:], hidden)
+        return run.supernet(run.train[0], run.train[2], run.supernet.mixing())
 
 
-def test_training_loss_with_and_without_slowness_and_the_gradient_norm_are_the_recorded_ones(
-    rnn_supernet_file, run, recorded, agrees
-):
+@pytest.mark.quantities("log_prob_{mode}_mode")
+@pytest.mark.parametrize("mode", ["eval", "train"])
+def test_log_probabilities_are_the_recorded_ones(rnn_supernet_file, run, recorded, agrees, mode):
+    found = sequence_of(run, mode).logits.log_softmax(-1)
+    agrees(rnn_supernet_file, f"log_prob_{mode}_mode", found, recorded[f"log_prob_{mode}_mode"])
+
+
+@pytest.mark.quantities("next_hidden_{mode}_mode")
+@pytest.mark.parametrize("mode", ["eval", "train"])
+def test_the_next_hidden_state_is_the_recorded_one(rnn_supernet_file, run, recorded, agrees, mode):
+    found = sequence_of(run, mode).outputs[-1:]
+    agrees(rnn_supernet_file, f"next_hidden_{mode}_mode", found, recorded[f"next_hidden_{mode}_mode"])
+
+
+@pytest.mark.quantities("loss_train")
+def test_the_training_loss_is_the_recorded_one(rnn_supernet_file, run, recorded, agrees):
     outcome = run.supernet.loss(run.train, run.supernet.mixing())
-    agrees(rnn_supernet_file, "loss_train", outcome.loss, recorded("loss_train"))
-    gradient = torch.autograd.grad(outcome.loss, list(run.supernet.weights().values()), retain_graph=True)
-    agrees(rnn_supernet_file, "grad_norm_train", torch.nn.utils.get_total_norm(gradient), recorded("grad_norm_train"))
+    agrees(rnn_supernet_file, "loss_train", outcome.loss, recorded["loss_train"])
+
+
+@pytest.mark.quantities("loss_train_with_tar_beta_1e-3")
+def test_the_training_loss_with_slowness_is_the_recorded_one(rnn_supernet_file, run, recorded, agrees):
+    outcome = run.supernet.loss(run.train, run.supernet.mixing())
     with_slowness = outcome.loss + 1e-3 * slowness(outcome.outputs)
-    agrees(rnn_supernet_file, "loss_train_with_tar", with_slowness, recorded("loss_train_with_tar_beta_1e-3"))
+    agrees(rnn_supernet_file, "loss_train_with_tar", with_slowness, recorded["loss_train_with_tar_beta_1e-3"])
 
 
+@pytest.mark.quantities("grad_norm_train")
+def test_the_norm_of_the_training_gradient_is_the_recorded_one(rnn_supernet_file, run, recorded, agrees):
+    outcome = run.supernet.loss(run.train, run.supernet.mixing())
+    gradient = torch.autograd.grad(outcome.loss, list(run.supernet.weights().values()))
+    agrees(rnn_supernet_file, "grad_norm_train", torch.nn.utils.get_total_norm(gradient), recorded["grad_norm_train"])
+
+
+@pytest.mark.quantities("grad_alpha_{order}", "hyper")
 @pytest.mark.parametrize(("order", "function"), [("first", first_order), ("second", second_order)])
 def test_alpha_gradients_are_the_recorded_ones(rnn_supernet_file, run, recorded, agrees, order, function):
-    expected, hyper = recorded(f"grad_alpha_{order}"), recorded("hyper")
+    expected, hyper = recorded[f"grad_alpha_{order}"], recorded["hyper"]
     inner = InnerStep(lr=hyper["lr"], weight_decay=hyper["weight_decay"], clip=hyper["clip"], radius=hyper["fd_radius"])
     found = function(run.supernet, run.train, run.valid, inner).gradient
     agrees(rnn_supernet_file, f"grad_alpha_{order}", found["alphas.recurrent"], expected)
 
 
+@pytest.mark.quantities("genotype")
 def test_the_derived_genotype_is_the_recorded_one(run, recorded):
-    expected = recorded("genotype")
+    expected = recorded["genotype"]
     assert magnitude(run.supernet) == from_pairs("rnn", {"recurrent": (expected["recurrent"], expected["concat"])})
 
 
 def test_a_recorded_state_comes_back_bit_for_bit_after_import_and_export(rnn_supernet_file, recorded_in, run, recorded):
-    theirs = recorded("state_dict")
+    theirs = recorded["state_dict"]
     exported = interop.export_recurrent(run.supernet.float().state_dict())
     run.supernet.double()
     assert exported.keys() == theirs.keys() - {"rnns.0.bn.num_batches_tracked"}  # nothing reads this count

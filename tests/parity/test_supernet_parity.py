@@ -56,15 +56,16 @@ def run(supernet_file, recorded_in):
 
 
 @pytest.fixture
-def recorded(supernet_file, quantities, run):
-    """Gives one recorded quantity, or skips where the file does not have it; the supernet is as at the start."""
+def recorded(supernet_file, recorded_in, run):
+    """The recorded quantities; the supernet is as at the start."""
     run.supernet.load_state_dict(run.start)
-    return quantities(supernet_file)
+    return recorded_in(supernet_file)
 
 
+@pytest.mark.quantities("logits_{mode}_mode")
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_logits_are_the_recorded_ones(supernet_file, run, recorded, agrees, mode):
-    expected = recorded(f"logits_{mode}_mode")
+    expected = recorded[f"logits_{mode}_mode"]
     run.supernet.train(mode == "train")
     with torch.no_grad():
         logits = run.supernet(run.train[0], run.supernet.mixing())
@@ -72,13 +73,19 @@ def test_logits_are_the_recorded_ones(supernet_file, run, recorded, agrees, mode
     agrees(supernet_file, f"logits_{mode}_mode", logits, expected)
 
 
-def test_training_loss_and_its_weight_gradient_are_the_recorded_ones(supernet_file, run, recorded, agrees):
+@pytest.mark.quantities("train_loss")
+def test_the_training_loss_is_the_recorded_one(supernet_file, run, recorded, agrees):
     loss = run.supernet.loss(run.train, run.supernet.mixing()).loss
-    agrees(supernet_file, "train_loss", loss, recorded("train_loss"))
+    agrees(supernet_file, "train_loss", loss, recorded["train_loss"])
+
+
+@pytest.mark.quantities("grad_w_train")
+def test_the_weight_gradient_of_the_training_loss_is_the_recorded_one(supernet_file, run, recorded, agrees):
+    loss = run.supernet.loss(run.train, run.supernet.mixing()).loss
     weights = run.supernet.weights()
     gradient = dict(zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True))
     theirs = interop.export_supernet(run.supernet, gradient)
-    expected = recorded("grad_w_train")
+    expected = recorded["grad_w_train"]
     assert theirs.keys() == expected.keys()
     for name, values in expected.items():
         agrees(supernet_file, f"grad_w_train {name}", theirs[name], values)
@@ -96,18 +103,20 @@ def inner_step(supernet, hyper, buffers):
     )
 
 
+@pytest.mark.quantities("grad_alpha_{order}", "hyper", "momentum_buffers")
 @pytest.mark.parametrize(("order", "function"), [("first", first_order), ("second", second_order)])
 def test_alpha_gradients_are_the_recorded_ones(supernet_file, run, recorded, agrees, order, function):
-    expected = recorded(f"grad_alpha_{order}")
-    inner = inner_step(run.supernet, recorded("hyper"), recorded("momentum_buffers"))
+    expected = recorded[f"grad_alpha_{order}"]
+    inner = inner_step(run.supernet, recorded["hyper"], recorded["momentum_buffers"])
     found = function(run.supernet, run.train, run.valid, inner).gradient
     for cell_type, values in zip(("normal", "reduce"), expected, strict=True):
         agrees(supernet_file, f"grad_alpha_{order} {cell_type}", found[f"alphas.{cell_type}"], values)
 
 
+@pytest.mark.quantities("masked_loss")
 @pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_masked_losses_are_the_recorded_ones(supernet_file, run, recorded, agrees, every):
-    for key, expected in [*recorded("masked_loss").items()][::every]:
+    for key, expected in [*recorded["masked_loss"].items()][::every]:
         mixing = run.supernet.mixing()
         if key != "none":
             cell_type, edge, column = key.split("/")
@@ -123,8 +132,9 @@ def test_the_masked_losses_are_the_recorded_ones(supernet_file, run, recorded, a
         agrees(supernet_file, f"masked_loss {key}", loss, expected)
 
 
+@pytest.mark.quantities("genotype")
 def test_the_derived_genotype_is_the_recorded_one(run, recorded):
-    expected = recorded("genotype")
+    expected = recorded["genotype"]
     cells = {name: (expected[name], expected[f"{name}_concat"]) for name in ("normal", "reduce")}
     assert magnitude(run.supernet) == from_pairs("cnn", cells)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -188,12 +187,10 @@ def test_a_shorter_quickstart_finds_a_cell_that_predicts_better_than_word_freque
 
 
 @pytest.mark.slow
-@pytest.mark.real_data
-def test_on_penn_treebank_the_perplexity_of_a_small_search_falls(
-    tmp_path: Path, real_data: Callable[[str], Path]
-) -> None:
+@pytest.mark.real_data("ptb")
+def test_on_penn_treebank_the_perplexity_of_a_small_search_falls(tmp_path: Path, real_data: Path) -> None:
     small = ["task=search", "order=first", "data.fraction=0.02", "data.eval_batch_size=50", "search.epochs=2"]
-    run(tmp_path, "experiment=ptb_small", *small, f"data.path={real_data('ptb')}")
+    run(tmp_path, "experiment=ptb_small", *small, f"data.path={real_data}")
     header, *rows = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
     assert len(rows) == 2
     training = [float(row[header.index("search/train_perplexity")]) for row in rows]

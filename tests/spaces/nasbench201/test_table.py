@@ -255,9 +255,9 @@ def test_the_builder_makes_the_same_arrays_of_the_values_in_float32(source, tmp_
         assert all(np.array_equal(made[name], packaged[name]) for name in made)
 
 
-@pytest.mark.real_data
+@pytest.mark.real_data("nasbench201.npz")
 def test_accuracies_differ_from_the_source_by_its_own_rounding_only(real_data, table):
-    with np.load(real_data("nasbench201.npz"), allow_pickle=False) as arrays:
+    with np.load(real_data, allow_pickle=False) as arrays:
         made = build_table.compact(dict(arrays))
         for name in ACCURACIES:
             expected = arrays[name].astype(np.float64)
