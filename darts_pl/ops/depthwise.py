@@ -5,7 +5,6 @@ without dilation, and 10 to 30 times slower otherwise; its forward pass is fast 
 Every slow case is one of the fast ones in disguise, exactly:
 
 - the input gradient at stride 1 is a convolution of the output gradient with the flipped filter;
-- stride 2 with dilation 2 reads only every second row and column, on which it is undilated (so on every device);
 - stride 1 with dilation 2 is an undilated convolution of each of the four parity classes of pixels;
 - the gradient of a filter of 5 columns is that of its left 3 and of its right 3 columns (likewise rows);
 - rows and columns of a filter that can only ever meet the padding have gradient zero.
@@ -25,7 +24,6 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
 from darts_pl.ops import cudnn
-from darts_pl.ops.every_second import every_second
 
 #: The widest filter whose gradient is fast.
 FAST_COLUMNS = 3
@@ -63,8 +61,6 @@ class DepthwiseConv2d(nn.Conv2d):
         if not input.is_meta and input.dtype != torch.float64 and torch.is_autocast_enabled(input.device.type):
             low = torch.get_autocast_dtype(input.device.type)  # what autocast would do within `conv2d`
             input, weight = input.to(low), weight.to(low)
-        if stride == dilation == 2:  # it reads no other pixels
-            input, stride, dilation = every_second(input), 1, 1
         if _is_opaque(input, weight):
             found: Tensor = torch.ops.darts_pl.depthwise(input, weight, stride, dilation)
             return found

@@ -52,7 +52,7 @@ def _map_between(request, monkeypatch):
 
 @pytest.mark.usefixtures("_form", "_map_between")
 @pytest.mark.parametrize("normalised", [False, True])
-@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(3, 1, 1), (5, 2, 1), (3, 1, 2), (5, 1, 2)])
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(3, 1, 1), (5, 2, 1), (3, 2, 2), (5, 1, 2)])
 def test_values_gradients_and_statistics_are_those_of_the_layers(kernel, stride, dilation, normalised):
     ours, plain = layers(kernel, stride, dilation, normalised)
     x = maps()
@@ -126,7 +126,6 @@ def test_other_layers_and_evaluation_stay_as_they_are():
     assert not is_separable((BatchNorm(CHANNELS, affine=True), relu, *convolutions), x)
     assert not is_separable((deepcopy(norm).eval(), relu, *convolutions), x)
     assert not is_separable((norm, relu, convolutions[0]), x)
-    assert not is_separable((DepthwiseConv2d(CHANNELS, 3, stride=2, dilation=2), convolutions[1]), x)
     assert not is_separable((*convolutions,), x.detach())
     with torch.no_grad():
         assert not is_separable((*convolutions,), x)
